@@ -1,0 +1,17 @@
+//! What model providers say on the wire: pure encoding and decoding.
+//!
+//! Bytes go in, [`ChatEvent`]s come out; a [`ChatRequest`] goes in, a body comes out. Nothing here knows a socket, a
+//! clock or an actor, so everything can be fed recorded traffic, split at every byte.
+
+pub mod chat;
+pub mod decode;
+pub mod error;
+pub mod event;
+pub mod fold;
+pub mod frame;
+pub mod openai_chat;
+
+pub use chat::{ChatRequest, Message, Part, Role};
+pub use decode::{StreamDecoder, StreamState};
+pub use error::{ChatError, ErrorKind};
+pub use event::{ChatEvent, FinishReason, Usage};
