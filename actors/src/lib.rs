@@ -1,1 +1,20 @@
-//! .
+//! Who is alive in greenroom: supervision, providers, routing, sessions.
+//!
+//! [`System`] is the tree of actors and the ways in. Control goes through actors' mailboxes; an answer's bytes never do:
+//! they go from a turn's task into an open log ([`session::mailbox`]) that its readers pull from.
+
+mod handle;
+mod policy;
+mod provider;
+mod router;
+pub mod session;
+mod supervisor;
+mod system;
+
+pub use handle::Unavailable;
+pub use provider::{
+    Limits, MarkStatus, ModelStatus, ProfileArgs, ProfileId, ProfileStatus, ProviderArgs, ProviderStatus,
+};
+pub use router::{Budget, Candidate, RouterArgs, Strategy, Target, Unusable};
+pub use session::{Busy, RequestDefaults, SendError, Sent, Timeouts, TurnLimits};
+pub use system::{Answer, ProviderSpec, SessionRef, StartError, System, SystemArgs};

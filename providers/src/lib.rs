@@ -1,1 +1,19 @@
-//! .
+//! Where model providers live, how they are signed, and how bytes get to the decoder.
+//!
+//! Every provider over HTTP shares one client ([`transport`]) and one streaming loop ([`drive`]); a provider's own file
+//! says only where it is, how a request is made and what its errors mean. Nothing here holds mutable state or knows an
+//! actor.
+
+pub mod credential;
+pub mod demo;
+pub mod drive;
+pub mod openai;
+pub mod provider;
+pub mod retry;
+mod scrub;
+pub mod transport;
+pub mod watchdog;
+
+pub use credential::Credential;
+pub use provider::{Capabilities, ChatCall, ModelInfo, Price, Provider, Sink, SinkState};
+pub use watchdog::Deadlines;

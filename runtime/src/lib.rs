@@ -1,1 +1,216 @@
-//! .
+//! greenroom keeps AI agents and assistants talking while providers, keys and frontends fail.
+//!
+//! ```no_run
+//! use futures::StreamExt as _;
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = greenroom::Runtime::builder().from_process()?.start().await?;
+//! let session = runtime.session("telegram:42").await?;
+//! let mut turn = session.send("hello").await?;
+//! while let Some(event) = turn.next().await {
+//!     println!("{}", serde_json::to_string(&event)?);
+//! }
+//! runtime.shutdown(std::time::Duration::from_secs(10)).await;
+//! # Ok(())
+//! # }
+//! ```
+//! The library installs no subscriber and no signal handler, holds no globals and never ends the process; any number of
+//! runtimes live side by side.
+
+mod assemble;
+mod error;
+pub mod frontends;
+mod models;
+mod session;
+
+use std::{sync::Arc, time::Duration};
+
+pub use assemble::Warned;
+pub use error::{Error, StartError};
+pub use greenroom_actors::{
+    Answer, Busy, Limits, MarkStatus, ModelStatus, ProfileStatus, ProviderStatus, SendError, Sent,
+    session::{event, log::Cursor},
+};
+pub use greenroom_config as config;
+pub use greenroom_providers::{ModelInfo, Price};
+pub use greenroom_wire::{self as wire, ChatError, ChatEvent, ChatRequest, ErrorKind, Message, Part, Role};
+pub use models::{Listing, Model};
+pub use session::{Events, Session, Turn};
+
+use greenroom_actors::System;
+use greenroom_config::{Environment, Problems, Settings, Source};
+use greenroom_wire::fold::{Fold, Folded};
+
+/// Everything that runs: providers, router, sessions. Clones are the same runtime.
+#[derive(Clone)]
+pub struct Runtime {
+    system: System,
+    settings: Arc<Settings>,
+    warnings: Arc<[Warned]>,
+}
+
+/// What a runtime is built from.
+#[derive(Debug, Default)]
+pub struct Builder {
+    settings: Settings,
+    environment: Option<Environment>,
+}
+
+impl Builder {
+    /// Runs with these settings.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Where `env:` references and home directories are looked up; nowhere if it is not said.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    /// Takes settings and environment from the process, as the program does: the configuration file if there is one,
+    /// variables, and what is found without either.
+    ///
+    /// # Errors
+    /// Every problem of the configuration.
+    pub fn from_process(self) -> Result<Self, Problems> {
+        let environment: Environment = std::env::vars_os().collect();
+        let loaded = greenroom_config::load(&Source::locate(None, environment.clone()))?;
+        Ok(self.settings(loaded.settings).environment(environment))
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// No provider can be used, or an actor does not start.
+    pub async fn start(self) -> Result<Runtime, StartError> {
+        let environment = self.environment.unwrap_or_else(Environment::empty);
+        let assembled = assemble::assemble(&self.settings, &environment)?;
+        let system = System::start(assembled.args).await.map_err(StartError::Actors)?;
+        Ok(Runtime { system, settings: Arc::new(self.settings), warnings: assembled.warnings.into() })
+    }
+}
+
+impl Runtime {
+    /// A builder without settings.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// What it runs with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What was left out at the start, and why: profiles without their key.
+    pub fn warnings(&self) -> &[Warned] {
+        &self.warnings
+    }
+
+    /// The session of this id, made if there is none.
+    ///
+    /// # Errors
+    /// The sessions are down.
+    pub async fn session(&self, id: &str) -> Result<Session, Error> {
+        self.session_with(id, None, None).await
+    }
+
+    /// The session of this id; `model` and `system` are those of a new one.
+    ///
+    /// # Errors
+    /// The sessions are down.
+    pub async fn session_with(
+        &self,
+        id: &str,
+        model: Option<String>,
+        system: Option<String>,
+    ) -> Result<Session, Error> {
+        Ok(Session::new(self.system.session(id, model, system).await?))
+    }
+
+    /// Asks for one answer and waits for all of it. Dropping the future cancels, up to the provider's socket.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn chat(&self, request: ChatRequest) -> Result<Folded, ChatError> {
+        let mut fold = Fold::new("", "");
+        for event in self.chat_events(request, "library").await {
+            match event.body {
+                event::EventBody::TurnFailed { error } => return Err(error.into()),
+                event::EventBody::Route { ref provider, ref model, .. } => {
+                    fold = Fold::new(provider.clone(), model.clone());
+                    event.body.into_chat().into_iter().for_each(|event| fold.push(event));
+                }
+                body => body.into_chat().into_iter().for_each(|event| fold.push(event)),
+            }
+        }
+        Ok(fold.finish())
+    }
+
+    /// Asks for one answer, as it comes. Dropping what this gives cancels, up to the provider's socket.
+    pub fn stream(&self, request: ChatRequest, owner: &str) -> Answer {
+        self.system.chat(request, owner.into())
+    }
+
+    /// Asks for one answer and waits for all of its events; the last tells how it ended.
+    pub async fn chat_events(&self, request: ChatRequest, owner: &str) -> Vec<event::LogEvent> {
+        self.system.chat_whole(request, owner.into()).await
+    }
+
+    /// Every model that is known: aliases, what was configured, and what the providers list.
+    pub async fn models(&self) -> Listing {
+        models::list(&self.system, &self.settings).await
+    }
+
+    /// How each provider is, in the order they were written.
+    pub async fn providers(&self) -> Vec<(Arc<str>, Option<ProviderStatus>)> {
+        let statuses = self.system.providers().map(|name| async { (Arc::clone(name), self.system.status(name).await) });
+        futures::future::join_all(statuses).await
+    }
+
+    /// Forgets what a provider has learnt of its profiles' failures. Whether there is such a provider.
+    ///
+    /// # Errors
+    /// It is down.
+    pub async fn reset_provider(&self, provider: &str) -> Result<bool, Error> {
+        Ok(self.system.reset(provider).await?)
+    }
+
+    /// Whether it can answer.
+    ///
+    /// # Errors
+    /// What is down.
+    pub fn ready(&self) -> Result<(), ChatError> {
+        self.system.ready()
+    }
+
+    /// Waits until no answer is under way, for at most `grace`; whether none is.
+    pub async fn drain(&self, grace: Duration) -> bool {
+        self.system.drain(grace).await
+    }
+
+    /// Ends every answer that is under way, each with an error that says why.
+    pub fn end_turns(&self) {
+        self.system.end_turns();
+    }
+
+    /// Stops. Answers under way may go on for `grace`; those that are left then end with an error that says why.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.drain(grace).await;
+        self.end_turns();
+        self.drain(LAST_WORDS).await;
+        self.system.stop().await;
+    }
+}
+
+/// How long ended turns may take to log their last event.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,1 +1,17 @@
-//! .
+//! What the tests of the whole system stand on: a model provider that plays a script, byte by byte
+//! ([`ScriptedProvider`]), a client that sees every byte ([`client`]), and a home for the built
+//! `greenroom` program to run in ([`harness`]).
+
+mod attempt;
+pub mod client;
+pub mod harness;
+pub mod http1;
+pub mod openai;
+mod payload;
+mod provider;
+pub mod replay;
+mod script;
+
+pub use payload::{Headers, Payload};
+pub use provider::{Cancel, Recorded, RouteStats, ScriptedProvider, Stats, WaitedInVain};
+pub use script::{Attempt, Framing, Route, Script, Status, Step, When};

@@ -1,0 +1,369 @@
+//! The actor of one provider: it alone owns the provider's auth profiles, its limiter and its queue.
+//!
+//! A turn asks with [`ProviderMsg::Acquire`]; the actor picks a profile, passes the limiter or queues the request, and
+//! answers with a [`Permit`]. The attempt itself runs in the turn's task, which then sends a report. No message here
+//! waits for the network: lists of models are fetched in tasks.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use greenroom_providers::{Credential, ModelInfo, Provider};
+use greenroom_wire::{ChatError, ErrorKind};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{
+    limiter::{Full, Limiter, Limits},
+    permit::{Permit, Refusal, Waiting, Want},
+    profiles::{NoProfile, ProfileId, Profiles, Wanted},
+    queue::FairQueue,
+    status::{MarkStatus, ModelStatus, ProfileStatus, ProviderStatus},
+};
+use crate::handle::Handle;
+
+/// A list of models is good for this long.
+const LIST_FRESH: Duration = Duration::from_secs(300);
+/// A list that does not come in this time does not come.
+const LIST_WAIT: Duration = Duration::from_secs(10);
+
+/// What a provider's actor is told.
+pub(crate) enum ProviderMsg {
+    /// Asks for leave to make an attempt.
+    Acquire(Want, RpcReplyPort<Result<Permit, Refusal>>),
+    /// An attempt went like this.
+    Report { profile: ProfileId, model: String, outcome: Result<(), ChatError>, spoke: bool },
+    /// A concurrent request has ended.
+    Freed,
+    /// A waiting request may be able to go now, or has waited long enough.
+    Wake,
+    /// Asks for the models that the provider lists.
+    Models(RpcReplyPort<ModelList>),
+    /// The list has come.
+    Listed(ModelList),
+    /// Asks how it is.
+    Status(RpcReplyPort<ProviderStatus>),
+    /// Forgets every mark.
+    Reset(RpcReplyPort<()>),
+    /// Fails, for tests of supervision.
+    #[cfg(test)]
+    Panic,
+}
+
+/// The models that a provider lists, or why they can't be had.
+pub(crate) type ModelList = Result<Arc<[ModelInfo]>, ChatError>;
+
+/// What a provider's actor is made of.
+#[derive(Clone)]
+pub struct ProviderArgs {
+    /// Its configured name.
+    pub name: Arc<str>,
+    /// What it is.
+    pub provider: Arc<dyn Provider>,
+    /// Its auth profiles, at least one.
+    pub profiles: Vec<ProfileArgs>,
+    /// Limits over all profiles.
+    pub shared_limits: Limits,
+    /// Most requests that wait.
+    pub queue: usize,
+}
+
+/// One auth profile.
+#[derive(Clone)]
+pub struct ProfileArgs {
+    /// Its name.
+    pub id: ProfileId,
+    /// What lets it in.
+    pub credential: Arc<Credential>,
+    /// Its share among the profiles; at least 1.
+    pub weight: u32,
+    /// Its own limits.
+    pub limits: Limits,
+}
+
+/// What outlives an incarnation: the limiters, since their places are held by attempts that go on.
+pub(crate) struct Limiters {
+    shared: Limiter,
+    profiles: Vec<Limiter>,
+}
+
+impl Limiters {
+    pub(crate) fn new(args: &ProviderArgs) -> Arc<Self> {
+        let profiles = args.profiles.iter().map(|profile| Limiter::new(profile.limits)).collect();
+        Arc::new(Self { shared: Limiter::new(args.shared_limits), profiles })
+    }
+}
+
+/// The actor.
+pub(crate) struct ProviderActor;
+
+pub(crate) struct State {
+    args: ProviderArgs,
+    limiters: Arc<Limiters>,
+    myself: Handle<ProviderMsg>,
+    profiles: Profiles,
+    queue: FairQueue<Waiting>,
+    /// When the next [`ProviderMsg::Wake`] comes.
+    wake: Option<Instant>,
+    list: Option<(Instant, ModelList)>,
+    list_waiters: Vec<RpcReplyPort<ModelList>>,
+    tasks: JoinSet<()>,
+}
+
+/// Whether a request can go out.
+enum Admission {
+    Go(Permit),
+    Wait(Full),
+    Never(Refusal),
+}
+
+impl State {
+    fn handle_acquire(
+        &mut self,
+        myself: &ActorRef<ProviderMsg>,
+        want: Want,
+        reply: RpcReplyPort<Result<Permit, Refusal>>,
+    ) {
+        let (until, owner) = (want.until, Arc::clone(&want.owner));
+        // Whoever waits goes first; a request for one profile alone may find that one free.
+        let behind = self.queue.len() > 0 && want.only.is_none() && want.exclude.is_empty();
+        let full = match if behind { Admission::Wait(Full::UntilFreed) } else { self.admit(&want) } {
+            Admission::Go(permit) => return answer(reply, Ok(permit)),
+            Admission::Never(refusal) => return answer(reply, Err(refusal)),
+            Admission::Wait(full) => full,
+        };
+        match self.queue.push(&owner, Waiting { want, reply }) {
+            Ok(()) => self.wake_at(myself, full, until),
+            Err(refused) => answer(refused.reply, Err(Refusal::QueueFull)),
+        }
+    }
+
+    fn admit(&mut self, want: &Want) -> Admission {
+        let now = SystemTime::now();
+        let wanted = Wanted {
+            model: &want.model,
+            exclude: &want.exclude,
+            only: want.only.as_deref(),
+            prefer: want.prefer.as_deref(),
+        };
+        let order = match self.profiles.order(&wanted, now) {
+            Ok(order) => order,
+            Err(NoProfile::Tried) => return Admission::Never(Refusal::Tried),
+            Err(NoProfile::Cooling { until, kind }) => return Admission::Never(Refusal::Cooling { until, kind }),
+        };
+        let before = self.limiters.shared.levels();
+        let shared = match self.limiters.shared.admit(want.tokens) {
+            Ok(slot) => slot,
+            Err(full) => return Admission::Wait(full),
+        };
+        let mut first = Full::UntilFreed;
+        for at in order {
+            match self.limiters.profiles[at].admit(want.tokens) {
+                Ok(slot) => {
+                    self.profiles.handle_use(at, &want.model, now);
+                    let profile = &self.args.profiles[at];
+                    return Admission::Go(Permit {
+                        provider: Arc::clone(&self.args.provider),
+                        profile: Arc::clone(&profile.id),
+                        credential: Arc::clone(&profile.credential),
+                        model: want.model.clone(),
+                        slots: [shared, slot],
+                        actor: self.myself.clone(),
+                    });
+                }
+                Err(full) => first = sooner(first, full),
+            }
+        }
+        self.limiters.shared.restore(before);
+        Admission::Wait(first)
+    }
+
+    /// Lets go whoever can go now, and whoever has waited for as long as it may.
+    fn pump(&mut self, myself: &ActorRef<ProviderMsg>) {
+        let mut queue = std::mem::replace(&mut self.queue, FairQueue::new(0));
+        let now = Instant::now();
+        let mut next: Option<(Full, Instant)> = None;
+        queue.offer(|waiting| {
+            // Its caller has left.
+            if waiting.reply.is_closed() {
+                return None;
+            }
+            match self.admit(&waiting.want) {
+                Admission::Go(permit) => answer(waiting.reply, Ok(permit)),
+                Admission::Never(refusal) => answer(waiting.reply, Err(refusal)),
+                Admission::Wait(_) if waiting.want.until <= now => answer(waiting.reply, Err(Refusal::Waited)),
+                Admission::Wait(full) => {
+                    let (soonest, until) = next.unwrap_or((full, waiting.want.until));
+                    next = Some((sooner(soonest, full), until.min(waiting.want.until)));
+                    return Some(waiting);
+                }
+            }
+            None
+        });
+        self.queue = queue;
+        if let Some((full, until)) = next {
+            self.wake_at(myself, full, until);
+        }
+    }
+
+    fn wake_at(&mut self, myself: &ActorRef<ProviderMsg>, full: Full, until: Instant) {
+        let now = Instant::now();
+        let at = match full {
+            Full::For(wait) => until.min(now + wait),
+            Full::UntilFreed => until,
+        };
+        if self.wake.is_some_and(|wake| wake <= at) {
+            return;
+        }
+        self.wake = Some(at);
+        // Rounded up to the timer's grain, or it would wake just before it can go.
+        myself.send_after(at - now + Duration::from_millis(1), || ProviderMsg::Wake);
+    }
+
+    fn handle_report(&mut self, profile: &str, model: &str, outcome: &Result<(), ChatError>, spoke: bool) {
+        match outcome {
+            Ok(()) => self.profiles.handle_success(profile, model),
+            Err(error) => {
+                tracing::warn!(
+                    provider = %self.args.name, profile, model, kind = %error.kind, status = error.details.status, spoke,
+                    "an attempt failed: {error}"
+                );
+                self.profiles.handle_failure(profile, model, error, spoke, SystemTime::now());
+            }
+        }
+    }
+
+    fn handle_models(&mut self, reply: RpcReplyPort<ModelList>) {
+        if let Some((at, list)) = &self.list
+            && at.elapsed() < LIST_FRESH
+            && list.is_ok()
+        {
+            answer(reply, list.clone());
+            return;
+        }
+        self.list_waiters.push(reply);
+        if self.list_waiters.len() > 1 {
+            return;
+        }
+        let now = SystemTime::now();
+        let any = Wanted { model: "", exclude: &[], only: None, prefer: None };
+        let at = self.profiles.order(&any, now).map_or(0, |order| order[0]);
+        let (provider, name) = (Arc::clone(&self.args.provider), Arc::clone(&self.args.name));
+        let (credential, myself) = (Arc::clone(&self.args.profiles[at].credential), self.myself.clone());
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(async move {
+            let list = match tokio::time::timeout(LIST_WAIT, provider.models(&credential)).await {
+                Ok(list) => list.map(Arc::from),
+                Err(_) => Err(ChatError::new(ErrorKind::Timeout, format!("{name} did not list its models in time"))),
+            };
+            myself.cast(ProviderMsg::Listed(list));
+        });
+    }
+
+    fn handle_listed(&mut self, list: ModelList) {
+        for reply in self.list_waiters.drain(..) {
+            answer(reply, list.clone());
+        }
+        self.list = Some((Instant::now(), list));
+    }
+
+    fn status(&self) -> ProviderStatus {
+        let now = SystemTime::now();
+        let unhealthy = self.profiles.unhealthy(now);
+        let profiles = self.profiles.list.iter().zip(&self.limiters.profiles).map(|(profile, limiter)| ProfileStatus {
+            id: Arc::clone(&profile.id),
+            mark: profile.mark.as_ref().filter(|mark| mark.is_open(now)).map(MarkStatus::from),
+            models: profile
+                .models
+                .iter()
+                .filter(|(_, mark)| mark.is_open(now))
+                .map(|(model, mark)| ModelStatus { model: model.clone(), mark: mark.into() })
+                .collect(),
+            last_used: profile.last_used,
+            limits: limiter.limits,
+            in_flight: limiter.in_flight(),
+        });
+        ProviderStatus {
+            provider: Arc::clone(&self.args.name),
+            kind: self.args.provider.kind(),
+            profiles: profiles.collect(),
+            unhealthy: unhealthy
+                .map(|(model, mark)| ModelStatus { model: model.to_owned(), mark: mark.into() })
+                .collect(),
+            shared_limits: self.args.shared_limits,
+            waiting: self.queue.len(),
+        }
+    }
+}
+
+impl Actor for ProviderActor {
+    type Msg = ProviderMsg;
+    type State = State;
+    type Arguments = (ProviderArgs, Arc<Limiters>, Handle<ProviderMsg>);
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<Self::Msg>,
+        (args, limiters, myself): Self::Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let profiles = args.profiles.iter().map(|profile| (Arc::clone(&profile.id), profile.weight));
+        Ok(State {
+            profiles: Profiles::new(profiles),
+            queue: FairQueue::new(args.queue),
+            limiters,
+            myself,
+            wake: None,
+            list: None,
+            list_waiters: Vec::new(),
+            tasks: JoinSet::new(),
+            args,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ProviderMsg::Acquire(want, reply) => state.handle_acquire(&myself, want, reply),
+            ProviderMsg::Report { profile, model, outcome, spoke } => {
+                state.handle_report(&profile, &model, &outcome, spoke);
+                // A mark may refuse who waits, and a success may let them go.
+                state.pump(&myself);
+            }
+            ProviderMsg::Freed => state.pump(&myself),
+            ProviderMsg::Wake => {
+                state.wake = None;
+                state.pump(&myself);
+            }
+            ProviderMsg::Models(reply) => state.handle_models(reply),
+            ProviderMsg::Listed(list) => state.handle_listed(list),
+            ProviderMsg::Status(reply) => answer(reply, state.status()),
+            ProviderMsg::Reset(reply) => {
+                state.profiles.reset();
+                state.pump(&myself);
+                answer(reply, ());
+            }
+            #[cfg(test)]
+            ProviderMsg::Panic => panic!("a provider's actor was asked to fail"),
+        }
+        Ok(())
+    }
+}
+
+/// The one that lets a request go earlier.
+fn sooner(a: Full, b: Full) -> Full {
+    match (a, b) {
+        (Full::For(a), Full::For(b)) => Full::For(a.min(b)),
+        (Full::For(wait), Full::UntilFreed) | (Full::UntilFreed, Full::For(wait)) => Full::For(wait),
+        (Full::UntilFreed, Full::UntilFreed) => Full::UntilFreed,
+    }
+}
+
+/// Answers; a caller that has left needs none.
+fn answer<T>(reply: RpcReplyPort<T>, value: T) {
+    let _left = reply.send(value);
+}

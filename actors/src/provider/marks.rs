@@ -1,0 +1,204 @@
+//! Marks: what a failure leaves behind, and for how long. Pure; time is an argument, wall clock, since marks outlive
+//! the process.
+
+use std::time::{Duration, SystemTime};
+
+use greenroom_wire::ErrorKind;
+
+use crate::policy::{Marks, row};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+/// A provider's own retry-after counts up to this; some have asked for weeks.
+const LONGEST_HINT: Duration = Duration::from_secs(24 * 3600);
+/// Two failures of health within this open a window.
+const HEALTH_PAIR: Duration = Duration::from_secs(30);
+/// While a health window is open, one live request in this time may probe.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+
+/// A window in which something is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Why.
+    pub kind: ErrorKind,
+    /// When it ends by itself.
+    pub until: SystemTime,
+    /// How long it was when it opened: a clock that was set back can't make it longer.
+    length: Duration,
+    /// How often it was opened without quiet between.
+    step: u32,
+}
+
+impl Mark {
+    /// Whether it still holds.
+    pub fn is_open(&self, now: SystemTime) -> bool {
+        self.until.duration_since(now).is_ok_and(|left| !left.is_zero() && left <= self.length)
+    }
+}
+
+/// The windows of one reason, from the first to the longest, and how much quiet after one's end begins anew.
+struct Ladder {
+    first: Duration,
+    factor: u32,
+    longest: Duration,
+    quiet: Duration,
+}
+
+impl Ladder {
+    /// That of a failure of this kind; `None` where nothing but health is marked.
+    fn of(kind: ErrorKind) -> Option<Self> {
+        let ladder = |first, factor, longest, quiet| Some(Self { first, factor, longest, quiet });
+        match (row(kind, false).mark, kind) {
+            (Marks::Nothing, _) => None,
+            (Marks::Health, _) => ladder(Duration::from_secs(5), 2, Duration::from_secs(30), 10 * MINUTE),
+            (Marks::Excluded, _) => ladder(HOUR, 1, HOUR, 10 * MINUTE),
+            (Marks::Disabled, ErrorKind::Billing) => ladder(10 * MINUTE, 2, 24 * HOUR, 24 * HOUR),
+            (Marks::Disabled, _) => ladder(10 * MINUTE, 2, HOUR, 10 * MINUTE),
+            (Marks::Profile | Marks::ProfileModel, _) => ladder(MINUTE / 2, 0, 5 * MINUTE, 10 * MINUTE),
+        }
+    }
+
+    fn window(&self, step: u32) -> Duration {
+        // 30 s, 1 m, 5 m has no constant factor.
+        let window = match (self.factor, step) {
+            (0, 0) => self.first,
+            (0, 1) => self.first * 2,
+            (0, _) => self.longest,
+            (factor, step) => self.first.saturating_mul(factor.saturating_pow(step)),
+        };
+        window.min(self.longest)
+    }
+}
+
+/// Opens the window of a failure in `mark`. One that is open stays as it is, however many failures come; one that
+/// ended lately is followed by the next longer.
+pub(super) fn open(mark: &mut Option<Mark>, kind: ErrorKind, hint: Option<Duration>, now: SystemTime) {
+    let Some(ladder) = Ladder::of(kind) else { return };
+    let step = match mark {
+        Some(mark) if mark.is_open(now) => return,
+        Some(mark) if now.duration_since(mark.until).is_ok_and(|quiet| quiet < ladder.quiet) => mark.step + 1,
+        _ => 0,
+    };
+    let hint = hint.filter(|_| kind == ErrorKind::RateLimited).map(|hint| hint.min(LONGEST_HINT));
+    let length = hint.unwrap_or_else(|| ladder.window(step));
+    // A hint says when to come again; it is no reason to climb.
+    let step = if hint.is_some() { 0 } else { step };
+    *mark = Some(Mark { kind, until: now + length, length, step });
+}
+
+/// How well (provider, model) does.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    mark: Option<Mark>,
+    last_failure: Option<SystemTime>,
+    last_probe: Option<SystemTime>,
+}
+
+impl Health {
+    pub(super) fn handle_failure(&mut self, kind: ErrorKind, now: SystemTime) {
+        let again = self.last_failure.replace(now).and_then(|last| now.duration_since(last).ok());
+        // After a window one failure is enough: the ladder remembers it.
+        let known = self
+            .mark
+            .as_ref()
+            .is_some_and(|mark| now.duration_since(mark.until).is_ok_and(|quiet| quiet < HEALTH_PAIR));
+        if known || again.is_some_and(|apart| apart <= HEALTH_PAIR) {
+            open(&mut self.mark, kind, None, now);
+        }
+    }
+
+    pub(super) fn handle_success(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The open window, if there is one.
+    pub(super) fn window(&self, now: SystemTime) -> Option<&Mark> {
+        self.mark.as_ref().filter(|mark| mark.is_open(now))
+    }
+
+    /// Whether a request may go through: always while no window is open, and now and then as a probe.
+    pub(super) fn admits(&self, now: SystemTime) -> bool {
+        let rested = |since: SystemTime| now.duration_since(since).is_ok_and(|rest| rest >= PROBE_EVERY);
+        self.window(now).is_none_or(|mark| self.last_probe.map_or_else(|| rested(mark.until - mark.length), rested))
+    }
+
+    /// A request goes through.
+    pub(super) fn handle_start(&mut self, now: SystemTime) {
+        if self.window(now).is_some() {
+            self.last_probe = Some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
+    }
+
+    #[test]
+    fn an_open_window_is_never_extended_and_the_next_is_longer() {
+        let mut mark = None;
+        open(&mut mark, ErrorKind::RateLimited, None, at(0));
+        assert_eq!(mark.as_ref().unwrap().until, at(30));
+        open(&mut mark, ErrorKind::RateLimited, None, at(29));
+        assert_eq!(mark.as_ref().unwrap().until, at(30));
+        open(&mut mark, ErrorKind::RateLimited, None, at(31));
+        assert_eq!(mark.as_ref().unwrap().until, at(91));
+        open(&mut mark, ErrorKind::RateLimited, None, at(100));
+        assert_eq!(mark.as_ref().unwrap().until, at(400));
+        open(&mut mark, ErrorKind::RateLimited, None, at(400 + 601));
+        assert_eq!(mark.as_ref().unwrap().until, at(1001 + 30), "that much quiet begins anew");
+    }
+
+    #[test]
+    fn billing_climbs_to_a_day_and_remembers_for_a_day() {
+        let mut mark = None;
+        let mut now = at(0);
+        for minutes in [10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440] {
+            open(&mut mark, ErrorKind::Billing, None, now);
+            let until = mark.as_ref().unwrap().until;
+            assert_eq!(until, now + minutes * MINUTE);
+            now = until + Duration::from_secs(20 * 3600);
+        }
+    }
+
+    #[test]
+    fn a_hint_is_taken_as_it_is_up_to_a_day() {
+        let mut mark = None;
+        open(&mut mark, ErrorKind::RateLimited, Some(Duration::from_secs(2)), at(0));
+        assert_eq!(mark.as_ref().unwrap().until, at(2));
+        open(&mut mark, ErrorKind::RateLimited, Some(Duration::from_secs(14 * 24 * 3600)), at(3));
+        assert_eq!(mark.as_ref().unwrap().until, at(3) + LONGEST_HINT);
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_lock_a_profile_out() {
+        let mut mark = None;
+        open(&mut mark, ErrorKind::Auth, None, at(100_000));
+        assert!(!mark.unwrap().is_open(at(0)));
+    }
+
+    #[test]
+    fn health_needs_two_failures_close_together_and_probes_now_and_then() {
+        let mut health = Health::default();
+        health.handle_failure(ErrorKind::Server, at(0));
+        health.handle_failure(ErrorKind::Server, at(31));
+        assert!(health.window(at(31)).is_none());
+        health.handle_failure(ErrorKind::Server, at(32));
+        assert_eq!(health.window(at(32)).unwrap().until, at(37));
+        assert!(!health.admits(at(33)));
+        assert!(health.admits(at(37)), "the window is over");
+        health.handle_failure(ErrorKind::Server, at(38));
+        health.handle_failure(ErrorKind::Server, at(49));
+        assert_eq!(health.window(at(49)).unwrap().until, at(69), "5, 10, then 20 s");
+        assert!(!health.admits(at(58)));
+        assert!(health.admits(at(59)));
+        health.handle_start(at(59));
+        assert!(!health.admits(at(60)));
+        health.handle_success();
+        assert!(health.admits(at(60)));
+    }
+}

@@ -1,0 +1,197 @@
+//! The actor that knows what names mean: aliases, lists of models, and which of several has been quickest.
+//!
+//! A turn asks for a plan before its first attempt. What happens then is the turn's own state (see
+//! [`dispatch`](super::dispatch)), so a router that fails touches no answer.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use greenroom_providers::{Capabilities, ModelInfo};
+use greenroom_wire::ChatError;
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use rand::RngExt as _;
+
+use super::plan::{Book, Candidate, Meaning, Needs, Preference, Shelf, Strategy, Target, Unusable};
+use crate::provider::actor::ModelList;
+
+/// How much of a mean each new first-token time makes up.
+const LATENCY_SHARE: f64 = 0.2;
+
+/// What the router is told.
+pub(crate) enum RouterMsg {
+    /// Asks who may answer.
+    Plan { model: String, needs: Needs, reply: RpcReplyPort<Result<Plan, ChatError>> },
+    /// A provider has listed its models, or can't.
+    Listed { provider: Arc<str>, list: ModelList },
+    /// The first token of a candidate came after this.
+    Spoke { provider: Arc<str>, model: String, after: Duration },
+    /// Fails, for tests of supervision.
+    #[cfg(test)]
+    Panic,
+}
+
+/// Who may answer.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// These, in order of preference.
+    Candidates(Vec<Candidate>),
+    /// It can't be told before these providers have listed their models: have them do it, and ask again.
+    NeedsLists(Vec<Arc<str>>),
+}
+
+/// What the router is made of.
+#[derive(Debug, Clone)]
+pub struct RouterArgs {
+    /// The providers in the order they were written, with what they can do and the models that were configured.
+    pub providers: Vec<(Arc<str>, Capabilities, Vec<ModelInfo>)>,
+    /// Aliases, exact or with `*`, in the order they were written.
+    pub aliases: Vec<(String, Target)>,
+    /// The name that stands for no name.
+    pub default: Option<String>,
+    /// Providers that were written but can't be used.
+    pub unusable: Vec<Unusable>,
+}
+
+/// The actor.
+pub(crate) struct Router;
+
+pub(crate) struct State {
+    book: Book,
+    speed: Speed,
+}
+
+/// Mean times to the first token, in seconds, lately.
+#[derive(Default)]
+struct Speed(HashMap<(Arc<str>, String), f64>);
+
+impl Speed {
+    fn record(&mut self, provider: Arc<str>, model: String, after: Duration) {
+        let seconds = after.as_secs_f64();
+        let mean = self.0.entry((provider, model)).or_insert(seconds);
+        *mean += LATENCY_SHARE * (seconds - *mean);
+    }
+
+    /// One that was never asked counts as instant, so that it gets asked.
+    fn of(&self, candidate: &Candidate) -> f64 {
+        self.0.get(&(Arc::clone(&candidate.provider), candidate.model.id.clone())).copied().unwrap_or(0.0)
+    }
+}
+
+impl Preference for Speed {
+    fn sort(&mut self, strategy: Strategy, entries: &mut Vec<(Vec<Candidate>, u32)>) {
+        match strategy {
+            Strategy::Latency => entries.sort_by(|(a, _), (b, _)| self.of(&a[0]).total_cmp(&self.of(&b[0]))),
+            Strategy::Cost => entries.sort_by(|(a, _), (b, _)| cost(&a[0]).total_cmp(&cost(&b[0]))),
+            Strategy::Weighted => {
+                // Drawn without putting back: an exponential of rate `weight` each, the soonest first.
+                let mut drawn: Vec<_> = entries
+                    .drain(..)
+                    .map(|entry| {
+                        (-rand::rng().random::<f64>().max(f64::MIN_POSITIVE).ln() / f64::from(entry.1.max(1)), entry)
+                    })
+                    .collect();
+                drawn.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+                entries.extend(drawn.into_iter().map(|(_, entry)| entry));
+            }
+        }
+    }
+}
+
+/// What a thousand tokens in and a thousand out cost, by the known price; an unknown one counts as the dearest.
+fn cost(candidate: &Candidate) -> f64 {
+    candidate.model.price.map_or(f64::INFINITY, |price| price.input + price.output)
+}
+
+impl State {
+    fn handle_plan(&mut self, model: &str, needs: &Needs) -> Result<Plan, ChatError> {
+        match self.book.resolve(model, &mut self.speed, Instant::now())? {
+            Meaning::NeedsLists(providers) => Ok(Plan::NeedsLists(providers)),
+            Meaning::Candidates(candidates) => Ok(Plan::Candidates(self.book.fitting(candidates, needs)?)),
+        }
+    }
+
+    fn handle_listed(&mut self, provider: &str, list: ModelList) {
+        if let Some(shelf) = self.book.shelves.iter_mut().find(|shelf| &*shelf.provider == provider) {
+            // A list that was had once is better than none.
+            if let (Some((at, Ok(_))), Err(_)) = (&mut shelf.listed, &list) {
+                *at = Instant::now();
+                return;
+            }
+            shelf.listed = Some((Instant::now(), list));
+        }
+    }
+}
+
+impl Actor for Router {
+    type Msg = RouterMsg;
+    type State = State;
+    type Arguments = RouterArgs;
+
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, args: RouterArgs) -> Result<State, ActorProcessingErr> {
+        let shelves = args.providers.into_iter().map(|(provider, capabilities, configured)| Shelf {
+            provider,
+            capabilities,
+            configured,
+            listed: None,
+        });
+        let book =
+            Book { shelves: shelves.collect(), aliases: args.aliases, default: args.default, unusable: args.unusable };
+        Ok(State { book, speed: Speed::default() })
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            RouterMsg::Plan { model, needs, reply } => {
+                let _left = reply.send(state.handle_plan(&model, &needs));
+            }
+            RouterMsg::Listed { provider, list } => state.handle_listed(&provider, list),
+            RouterMsg::Spoke { provider, model, after } => state.speed.record(provider, model, after),
+            #[cfg(test)]
+            RouterMsg::Panic => panic!("the router was asked to fail"),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(provider: &str, weight: u32) -> (Vec<Candidate>, u32) {
+        (vec![Candidate { provider: provider.into(), model: ModelInfo::named("m") }], weight)
+    }
+
+    fn first(speed: &mut Speed, strategy: Strategy) -> String {
+        let mut entries = vec![entry("a", 1), entry("b", 9)];
+        speed.sort(strategy, &mut entries);
+        entries[0].0[0].provider.to_string()
+    }
+
+    #[test]
+    fn the_quicker_one_comes_first_once_both_are_known() {
+        let mut speed = Speed::default();
+        speed.record("a".into(), "m".into(), Duration::from_secs(2));
+        assert_eq!(first(&mut speed, Strategy::Latency), "b", "never asked, so it gets asked");
+        speed.record("b".into(), "m".into(), Duration::from_secs(3));
+        assert_eq!(first(&mut speed, Strategy::Latency), "a");
+        for _ in 0..10 {
+            speed.record("a".into(), "m".into(), Duration::from_secs(9));
+        }
+        assert_eq!(first(&mut speed, Strategy::Latency), "b");
+    }
+
+    #[test]
+    fn weights_decide_how_often_each_comes_first() {
+        let mut speed = Speed::default();
+        let share = (0..2000).filter(|_| first(&mut speed, Strategy::Weighted) == "b").count();
+        assert!((1700..1900).contains(&share), "{share} of 2000, 1800 expected");
+    }
+}

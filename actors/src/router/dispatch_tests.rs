@@ -1,0 +1,178 @@
+use std::sync::Arc;
+
+use greenroom_providers::ModelInfo;
+
+use super::*;
+
+const BUDGET: Budget = Budget { attempts: 8, max_wait: Duration::from_secs(30) };
+const JITTER: Duration = Duration::from_millis(100);
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000)
+}
+
+fn dispatch(names: &[&str]) -> Dispatch {
+    let candidates = names.iter().map(|name| Candidate { provider: (*name).into(), model: ModelInfo::named("m") });
+    Dispatch::new(candidates.collect(), BUDGET)
+}
+
+fn error(kind: ErrorKind, hint: Option<u64>) -> ChatError {
+    let mut error = ChatError::new(kind, kind.as_str());
+    error.details.retry_after = hint.map(Duration::from_secs);
+    error
+}
+
+fn profile(id: &str) -> ProfileId {
+    Arc::from(id)
+}
+
+fn fail(dispatch: &mut Dispatch, kind: ErrorKind, hint: Option<u64>, id: &str) -> Step {
+    dispatch.handle_attempt();
+    dispatch.handle_failure(error(kind, hint), &profile(id), now(), || JITTER)
+}
+
+fn asked(step: Step) -> Ask {
+    match step {
+        Step::Ask(ask) => ask,
+        Step::GiveUp(error) => panic!("gave up: {error}"),
+    }
+}
+
+fn gave_up(step: Step) -> ChatError {
+    match step {
+        Step::Ask(ask) => panic!("asks: {ask:?}"),
+        Step::GiveUp(error) => error,
+    }
+}
+
+fn ask(candidate: usize, exclude: &[&str], only: Option<&str>, wait: Duration) -> Ask {
+    Ask { candidate, exclude: exclude.iter().map(|id| profile(id)).collect(), only: only.map(profile), wait }
+}
+
+#[test]
+fn a_server_error_is_retried_once_and_then_handed_on() {
+    let mut dispatch = dispatch(&["a", "b"]);
+    dispatch.start();
+    assert_eq!(asked(fail(&mut dispatch, ErrorKind::Server, None, "p")), ask(0, &[], Some("p"), JITTER));
+    assert_eq!(asked(fail(&mut dispatch, ErrorKind::Server, None, "p")), ask(1, &[], None, Duration::ZERO));
+}
+
+#[test]
+fn a_silent_route_is_not_asked_twice() {
+    let mut dispatch = dispatch(&["a", "b"]);
+    dispatch.start();
+    assert_eq!(asked(fail(&mut dispatch, ErrorKind::Timeout, None, "p")).candidate, 1);
+    let error = gave_up(fail(&mut dispatch, ErrorKind::Timeout, None, "p"));
+    assert_eq!((error.kind, error.details.attempts.len()), (ErrorKind::Exhausted, 2));
+}
+
+#[test]
+fn a_limit_rotates_profiles_then_waits_for_a_short_hint_then_hands_on() {
+    let mut dispatch = dispatch(&["a", "b"]);
+    dispatch.start();
+    assert_eq!(asked(fail(&mut dispatch, ErrorKind::RateLimited, None, "p")), ask(0, &["p"], None, Duration::ZERO));
+    assert_eq!(asked(fail(&mut dispatch, ErrorKind::RateLimited, Some(2), "q")).exclude.len(), 2);
+    let cooling = Refusal::Cooling { until: now() + Duration::from_secs(2), kind: ErrorKind::RateLimited };
+    let step = dispatch.handle_refusal(cooling, now(), || JITTER);
+    assert_eq!(asked(step), ask(0, &[], Some("q"), Duration::from_secs(2)));
+    fail(&mut dispatch, ErrorKind::RateLimited, Some(2), "q");
+    assert_eq!(asked(dispatch.handle_refusal(cooling, now(), || JITTER)).candidate, 1);
+}
+
+#[test]
+fn a_protocol_failure_is_tried_again_only_after_the_others() {
+    let mut dispatch = dispatch(&["a", "b"]);
+    dispatch.start();
+    assert_eq!(asked(fail(&mut dispatch, ErrorKind::Protocol, None, "p")).candidate, 1);
+    assert_eq!(asked(fail(&mut dispatch, ErrorKind::Timeout, None, "r")), ask(0, &[], Some("p"), JITTER));
+    assert_eq!(gave_up(fail(&mut dispatch, ErrorKind::Protocol, None, "p")).kind, ErrorKind::Exhausted);
+}
+
+#[test]
+fn what_is_wrong_with_the_request_ends_at_once() {
+    let mut dispatch = dispatch(&["a", "b"]);
+    dispatch.start();
+    assert_eq!(gave_up(fail(&mut dispatch, ErrorKind::InvalidRequest, None, "p")).kind, ErrorKind::InvalidRequest);
+}
+
+#[test]
+fn an_overflow_goes_only_to_a_larger_or_unknown_window() {
+    let candidate = |name: &str, context| Candidate {
+        provider: name.into(),
+        model: ModelInfo { context, ..ModelInfo::named("m") },
+    };
+    let candidates = vec![candidate("a", Some(100)), candidate("b", Some(50)), candidate("c", None)];
+    let mut dispatch = Dispatch::new(candidates, BUDGET);
+    dispatch.start();
+    assert_eq!(asked(fail(&mut dispatch, ErrorKind::ContextOverflow, None, "p")).candidate, 2);
+    assert_eq!(gave_up(fail(&mut dispatch, ErrorKind::ContextOverflow, None, "p")).kind, ErrorKind::ContextOverflow);
+}
+
+#[test]
+fn if_all_cool_the_first_to_free_is_waited_for_if_that_fits() {
+    let cooling =
+        |seconds| Refusal::Cooling { until: now() + Duration::from_secs(seconds), kind: ErrorKind::RateLimited };
+    let mut dispatch = dispatch(&["a", "b"]);
+    dispatch.start();
+    assert_eq!(asked(dispatch.handle_refusal(cooling(20), now(), || JITTER)).candidate, 1);
+    let step = asked(dispatch.handle_refusal(cooling(10), now(), || JITTER));
+    assert_eq!((step.candidate, step.wait), (1, Duration::from_millis(10_005)));
+    let step = asked(dispatch.handle_refusal(cooling(19), now(), || JITTER));
+    assert_eq!((step.candidate, step.wait), (1, Duration::from_millis(19_005)));
+    let error = gave_up(dispatch.handle_refusal(cooling(19), now(), || JITTER));
+    assert_eq!((error.kind, error.details.retry_after), (ErrorKind::Exhausted, Some(Duration::from_secs(19))));
+}
+
+#[test]
+fn a_lone_candidate_tells_its_own_failure() {
+    let mut lone = dispatch(&["a"]);
+    lone.start();
+    asked(fail(&mut lone, ErrorKind::Auth, None, "p"));
+    let error = gave_up(lone.handle_refusal(Refusal::Tried, now(), || JITTER));
+    assert_eq!((error.kind, error.details.attempts.len()), (ErrorKind::Auth, 0));
+}
+
+#[test]
+fn any_sequence_of_faults_ends() {
+    use ErrorKind as K;
+    let kinds = [
+        K::Network,
+        K::Server,
+        K::Overloaded,
+        K::Timeout,
+        K::Protocol,
+        K::RateLimited,
+        K::Auth,
+        K::Billing,
+        K::NotFound,
+    ];
+    // A small generator, so that the sequences are the same on each run.
+    let mut seed = 1u64;
+    let mut draw = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % below
+    };
+    for _ in 0..20_000 {
+        let mut dispatch = dispatch(&["a", "b", "c"][..=draw(3)]);
+        let mut step = dispatch.start();
+        let (mut steps, mut waited) = (0, Duration::ZERO);
+        while let Step::Ask(ask) = step {
+            steps += 1;
+            waited += ask.wait;
+            assert!(steps <= MOST_STEPS && waited <= BUDGET.max_wait && dispatch.attempts() <= BUDGET.attempts);
+            step = match draw(4) {
+                0 => dispatch.handle_refusal(Refusal::Tried, now(), || JITTER),
+                1 => {
+                    let until = now() + Duration::from_secs(u64::try_from(draw(40)).unwrap());
+                    dispatch
+                        .handle_refusal(Refusal::Cooling { until, kind: kinds[draw(kinds.len())] }, now(), || JITTER)
+                }
+                _ => {
+                    let hint = (draw(2) == 0).then(|| u64::try_from(draw(6)).unwrap());
+                    let id = ask.only.map_or_else(|| ["p", "q"][draw(2)].to_owned(), |only| only.to_string());
+                    fail(&mut dispatch, kinds[draw(kinds.len())], hint, &id)
+                }
+            };
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What names mean, and what is asked next.
+
+pub(crate) mod actor;
+pub(crate) mod dispatch;
+pub(crate) mod plan;
+
+pub use actor::RouterArgs;
+pub use dispatch::Budget;
+pub use plan::{Candidate, Strategy, Target, Unusable};

@@ -1,0 +1,144 @@
+use super::*;
+
+struct AsWritten;
+
+impl Preference for AsWritten {
+    fn sort(&mut self, _: Strategy, _: &mut Vec<(Vec<Candidate>, u32)>) {}
+}
+
+const ALL: Capabilities =
+    Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local: false };
+
+fn shelf(provider: &str, ids: Option<&[&str]>) -> Shelf {
+    let list = ids.map(|ids| Ok(ids.iter().map(|id| ModelInfo::named(*id)).collect()));
+    Shelf {
+        provider: provider.into(),
+        capabilities: ALL,
+        configured: Vec::new(),
+        listed: list.map(|list| (Instant::now(), list)),
+    }
+}
+
+fn chain(names: &[&str]) -> Target {
+    Target::Chain(names.iter().map(ToString::to_string).collect())
+}
+
+fn book() -> Book {
+    Book {
+        shelves: vec![
+            shelf("openai", Some(&["text-embedding-3", "gpt-5", "gpt-5-mini", "shared"])),
+            shelf("lab", Some(&["qwen/qwen3", "shared"])),
+        ],
+        aliases: vec![
+            ("smart".into(), chain(&["lab/qwen/qwen3", "openai/gpt-5"])),
+            ("both".into(), chain(&["smart", "gpt-5-mini", "openai/gpt-5"])),
+            ("claude-*".into(), chain(&["smart"])),
+            ("a".into(), chain(&["b"])),
+            ("b".into(), chain(&["a"])),
+        ],
+        default: None,
+        unusable: vec![Unusable { provider: "keyless".into(), reason: "no key".into(), hint: "set it".into() }],
+    }
+}
+
+fn resolve(book: &Book, name: &str) -> Result<Vec<String>, ChatError> {
+    match book.resolve(name, &mut AsWritten, Instant::now())? {
+        Meaning::Candidates(candidates) => Ok(candidates.iter().map(ToString::to_string).collect()),
+        Meaning::NeedsLists(names) => Ok(names.iter().map(|name| format!("list {name}")).collect()),
+    }
+}
+
+#[test]
+fn names_are_taken_in_their_order() {
+    let book = book();
+    assert_eq!(resolve(&book, "openai/anything/at:all").unwrap(), ["openai/anything/at:all"]);
+    assert_eq!(resolve(&book, "smart").unwrap(), ["lab/qwen/qwen3", "openai/gpt-5"]);
+    assert_eq!(resolve(&book, "both").unwrap(), ["lab/qwen/qwen3", "openai/gpt-5", "openai/gpt-5-mini"]);
+    assert_eq!(resolve(&book, "claude-sonnet-4").unwrap(), ["lab/qwen/qwen3", "openai/gpt-5"]);
+    assert_eq!(resolve(&book, "qwen/qwen3").unwrap(), ["lab/qwen/qwen3"], "a bare id may hold a slash");
+    assert_eq!(resolve(&book, "gpt-5").unwrap(), ["openai/gpt-5"]);
+}
+
+#[test]
+fn without_a_name_the_first_model_that_chats_answers() {
+    let mut book = book();
+    assert_eq!(resolve(&book, "").unwrap(), ["openai/gpt-5"]);
+    book.default = Some("smart".into());
+    assert_eq!(resolve(&book, "").unwrap(), ["lab/qwen/qwen3", "openai/gpt-5"]);
+}
+
+#[test]
+fn an_unknown_name_is_not_found_and_suggests() {
+    let error = resolve(&book(), "gtp-5").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert_eq!(error.message, "there is no model \"gtp-5\"");
+    assert!(error.details.hint.unwrap().starts_with("did you mean \"openai/gpt-5\"?"));
+    let far = resolve(&book(), "zzzz").unwrap_err();
+    assert!(far.details.hint.unwrap().starts_with("known are smart, both, a, b, openai/text-embedding-3"));
+}
+
+#[test]
+fn an_id_of_several_providers_must_be_said_in_full() {
+    let error = resolve(&book(), "shared").unwrap_err();
+    assert_eq!(error.details.hint.unwrap(), "say which: openai/shared or lab/shared");
+}
+
+#[test]
+fn a_provider_that_can_not_be_used_says_why_but_does_not_hold_up_a_chain() {
+    let mut book = book();
+    let error = resolve(&book, "keyless/m").unwrap_err();
+    assert_eq!((error.kind, error.details.hint.as_deref()), (ErrorKind::Config, Some("set it")));
+    book.aliases.push(("safe".into(), chain(&["keyless/m", "gpt-5"])));
+    assert_eq!(resolve(&book, "safe").unwrap(), ["openai/gpt-5"]);
+}
+
+#[test]
+fn a_cycle_ends_in_an_error() {
+    assert_eq!(resolve(&book(), "a").unwrap_err().kind, ErrorKind::Config);
+}
+
+#[test]
+fn lists_are_asked_for_only_when_they_decide() {
+    let mut book = book();
+    book.shelves[1].listed = None;
+    assert_eq!(resolve(&book, "gpt-5").unwrap(), ["openai/gpt-5"]);
+    assert_eq!(resolve(&book, "new-one").unwrap(), ["list lab"]);
+}
+
+#[test]
+fn a_lone_provider_that_can_not_list_is_given_the_name_as_it_is() {
+    let mut book = book();
+    book.shelves.truncate(1);
+    book.shelves[0].listed = Some((Instant::now(), Err(ChatError::new(ErrorKind::NotFound, "no list"))));
+    assert_eq!(resolve(&book, "whatever").unwrap(), ["openai/whatever"]);
+}
+
+#[test]
+fn a_candidate_that_lacks_what_is_needed_is_left_out() {
+    let mut book = book();
+    book.shelves[1].capabilities.images = false;
+    let both = || vec![book.shelves[1].candidate("qwen/qwen3"), book.shelves[0].candidate("gpt-5")];
+    let needs = Needs { images: true, ..Needs::default() };
+    assert_eq!(book.fitting(both(), &needs).unwrap(), both()[1..]);
+    let error = book.fitting(both()[..1].to_vec(), &needs).unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::InvalidRequest, "lab/qwen/qwen3 can't take images"));
+    let mut small = both()[0].clone();
+    small.model.context = Some(10);
+    let long = Needs { prompt_tokens: 11, ..Needs::default() };
+    assert_eq!(book.fitting(vec![small], &long).unwrap_err().kind, ErrorKind::ContextOverflow);
+}
+
+#[test]
+fn globs_match_whole_names() {
+    for (pattern, text, matches) in [
+        ("claude-*", "claude-x", true),
+        ("claude-*", "my-claude-x", false),
+        ("*-mini", "gpt-mini", true),
+        ("*-mini", "gpt-mini-2", false),
+        ("gpt-*-mini-*", "gpt-5-mini-2025", true),
+        ("*", "", true),
+        ("a*a", "a", false),
+    ] {
+        assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
+    }
+}

@@ -1,0 +1,338 @@
+//! The events of a session's log: what every frontend is shown.
+
+use std::time::Duration;
+
+use greenroom_wire::{
+    ChatError, ChatEvent, ErrorKind, FinishReason, Part, Usage,
+    chat::{Extra, ToolCallKind},
+    error::{ErrorDetails, Origin},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+/// An event at its place in the log.
+///
+/// A structural event takes one position; a delta takes its length in UTF-8 bytes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LogEvent {
+    /// What happened.
+    #[serde(flatten)]
+    pub body: EventBody,
+    /// The turn it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u64>,
+    /// Where it begins.
+    pub position: u64,
+    /// Where the next one begins: the cursor to resume from.
+    pub next: u64,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type")]
+pub enum EventBody {
+    /// The session begins.
+    #[serde(rename = "session.created")]
+    SessionCreated {
+        /// What turns ask of, unless they say otherwise.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
+        /// Its instructions.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        system: Option<String>,
+    },
+    /// The user says something.
+    #[serde(rename = "message.user")]
+    MessageUser {
+        /// What is said.
+        parts: Vec<Part>,
+        /// Whether it waits for the turn that runs.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        queued: bool,
+    },
+    /// An answer is sought.
+    #[serde(rename = "turn.started")]
+    TurnStarted,
+    /// Who answers.
+    #[serde(rename = "route")]
+    Route {
+        /// The configured provider.
+        provider: String,
+        /// The provider's id of the model, as asked for.
+        model: String,
+        /// The auth profile.
+        profile: String,
+        /// Attempts made so far, this one included.
+        attempts: u32,
+        /// The provider's id of the answer; empty where it gives none.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        answer: String,
+        /// The model in the provider's own words, where it says more than what was asked for; else empty.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        reported: String,
+    },
+    /// More text.
+    #[serde(rename = "text")]
+    Text {
+        /// The text.
+        delta: String,
+    },
+    /// More of a refusal, where the provider keeps it apart from text.
+    #[serde(rename = "refusal")]
+    Refusal {
+        /// The words.
+        delta: String,
+    },
+    /// More thinking.
+    #[serde(rename = "thinking")]
+    Thinking {
+        /// The thinking.
+        delta: String,
+    },
+    /// A tool call begins.
+    #[serde(rename = "tool_call")]
+    ToolCall {
+        /// Its index in this answer.
+        index: u32,
+        /// Its id.
+        id: String,
+        /// The tool.
+        name: String,
+        /// Which kind of tool, where it is no function.
+        #[serde(skip_serializing_if = "is_function")]
+        kind: ToolCallKind,
+    },
+    /// More of a tool call's arguments.
+    #[serde(rename = "tool_call.args")]
+    ToolCallArgs {
+        /// The call's index.
+        index: u32,
+        /// The fragment.
+        delta: String,
+    },
+    /// A tool call is whole.
+    #[serde(rename = "tool_call.done")]
+    ToolCallDone {
+        /// The call's index.
+        index: u32,
+    },
+    /// What a provider needs back verbatim.
+    #[serde(rename = "opaque")]
+    Opaque {
+        /// The configured provider that said it.
+        provider: String,
+        /// The model that said it.
+        model: String,
+        /// What it said.
+        data: Value,
+    },
+    /// A picture or sound that the model made.
+    #[serde(rename = "media")]
+    Media {
+        /// Its MIME type.
+        media_type: String,
+        /// Its bytes in base64.
+        data: String,
+    },
+    /// A source of what was said.
+    #[serde(rename = "citation")]
+    Citation {
+        /// The citation in the provider's words.
+        citation: Value,
+    },
+    /// What the chat language has no word for, for a frontend of the same wire.
+    #[serde(rename = "extra")]
+    Extra(Extra),
+    /// Another candidate takes over.
+    #[serde(rename = "failover")]
+    Failover {
+        /// The candidate that failed, `provider/model`.
+        from: String,
+        /// The one that is asked now.
+        to: String,
+        /// Why.
+        kind: ErrorKind,
+    },
+    /// What the answer used.
+    #[serde(rename = "usage")]
+    Usage(Usage),
+    /// The answer is complete.
+    #[serde(rename = "turn.finished")]
+    TurnFinished {
+        /// Why it ended.
+        reason: FinishReason,
+    },
+    /// There is no complete answer.
+    #[serde(rename = "turn.failed")]
+    TurnFailed {
+        /// Why.
+        error: Failure,
+    },
+    /// The turn was cancelled; what was produced stays.
+    #[serde(rename = "turn.cancelled")]
+    TurnCancelled,
+}
+
+fn is_function(kind: &ToolCallKind) -> bool {
+    *kind == ToolCallKind::Function
+}
+
+/// A failure as the log and the HTTP API tell it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Failure {
+    /// What kind.
+    pub kind: ErrorKind,
+    /// What happened.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Seconds to wait before asking again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<f64>,
+    /// HTTP status of the provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The provider's own code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The parameter that is complained of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
+    /// The provider, where one failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The provider's model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The auth profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Each attempt, oldest first, where several were made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Failure>,
+}
+
+impl From<&ChatError> for Failure {
+    fn from(error: &ChatError) -> Self {
+        let details = &error.details;
+        let origin = details.origin.as_ref();
+        Self {
+            kind: error.kind,
+            message: error.message.clone(),
+            hint: details.hint.clone(),
+            retry_after: details.retry_after.map(|wait| wait.as_secs_f64()),
+            status: details.status,
+            code: details.code.clone(),
+            param: details.param.clone(),
+            provider: origin.map(|origin| origin.provider.clone()),
+            model: origin.map(|origin| origin.model.clone()),
+            profile: origin.and_then(|origin| origin.profile.clone()),
+            attempts: details.attempts.iter().map(Self::from).collect(),
+        }
+    }
+}
+
+impl From<Failure> for ChatError {
+    fn from(failure: Failure) -> Self {
+        let Failure { kind, message, hint, retry_after, status, code, param, provider, model, profile, attempts } =
+            failure;
+        let origin = provider.zip(model).map(|(provider, model)| Origin { provider, model, profile });
+        let retry_after = retry_after.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let attempts = attempts.into_iter().map(Self::from).collect();
+        let mut error = Self::new(kind, message);
+        *error.details =
+            ErrorDetails { status, code, param, retry_after, origin, hint, attempts, ..ErrorDetails::default() };
+        error
+    }
+}
+
+impl EventBody {
+    /// Whether nothing of its turn comes after it.
+    pub fn ends_turn(&self) -> bool {
+        matches!(self, Self::TurnFinished { .. } | Self::TurnFailed { .. } | Self::TurnCancelled)
+    }
+
+    /// The delta's text, if this is one.
+    pub(crate) fn delta(&self) -> Option<&String> {
+        match self {
+            Self::Text { delta }
+            | Self::Refusal { delta }
+            | Self::Thinking { delta }
+            | Self::ToolCallArgs { delta, .. } => Some(delta),
+            _ => None,
+        }
+    }
+
+    /// The same event with another delta; of a structural event, the event.
+    pub(crate) fn with_delta(&self, delta: String) -> Self {
+        match self {
+            Self::Text { .. } => Self::Text { delta },
+            Self::Refusal { .. } => Self::Refusal { delta },
+            Self::Thinking { .. } => Self::Thinking { delta },
+            Self::ToolCallArgs { index, .. } => Self::ToolCallArgs { index: *index, delta },
+            other => other.clone(),
+        }
+    }
+
+    /// Takes `other` in if both are deltas of one piece; gives it back otherwise.
+    pub(crate) fn merge(&mut self, other: Self) -> Result<(), Self> {
+        match (self, other) {
+            (Self::Text { delta }, Self::Text { delta: more })
+            | (Self::Refusal { delta }, Self::Refusal { delta: more })
+            | (Self::Thinking { delta }, Self::Thinking { delta: more }) => delta.push_str(&more),
+            (Self::ToolCallArgs { index, delta }, Self::ToolCallArgs { index: of, delta: more }) if *index == of => {
+                delta.push_str(&more);
+            }
+            (_, other) => return Err(other),
+        }
+        Ok(())
+    }
+
+    /// How much of the log it takes: bytes of a delta, one otherwise.
+    pub(crate) fn width(&self) -> u64 {
+        self.delta().map_or(1, |delta| u64::try_from(delta.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Roughly how many bytes it holds, for bounds.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Media { data, .. } => data.len(),
+            Self::Opaque { data, .. } | Self::Citation { citation: data } => value_weight(data),
+            Self::Extra(extra) => value_weight(&extra.json),
+            body => body.delta().map_or(64, String::len),
+        }
+    }
+
+    /// The event in the chat language, for a frontend that speaks a provider's wire; `None` for what it has no word for.
+    pub fn into_chat(self) -> Option<ChatEvent> {
+        Some(match self {
+            Self::Route { model, answer, reported, .. } => {
+                ChatEvent::Started { id: answer, model: if reported.is_empty() { model } else { reported } }
+            }
+            Self::Text { delta } => ChatEvent::Text { delta },
+            Self::Refusal { delta } => ChatEvent::Refusal { delta },
+            Self::Thinking { delta } => ChatEvent::Thinking { delta },
+            Self::ToolCall { index, id, name, kind } => ChatEvent::ToolCallStarted { index, id, name, kind },
+            Self::ToolCallArgs { index, delta } => ChatEvent::ToolCallArgs { index, delta },
+            Self::ToolCallDone { index } => ChatEvent::ToolCallDone { index },
+            Self::Opaque { data, .. } => ChatEvent::Opaque { data },
+            Self::Media { media_type, data } => ChatEvent::Media { media_type, data },
+            Self::Citation { citation } => ChatEvent::Citation { json: citation },
+            Self::Extra(extra) => ChatEvent::Extra(extra),
+            Self::Usage(usage) => ChatEvent::Usage(usage),
+            Self::TurnFinished { reason } => ChatEvent::Finished { reason },
+            _ => return None,
+        })
+    }
+}
+
+/// Roughly how many bytes a value holds.
+fn value_weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(value_weight).sum::<usize>() + 2,
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + 3 + value_weight(value)).sum::<usize>() + 2,
+        _ => 8,
+    }
+}

@@ -1,0 +1,14 @@
+//! Sessions: a log that frontends tail, and one turn at a time that writes it.
+
+pub(crate) mod actor;
+mod answering;
+pub mod event;
+mod history;
+pub mod log;
+pub mod mailbox;
+mod turn;
+
+pub use actor::{Busy, SendError, Sent};
+pub(crate) use answering::Answering;
+pub(crate) use turn::{Job, ProviderRef, Shared, router_down, run};
+pub use turn::{RequestDefaults, Timeouts, TurnLimits};

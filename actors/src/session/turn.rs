@@ -1,0 +1,317 @@
+//! One turn: from a request to the last event of its answer.
+//!
+//! It asks the router for a plan, walks it by the [`Dispatch`], asks each provider's actor for leave, and makes the
+//! attempts. All of its state is its own, so no actor's failure touches an answer that runs.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use greenroom_providers::{ChatCall, Deadlines, ModelInfo, retry::Waits};
+use greenroom_wire::{ChatError, ChatRequest, ErrorKind, error::Origin};
+use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    answering::Answering,
+    event::{EventBody, Failure},
+};
+use crate::{
+    handle::{Handle, Unavailable},
+    provider::{
+        ProfileId,
+        actor::ProviderMsg,
+        permit::{Permit, Want},
+    },
+    router::{
+        Budget, Candidate,
+        actor::{Plan, RouterMsg},
+        dispatch::{Ask, Dispatch, Step},
+        plan::Needs,
+    },
+};
+
+/// What an answer is taken to have in tokens before anything is known.
+const ANSWER_TOKENS: u64 = 500;
+/// From a finish reason to usage or the end marker.
+const FINISH_WAIT: Duration = Duration::from_secs(1);
+
+/// How long attempts at a provider may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To the first content, where another candidate could answer.
+    pub first_token: Duration,
+    /// What `first_token` grows by for each 10,000 tokens of the prompt.
+    pub first_token_per_10k: Duration,
+    /// To the first content, where none could, of a model that reasons, or of one that runs on the user's hardware.
+    pub first_token_alone: Duration,
+    /// Between bytes.
+    pub idle: Duration,
+    /// Between bytes of a model that reasons.
+    pub idle_reasoning: Duration,
+    /// Between pieces of content.
+    pub silent: Duration,
+}
+
+/// What bounds a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnLimits {
+    /// Bytes of its answer.
+    pub bytes: usize,
+    /// How long it may take.
+    pub time: Duration,
+}
+
+/// A provider as a turn sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct ProviderRef {
+    pub(crate) handle: Handle<ProviderMsg>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) local: bool,
+    /// How long a request may wait in its queue.
+    pub(crate) queue_wait: Duration,
+    pub(crate) defaults: RequestDefaults,
+}
+
+/// What requests ask that don't say.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RequestDefaults {
+    /// Sampling temperature.
+    pub temperature: Option<f64>,
+    /// Most tokens of an answer.
+    pub max_tokens: Option<u64>,
+}
+
+impl RequestDefaults {
+    /// The request with what it does not say filled in; the same one where there is nothing to fill in.
+    fn fill<'a>(&self, request: &'a ChatRequest) -> Cow<'a, ChatRequest> {
+        let temperature = self.temperature.filter(|_| request.temperature.is_none());
+        let max_tokens = self.max_tokens.filter(|_| request.max_tokens.is_none());
+        if temperature.is_none() && max_tokens.is_none() {
+            return Cow::Borrowed(request);
+        }
+        let mut filled = request.clone();
+        filled.temperature = request.temperature.or(temperature);
+        filled.max_tokens = request.max_tokens.or(max_tokens);
+        Cow::Owned(filled)
+    }
+}
+
+/// What every turn of a runtime shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) router: Handle<RouterMsg>,
+    /// In the order they were written.
+    pub(crate) providers: Vec<(Arc<str>, ProviderRef)>,
+    pub(crate) budget: Budget,
+    pub(crate) limits: TurnLimits,
+    /// Ends every turn, with an error.
+    pub(crate) shutdown: CancellationToken,
+    /// Counts the turns that run.
+    pub(crate) turns: TaskTracker,
+}
+
+/// What a turn is to do.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) request: ChatRequest,
+    /// Whose it is; owners take turns in a provider's queue.
+    pub(crate) owner: Arc<str>,
+    /// Who answered this owner last, to stay with them.
+    pub(crate) prefer: Option<(Arc<str>, ProfileId)>,
+}
+
+/// Runs a turn to its last event. Gives who answered.
+pub(crate) async fn run(
+    shared: &Shared,
+    job: &Job,
+    mut answering: Answering,
+    cancel: &CancellationToken,
+) -> Option<(Arc<str>, ProfileId)> {
+    let _counted = shared.turns.token();
+    answering.log(EventBody::TurnStarted);
+    let outcome = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(None),
+        () = shared.shutdown.cancelled() => {
+            let error = ChatError::new(ErrorKind::Server, "greenroom is shutting down");
+            Err(Some(error.with_hint("ask again once it is back")))
+        }
+        outcome = tokio::time::timeout(shared.limits.time, seek(shared, job, &mut answering)) => match outcome {
+            Ok(outcome) => outcome.map_err(Some),
+            // At its bound in time an answer ends as at its bound in length, if there is one.
+            Err(_) if answering.spoke().is_some() => Ok(()),
+            Err(_) => Err(Some(ChatError::new(ErrorKind::Timeout, "the turn took longer than it may"))),
+        },
+    };
+    let route = answering.route();
+    let last = match outcome {
+        Ok(()) => EventBody::TurnFinished { reason: answering.reason() },
+        Err(None) => EventBody::TurnCancelled,
+        Err(Some(error)) => EventBody::TurnFailed { error: Failure::from(&error) },
+    };
+    answering.end(last);
+    route
+}
+
+/// Seeks an answer until there is one or nothing is left to try.
+async fn seek(shared: &Shared, job: &Job, answering: &mut Answering) -> Result<(), ChatError> {
+    let needs = Needs::of(&job.request);
+    let candidates = plan(shared, &job.request.model, needs).await?;
+    let mut dispatch = Dispatch::new(candidates, shared.budget);
+    let mut waits = Waits::new();
+    let mut step = dispatch.start();
+    let mut asked: Option<usize> = None;
+    loop {
+        let ask = match step {
+            Step::GiveUp(error) => return Err(error),
+            Step::Ask(ask) => ask,
+        };
+        let candidate = dispatch.candidate(ask.candidate).clone();
+        if let Some(before) = asked.replace(ask.candidate)
+            && before != ask.candidate
+            && let Some(failure) = dispatch.last_failure()
+        {
+            let from = dispatch.candidate(before).to_string();
+            tracing::info!(%from, to = %candidate, kind = %failure.kind, "handing on to the next candidate");
+            answering.log(EventBody::Failover { from, to: candidate.to_string(), kind: failure.kind });
+        }
+        if !ask.wait.is_zero() {
+            tokio::time::sleep(ask.wait).await;
+        }
+        let jittered = || waits.next_wait();
+        let Some(provider) = shared.provider(&candidate.provider) else {
+            let error = ChatError::new(ErrorKind::Config, format!("there is no provider \"{}\"", candidate.provider));
+            step = dispatch.handle_unavailable(error, SystemTime::now(), jittered);
+            continue;
+        };
+        step = match acquire(provider, &candidate, ask, job, &needs, dispatch.wait_left()).await {
+            Err(unavailable) => dispatch.handle_unavailable(down(&candidate, unavailable), SystemTime::now(), jittered),
+            Ok(Err(refusal)) => dispatch.handle_refusal(refusal, SystemTime::now(), jittered),
+            Ok(Ok(permit)) => {
+                dispatch.handle_attempt();
+                let deadlines = deadlines(provider, &candidate.model, dispatch.has_other(), needs.prompt_tokens);
+                answering.begin(&candidate, Arc::clone(&permit.profile), dispatch.attempts());
+                let outcome =
+                    attempt(&permit, &candidate, &provider.defaults.fill(&job.request), &deadlines, answering).await;
+                let spoke = answering.spoke();
+                permit.report(outcome.as_ref().copied(), spoke.is_some());
+                if let Some(after) = spoke {
+                    let (provider, model) = (Arc::clone(&candidate.provider), candidate.model.id.clone());
+                    shared.router.cast(RouterMsg::Spoke { provider, model, after });
+                }
+                match outcome {
+                    Ok(()) => return Ok(()),
+                    Err(error) if spoke.is_some() => return Err(error),
+                    Err(error) => dispatch.handle_failure(error, &permit.profile, SystemTime::now(), jittered),
+                }
+            }
+        };
+    }
+}
+
+/// Who may answer, in order of preference.
+async fn plan(shared: &Shared, model: &str, needs: Needs) -> Result<Vec<Candidate>, ChatError> {
+    // Lists are asked for once at most: what they don't decide they won't decide the second time.
+    for _ in 0..2 {
+        let question = |reply| RouterMsg::Plan { model: model.to_owned(), needs, reply };
+        match shared.router.call(question).await.map_err(router_down)?? {
+            Plan::Candidates(candidates) => return Ok(candidates),
+            Plan::NeedsLists(providers) => {
+                futures::future::join_all(providers.iter().map(|provider| shared.list(provider))).await;
+            }
+        }
+    }
+    Err(ChatError::new(ErrorKind::NotFound, format!("there is no model \"{model}\"")))
+}
+
+async fn acquire(
+    provider: &ProviderRef,
+    candidate: &Candidate,
+    ask: Ask,
+    job: &Job,
+    needs: &Needs,
+    wait_left: Duration,
+) -> Result<Result<Permit, crate::provider::permit::Refusal>, Unavailable> {
+    let sticky = job.prefer.as_ref().filter(|(provider, _)| *provider == candidate.provider);
+    let want = Want {
+        model: candidate.model.id.clone(),
+        owner: Arc::clone(&job.owner),
+        exclude: ask.exclude,
+        only: ask.only,
+        prefer: sticky.map(|(_, profile)| Arc::clone(profile)),
+        tokens: u32::try_from(needs.prompt_tokens + ANSWER_TOKENS).unwrap_or(u32::MAX),
+        until: Instant::now() + provider.queue_wait.min(wait_left),
+    };
+    provider.handle.call(|reply| ProviderMsg::Acquire(want.clone(), reply)).await
+}
+
+async fn attempt(
+    permit: &Permit,
+    candidate: &Candidate,
+    request: &ChatRequest,
+    deadlines: &Deadlines,
+    answering: &mut Answering,
+) -> Result<(), ChatError> {
+    let call = ChatCall {
+        request,
+        model: &candidate.model.id,
+        provider: &candidate.provider,
+        credential: &permit.credential,
+        deadlines,
+    };
+    permit.provider.chat(call, answering).await.map_err(|mut error| {
+        error.details.origin = Some(Origin {
+            provider: candidate.provider.to_string(),
+            model: candidate.model.id.clone(),
+            profile: Some(permit.profile.to_string()),
+        });
+        error
+    })
+}
+
+fn deadlines(provider: &ProviderRef, model: &ModelInfo, has_other: bool, prompt_tokens: u64) -> Deadlines {
+    let timeouts = &provider.timeouts;
+    let reasons = model.reasoning == Some(true);
+    let first_content = if has_other && !reasons && !provider.local {
+        let tens_of_thousands = u32::try_from(prompt_tokens / 10_000).unwrap_or(u32::MAX);
+        timeouts.first_token + timeouts.first_token_per_10k.saturating_mul(tens_of_thousands)
+    } else {
+        timeouts.first_token_alone
+    };
+    let idle = if reasons { timeouts.idle_reasoning } else { timeouts.idle };
+    Deadlines { first_content, idle, silent: timeouts.silent, finish: FINISH_WAIT }
+}
+
+fn down(candidate: &Candidate, unavailable: Unavailable) -> ChatError {
+    ChatError::new(ErrorKind::Overloaded, format!("the provider \"{}\" is down inside greenroom", candidate.provider))
+        .with_source(unavailable)
+}
+
+pub(crate) fn router_down(unavailable: Unavailable) -> ChatError {
+    ChatError::new(ErrorKind::Overloaded, "the router is down inside greenroom").with_source(unavailable)
+}
+
+impl Shared {
+    pub(crate) fn provider(&self, name: &str) -> Option<&ProviderRef> {
+        self.providers.iter().find(|(provider, _)| &**provider == name).map(|(_, provider)| provider)
+    }
+
+    /// Has a provider list its models, and tells the router.
+    pub(crate) async fn list(&self, name: &Arc<str>) -> Result<Arc<[ModelInfo]>, ChatError> {
+        let Some(provider) = self.provider(name) else {
+            return Err(ChatError::new(ErrorKind::NotFound, format!("there is no provider \"{name}\"")));
+        };
+        let list = match provider.handle.call(ProviderMsg::Models).await {
+            Ok(list) => list,
+            Err(unavailable) => {
+                let message = format!("the provider \"{name}\" is down inside greenroom");
+                Err(ChatError::new(ErrorKind::Overloaded, message).with_source(unavailable))
+            }
+        };
+        self.router.cast(RouterMsg::Listed { provider: Arc::clone(name), list: list.clone() });
+        list
+    }
+}

@@ -1,0 +1,375 @@
+//! The tree of actors, and the ways in: what a runtime holds.
+//!
+//! ```text
+//! root ─┬─ providers ─── one actor for each configured provider
+//!       ├─ router
+//!       └─ sessions ──── one actor for each live session
+//! ```
+//! A stateless call has no actor of its own: its turn and its open log are all there is of it, and dropping it cancels.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use greenroom_providers::ModelInfo;
+use greenroom_wire::{ChatError, ChatRequest, ErrorKind, Part};
+use ractor::{Actor, ActorCell, SpawnErr};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use crate::{
+    handle::{Handle, Unavailable},
+    provider::{
+        ProviderArgs, ProviderStatus,
+        actor::{Limiters, ProviderActor, ProviderMsg},
+    },
+    router::{Budget, RouterArgs, actor::Router},
+    session::{
+        Answering, Busy, Job, ProviderRef, RequestDefaults, SendError, Sent, Shared, Timeouts, TurnLimits,
+        actor::{Core, Session, SessionArgs, SessionMsg},
+        event::LogEvent,
+        log::Cursor,
+        mailbox::{OpenLog, Tail},
+        router_down, run,
+    },
+    supervisor::{Child, Launch, Roster, Supervisor, SupervisorMsg},
+};
+
+/// The turn of a stateless call.
+const ONLY_TURN: u64 = 1;
+/// The epoch of a log that was never recovered.
+const FIRST_EPOCH: u64 = 1;
+
+/// What a system is made of.
+#[derive(Clone)]
+pub struct SystemArgs {
+    /// The providers, in the order they were written.
+    pub providers: Vec<ProviderSpec>,
+    /// What names mean.
+    pub router: RouterArgs,
+    /// What a dispatch may spend.
+    pub budget: Budget,
+    /// What bounds a turn.
+    pub limits: TurnLimits,
+}
+
+/// A provider and how it is treated.
+#[derive(Clone)]
+pub struct ProviderSpec {
+    /// What its actor is made of.
+    pub args: ProviderArgs,
+    /// How long attempts may take.
+    pub timeouts: Timeouts,
+    /// How long a request may wait in its queue.
+    pub queue_wait: Duration,
+    /// What requests ask that don't say.
+    pub defaults: RequestDefaults,
+}
+
+/// A system that could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An actor of the tree did not start.
+    #[error("an actor did not start")]
+    Actor(#[source] SpawnErr),
+    /// A branch of the tree is down.
+    #[error("a branch of actors is down")]
+    Branch(#[source] Unavailable),
+}
+
+/// A running tree of actors. Clones are the same system.
+#[derive(Clone)]
+pub struct System {
+    root: ActorCell,
+    shared: Arc<Shared>,
+    sessions: Handle<SupervisorMsg>,
+    live: Arc<Mutex<HashMap<Arc<str>, SessionRef>>>,
+}
+
+impl System {
+    /// Starts the tree.
+    ///
+    /// # Errors
+    /// An actor does not start.
+    pub async fn start(args: SystemArgs) -> Result<Self, StartError> {
+        let (root, _) = Actor::spawn(None, Supervisor, Arc::default()).await.map_err(StartError::Actor)?;
+        let top = Handle::new();
+        top.set(crate::handle::Place::Alive(root.clone()));
+        let providers = branch(&top, "providers").await?;
+        let sessions = branch(&top, "sessions").await?;
+        let mut refs = Vec::new();
+        for spec in args.providers {
+            let name = Arc::clone(&spec.args.name);
+            refs.push((Arc::clone(&name), start_provider(&providers, spec).await?));
+        }
+        let router = Handle::new();
+        let make = move || (Router, args.router.clone());
+        start(&top, "router".into(), Child::<Router, _> { handle: router.clone(), make }).await?;
+        let shared = Shared {
+            router,
+            providers: refs,
+            budget: args.budget,
+            limits: args.limits,
+            shutdown: CancellationToken::new(),
+            turns: TaskTracker::new(),
+        };
+        Ok(Self { root: root.get_cell(), shared: Arc::new(shared), sessions, live: Arc::default() })
+    }
+
+    /// Asks for one answer, streamed. Dropping what this gives cancels, up to the provider's socket.
+    pub fn chat(&self, request: ChatRequest, owner: Arc<str>) -> Answer {
+        let log = OpenLog::new();
+        let tail = log.consume();
+        let cancel = CancellationToken::new();
+        let guard = cancel.clone().drop_guard();
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            // Closed however the turn ends, a panic included: a reader must never wait for nobody.
+            let closing = Closing(Arc::clone(&log));
+            let job = Job { request, owner, prefer: None };
+            let answering = Answering::new(Arc::clone(&closing.0), ONLY_TURN, shared.limits.bytes);
+            run(&shared, &job, answering, &cancel).await;
+        });
+        Answer { tail, _cancel: guard }
+    }
+
+    /// Asks for one answer and waits for all of it. Dropping the future cancels, up to the provider's socket.
+    pub async fn chat_whole(&self, request: ChatRequest, owner: Arc<str>) -> Vec<LogEvent> {
+        let log = OpenLog::new();
+        let answering = Answering::new(Arc::clone(&log), ONLY_TURN, self.shared.limits.bytes);
+        let job = Job { request, owner, prefer: None };
+        run(&self.shared, &job, answering, &CancellationToken::new()).await;
+        log.close();
+        let mut tail = log.consume();
+        let mut events = Vec::new();
+        while let Some(more) = tail.pull().await {
+            events.extend(more);
+        }
+        events
+    }
+
+    /// The session of this id, made if there is none. `model` and `system` are those of a new one.
+    ///
+    /// # Errors
+    /// The sessions' branch is down.
+    pub async fn session(
+        &self,
+        id: &str,
+        model: Option<String>,
+        system: Option<String>,
+    ) -> Result<SessionRef, Unavailable> {
+        let (session, new) = {
+            let mut live = self.live();
+            match live.get(id) {
+                Some(session) => (session.clone(), false),
+                None => {
+                    let id: Arc<str> = id.into();
+                    let core = Core::new(Arc::clone(&id), model, system);
+                    let session = SessionRef { core, handle: Handle::new() };
+                    live.insert(id, session.clone());
+                    (session, true)
+                }
+            }
+        };
+        if new {
+            let (core, shared, myself) = (Arc::clone(&session.core), Arc::clone(&self.shared), session.handle.clone());
+            let make = move || {
+                let args = SessionArgs { core: Arc::clone(&core), shared: Arc::clone(&shared), myself: myself.clone() };
+                (Session, args)
+            };
+            let child = Child::<Session, _> { handle: session.handle.clone(), make };
+            tell_start(&self.sessions, Arc::clone(&session.core.id), child).await?;
+        }
+        Ok(session)
+    }
+
+    /// Forgets a session. A turn of it that runs is cancelled. Whether there was one.
+    pub fn remove_session(&self, id: &str) -> bool {
+        let removed = self.live().remove(id);
+        let Some(session) = removed else { return false };
+        session.core.cancel_open();
+        session.core.log.close();
+        self.sessions.cast(SupervisorMsg::Stop(Arc::clone(&session.core.id)));
+        true
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<Arc<str>, SessionRef>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The configured providers, in the order they were written.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.shared.providers.iter().map(|(name, _)| name)
+    }
+
+    /// The models that a provider lists. The answer may be some minutes old.
+    ///
+    /// # Errors
+    /// Why they can't be listed.
+    pub async fn models(&self, provider: &Arc<str>) -> Result<Arc<[ModelInfo]>, ChatError> {
+        self.shared.list(provider).await
+    }
+
+    /// How a provider is. `None` if it is down.
+    pub async fn status(&self, provider: &str) -> Option<ProviderStatus> {
+        self.shared.provider(provider)?.handle.call(ProviderMsg::Status).await.ok()
+    }
+
+    /// Forgets what a provider has learnt of its profiles' failures. Whether there is such a provider.
+    ///
+    /// # Errors
+    /// It is down.
+    pub async fn reset(&self, provider: &str) -> Result<bool, Unavailable> {
+        match self.shared.provider(provider) {
+            Some(provider) => provider.handle.call(ProviderMsg::Reset).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether everything that answers depends on is up: the router, and at least one provider.
+    ///
+    /// # Errors
+    /// What is down.
+    pub fn ready(&self) -> Result<(), ChatError> {
+        if self.shared.router.is_down() {
+            return Err(router_down(Unavailable::Down));
+        }
+        if self.shared.providers.iter().all(|(_, provider)| provider.handle.is_down()) {
+            return Err(ChatError::new(ErrorKind::Overloaded, "every provider is down inside greenroom"));
+        }
+        Ok(())
+    }
+
+    /// Waits until no turn runs, for at most `grace`. Whether none does.
+    pub async fn drain(&self, grace: Duration) -> bool {
+        self.shared.turns.close();
+        let drained = tokio::time::timeout(grace, self.shared.turns.wait()).await.is_ok();
+        self.shared.turns.reopen();
+        drained
+    }
+
+    /// Ends every turn that runs, and each that is begun later, with an error that says why.
+    pub fn end_turns(&self) {
+        self.shared.shutdown.cancel();
+    }
+
+    /// Stops every actor. Turns that run are ended first.
+    pub async fn stop(&self) {
+        self.end_turns();
+        let stopped = self.root.stop_and_wait(None, Some(Duration::from_secs(5))).await;
+        if let Err(error) = stopped {
+            tracing::warn!("the actors did not stop in time: {error}");
+        }
+    }
+}
+
+async fn start_provider(supervisor: &Handle<SupervisorMsg>, spec: ProviderSpec) -> Result<ProviderRef, StartError> {
+    let ProviderSpec { args, timeouts, queue_wait, defaults } = spec;
+    let (name, local) = (Arc::clone(&args.name), args.provider.capabilities().local);
+    let handle = Handle::new();
+    let limiters = Limiters::new(&args);
+    let myself = handle.clone();
+    let make = move || (ProviderActor, (args.clone(), Arc::clone(&limiters), myself.clone()));
+    start(supervisor, name, Child::<ProviderActor, _> { handle: handle.clone(), make }).await?;
+    Ok(ProviderRef { handle, timeouts, local, queue_wait, defaults })
+}
+
+/// Starts a supervisor under another.
+async fn branch(top: &Handle<SupervisorMsg>, name: &str) -> Result<Handle<SupervisorMsg>, StartError> {
+    let handle = Handle::new();
+    let roster = Arc::<Roster>::default();
+    let make = move || (Supervisor, Arc::clone(&roster));
+    start(top, name.into(), Child::<Supervisor, _> { handle: handle.clone(), make }).await?;
+    Ok(handle)
+}
+
+async fn start(supervisor: &Handle<SupervisorMsg>, id: Arc<str>, child: impl Launch) -> Result<(), StartError> {
+    tell_start(supervisor, id, child).await.map_err(StartError::Branch)
+}
+
+async fn tell_start(supervisor: &Handle<SupervisorMsg>, id: Arc<str>, child: impl Launch) -> Result<(), Unavailable> {
+    let launch: Arc<dyn Launch> = Arc::new(child);
+    supervisor.call(|reply| SupervisorMsg::Start { id: Arc::clone(&id), launch: Arc::clone(&launch), reply }).await
+}
+
+/// Closes a log when dropped.
+struct Closing(Arc<OpenLog>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// One answer as it comes. Dropping it cancels.
+#[derive(Debug)]
+pub struct Answer {
+    tail: Tail,
+    _cancel: DropGuard,
+}
+
+impl Answer {
+    /// The next events: all there are, merged, as soon as there is one; `None` after the last. Safe to drop while it
+    /// waits.
+    pub async fn pull(&mut self) -> Option<Vec<LogEvent>> {
+        self.tail.pull().await
+    }
+}
+
+/// A session, however often its actor is started anew.
+#[derive(Debug, Clone)]
+pub struct SessionRef {
+    core: Arc<Core>,
+    handle: Handle<SessionMsg>,
+}
+
+impl SessionRef {
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.core.id
+    }
+
+    /// Says something. The turn that answers starts now, or after those that run and wait.
+    ///
+    /// # Errors
+    /// The session is down, or did not take the message.
+    pub async fn send(&self, parts: Vec<Part>, busy: Busy) -> Result<Result<Sent, SendError>, Unavailable> {
+        let key = rand::random();
+        self.handle.call(|reply| SessionMsg::Send { key, parts: parts.clone(), busy, reply }).await
+    }
+
+    /// Changes what later turns ask; `None` leaves it as it is.
+    ///
+    /// # Errors
+    /// The session is down.
+    pub async fn update(&self, model: Option<String>, system: Option<String>) -> Result<(), Unavailable> {
+        let question = |reply| SessionMsg::Update { model: model.clone(), system: system.clone(), reply };
+        self.handle.call(question).await
+    }
+
+    /// Cancels a turn. Whether it ran or waited; doing it twice is fine.
+    ///
+    /// # Errors
+    /// The session is down.
+    pub async fn cancel(&self, turn: u64) -> Result<bool, Unavailable> {
+        self.handle.call(|reply| SessionMsg::Cancel { turn, reply }).await
+    }
+
+    /// Reads on from a position.
+    pub fn read_from(&self, position: u64) -> Tail {
+        self.core.log.read_from(position)
+    }
+
+    /// Where the log ends now.
+    pub fn end(&self) -> Cursor {
+        Cursor { epoch: FIRST_EPOCH, position: self.core.log.next_position() }
+    }
+}
+
+#[cfg(test)]
+#[path = "system_tests.rs"]
+mod tests;

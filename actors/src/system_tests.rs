@@ -1,0 +1,201 @@
+//! Supervision, over real actors and a provider that is asked over real HTTP.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use greenroom_providers::{
+    Credential,
+    openai::{OpenAi, OpenAiArgs},
+    transport::Transport,
+};
+use greenroom_wire::Message;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::mpsc,
+};
+
+use super::*;
+use crate::{
+    provider::{Limits, ProfileArgs},
+    router::actor::RouterMsg,
+    session::event::EventBody,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Answers each connection with a stream that says `Hel`, and `lo` once the test lets it.
+async fn provider() -> (String, mpsc::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/v1", listener.local_addr().unwrap());
+    let (go_on, mut wait) = mpsc::channel::<()>(8);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _request = socket.read(&mut [0; 4096]).await.unwrap();
+            let chunk = |json: &str| format!("data: {json}\n\n");
+            let text = |text: &str| chunk(&format!("{{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}"));
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+            socket.write_all((head.to_owned() + &text("Hel")).as_bytes()).await.unwrap();
+            wait.recv().await;
+            let end = chunk("{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}") + "data: [DONE]\n\n";
+            socket.write_all((text("lo") + &end).as_bytes()).await.unwrap();
+        }
+    });
+    (address, go_on)
+}
+
+async fn system(address: &str) -> System {
+    let args = OpenAiArgs {
+        transport: Arc::new(Transport::new(SECOND)),
+        base: address.parse().unwrap(),
+        headers: BTreeMap::new(),
+    };
+    let provider = OpenAi::compatible(args).unwrap();
+    let capabilities = greenroom_providers::Provider::capabilities(&provider);
+    let profile = ProfileArgs {
+        id: "default".into(),
+        credential: Arc::new(Credential::None),
+        weight: 1,
+        limits: Limits::default(),
+    };
+    let spec = ProviderSpec {
+        args: ProviderArgs {
+            name: "lab".into(),
+            provider: Arc::new(provider),
+            profiles: vec![profile],
+            shared_limits: Limits::default(),
+            queue: 8,
+        },
+        timeouts: Timeouts {
+            first_token: 5 * SECOND,
+            first_token_per_10k: SECOND,
+            first_token_alone: 5 * SECOND,
+            idle: 5 * SECOND,
+            idle_reasoning: 5 * SECOND,
+            silent: 5 * SECOND,
+        },
+        queue_wait: SECOND,
+        defaults: crate::RequestDefaults::default(),
+    };
+    let router = RouterArgs {
+        providers: vec![("lab".into(), capabilities, Vec::new())],
+        aliases: Vec::new(),
+        default: None,
+        unusable: Vec::new(),
+    };
+    let budget = Budget { attempts: 8, max_wait: 5 * SECOND };
+    let limits = TurnLimits { bytes: 1 << 20, time: 60 * SECOND };
+    System::start(SystemArgs { providers: vec![spec], router, budget, limits }).await.unwrap()
+}
+
+fn request() -> ChatRequest {
+    ChatRequest { model: "lab/m".into(), messages: vec![Message::user("hi")], ..ChatRequest::default() }
+}
+
+/// Reads until the text so far is `text`.
+async fn read_text(tail: &mut Tail, text: &str) {
+    let mut seen = String::new();
+    while seen != text {
+        let events = tail.pull().await.expect("the log goes on");
+        for event in &events {
+            if let EventBody::TurnFailed { error } = &event.body {
+                panic!("the turn failed: {}", error.message);
+            }
+            if let EventBody::Text { delta } = &event.body {
+                seen += delta;
+            }
+        }
+    }
+}
+
+async fn reads_to_its_end(tail: &mut Tail) {
+    loop {
+        let events = tail.pull().await.expect("a turn ends with an event");
+        if events.iter().any(|event| matches!(event.body, EventBody::TurnFinished { .. })) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_when_its_provider_and_the_router_fail() {
+    let (address, go_on) = provider().await;
+    let system = system(&address).await;
+    let mut answer = system.chat(request(), "test".into());
+    read_text(&mut answer.tail, "Hel").await;
+    system.shared.provider("lab").unwrap().handle.cast(ProviderMsg::Panic);
+    system.shared.router.cast(RouterMsg::Panic);
+    go_on.send(()).await.unwrap();
+    reads_to_its_end(&mut answer.tail).await;
+    let mut next = system.chat(request(), "test".into());
+    go_on.send(()).await.unwrap();
+    read_text(&mut next.tail, "Hello").await;
+    assert!(system.ready().is_ok());
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_that_fails_takes_its_turn_over_and_what_waited() {
+    let (address, go_on) = provider().await;
+    let system = system(&address).await;
+    let session = system.session("s", Some("lab/m".into()), None).await.unwrap();
+    let mut tail = session.read_from(0);
+    let send = async || session.send(vec![Part::text("hi")], Busy::Queue).await.unwrap().unwrap();
+    assert_eq!(send().await.turn, 1);
+    read_text(&mut tail, "Hel").await;
+    session.handle.cast(SessionMsg::Panic);
+    assert_eq!(send().await.turn, 2, "the next incarnation knows of the turn that runs");
+    assert_eq!(session.send(vec![Part::text("hi")], Busy::Refuse).await.unwrap(), Err(SendError::Busy));
+    session.handle.cast(SessionMsg::Panic);
+    go_on.send(()).await.unwrap();
+    reads_to_its_end(&mut tail).await;
+    go_on.send(()).await.unwrap();
+    reads_to_its_end(&mut tail).await;
+    let mut all = session.read_from(0);
+    read_text(&mut all, "HelloHello").await;
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_again_and_again_is_down_and_the_rest_lives() {
+    let (address, _go_on) = provider().await;
+    let system = system(&address).await;
+    let handle = system.shared.provider("lab").unwrap().handle.clone();
+    for _ in 0..6 {
+        let _alive = handle.call(ProviderMsg::Status).await;
+        handle.cast(ProviderMsg::Panic);
+    }
+    assert!(system.status("lab").await.is_none());
+    assert!(system.ready().is_err());
+    let events = system.chat_whole(request(), "test".into()).await;
+    let EventBody::TurnFailed { error } = &events.last().unwrap().body else { panic!("{events:?}") };
+    assert_eq!(error.kind, ErrorKind::Overloaded);
+    assert!(system.session("s", None, None).await.is_ok(), "sessions live on");
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn cancelling_is_told_once_and_keeps_what_was_said() {
+    let (address, _go_on) = provider().await;
+    let system = system(&address).await;
+    let session = system.session("s", Some("lab/m".into()), None).await.unwrap();
+    let mut tail = session.read_from(0);
+    session.send(vec![Part::text("hi")], Busy::Queue).await.unwrap().unwrap();
+    session.send(vec![Part::text("and")], Busy::Queue).await.unwrap().unwrap();
+    read_text(&mut tail, "Hel").await;
+    assert_eq!(session.cancel(2).await, Ok(true), "one that waits");
+    assert_eq!(session.cancel(1).await, Ok(true));
+    let mut cancelled = 0;
+    while cancelled < 2 {
+        let events = tail.pull().await.unwrap();
+        cancelled += events.iter().filter(|event| event.body == EventBody::TurnCancelled).count();
+    }
+    tokio::time::timeout(SECOND, async {
+        while session.cancel(1).await == Ok(true) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("a turn that has ended is not cancelled again");
+    assert_eq!(session.cancel(2).await, Ok(false));
+    system.stop().await;
+}

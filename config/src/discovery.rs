@@ -1,0 +1,164 @@
+//! Providers that nobody wrote down.
+
+use config::{Map, Value, ValueKind};
+use url::Url;
+
+use crate::layers::{Layer, Merged, Written};
+use crate::origin::Place;
+use crate::{Discovery, Environment, IgnoredVariable, Kind, Origin};
+
+/// Where OpenAI itself is, which an address without a key can't be for.
+pub(crate) const OPENAI_HOST: &str = "api.openai.com";
+
+const COMPATIBLE: &str = "openai-compatible";
+
+/// What was found.
+pub(crate) struct Found {
+    /// The lowest layer: what the usual variables say of a provider.
+    pub(crate) layer: Option<Layer>,
+    pub(crate) discovery: Discovery,
+    pub(crate) ignored: Vec<IgnoredVariable>,
+}
+
+/// Looks at the usual variables where no provider was written.
+///
+/// They also complete a `[providers.openai]` that says neither where it is nor how to get in: key and address belong
+/// together, so one of them is never taken without the other.
+pub(crate) fn discover(written: &Merged, environment: &Environment) -> Found {
+    let providers = written.section("providers").unwrap_or_default();
+    if written.root.contains_key("providers") && !providers.is_empty() {
+        let layer = providers.get("openai").filter(|openai| needs_variables(openai)).and_then(|_| openai(environment));
+        return Found { layer, discovery: Discovery::Configured, ignored: Vec::new() };
+    }
+    let (layer, discovery) = match openai(environment) {
+        Some(layer) => (layer, Discovery::Environment),
+        None => (demo(), Discovery::Demo),
+    };
+    Found { layer: Some(layer), discovery, ignored: ignored(environment) }
+}
+
+fn needs_variables(openai: &Value) -> bool {
+    let ValueKind::Table(table) = &openai.kind else { return false };
+    let own_kind = match table.get("kind").map(|kind| &kind.kind) {
+        None => true,
+        Some(ValueKind::String(kind)) => kind == Kind::OpenAi.name(),
+        Some(_) => false,
+    };
+    own_kind && !["key", "profiles", "base_url"].iter().any(|key| table.contains_key(*key))
+}
+
+fn openai(environment: &Environment) -> Option<Layer> {
+    let key = environment.text("OPENAI_API_KEY").map(|_| "OPENAI_API_KEY");
+    let base = environment.text("OPENAI_BASE_URL");
+    let own_host = |base: &str| Url::parse(base).is_ok_and(|url| url.host_str() == Some(OPENAI_HOST));
+
+    let (kind, named_by) = match (key, base) {
+        (Some(key), _) => (Kind::OpenAi.name(), key),
+        (None, Some(base)) if !own_host(base) => (COMPATIBLE, "OPENAI_BASE_URL"),
+        _ => return None,
+    };
+    let mut found = Provider::new("openai", Origin::Environment { variable: named_by.to_owned() });
+    found.set("kind", kind, named_by);
+    if let Some(key) = key {
+        found.set("key", &format!("env:{key}"), key);
+    }
+    let copied = [
+        ("base_url", ["OPENAI_BASE_URL", ""]),
+        ("organization", ["OPENAI_ORG_ID", "OPENAI_ORGANIZATION"]),
+        ("project", ["OPENAI_PROJECT_ID", ""]),
+    ];
+    for (setting, variables) in copied {
+        let first = variables.into_iter().find_map(|variable| Some((variable, environment.text(variable)?)));
+        if let Some((variable, value)) = first {
+            found.set(setting, value, variable);
+        }
+    }
+    Some(found.layer())
+}
+
+fn demo() -> Layer {
+    Provider::new("demo", Origin::BuiltIn).layer()
+}
+
+/// The layer of one provider, in the making.
+struct Provider {
+    name: &'static str,
+    table: Map<String, Value>,
+    places: Vec<Written>,
+}
+
+impl Provider {
+    fn new(name: &'static str, origin: Origin) -> Self {
+        let place = Place { key: origin.clone(), value: origin };
+        let written = Written { path: format!("providers.{name}"), place, is_table: true };
+        Self { name, table: Map::new(), places: vec![written] }
+    }
+
+    fn set(&mut self, setting: &str, value: &str, variable: &str) {
+        let origin = Origin::Environment { variable: variable.to_owned() };
+        let place = Place { key: origin.clone(), value: origin };
+        self.places.push(Written { path: format!("providers.{}.{setting}", self.name), place, is_table: false });
+        self.table.insert(setting.to_owned(), Value::new(None, value));
+    }
+
+    fn layer(self) -> Layer {
+        let providers = Map::from_iter([(self.name.to_owned(), Value::from(self.table))]);
+        Layer { root: Map::from_iter([("providers".to_owned(), Value::from(providers))]), places: self.places }
+    }
+}
+
+/// Variables of providers that this version has no kind for.
+const NOT_YET: [(&str, &str); 14] = [
+    ("ANTHROPIC_API_KEY", "anthropic"),
+    ("GEMINI_API_KEY", "gemini"),
+    ("GOOGLE_API_KEY", "gemini"),
+    ("OPENROUTER_API_KEY", "openrouter"),
+    ("AZURE_OPENAI_API_KEY", "azure"),
+    ("AZURE_OPENAI_ENDPOINT", "azure"),
+    ("AWS_BEARER_TOKEN_BEDROCK", "bedrock"),
+    ("COPILOT_GITHUB_TOKEN", "copilot"),
+    ("OLLAMA_HOST", "ollama"),
+    ("GROQ_API_KEY", "groq"),
+    ("MISTRAL_API_KEY", "mistral"),
+    ("DEEPSEEK_API_KEY", "deepseek"),
+    ("XAI_API_KEY", "xai"),
+    ("TOGETHER_API_KEY", "together"),
+];
+
+fn ignored(environment: &Environment) -> Vec<IgnoredVariable> {
+    NOT_YET
+        .into_iter()
+        .filter(|(variable, _)| environment.raw(variable).is_some())
+        .map(|(variable, provider)| IgnoredVariable { variable, provider, hint: compatible_hint(provider) })
+        .collect()
+}
+
+/// How a provider without a kind of its own can be reached all the same, through the wire that it shares with OpenAI.
+pub(crate) fn compatible_hint(provider: &str) -> Option<&'static str> {
+    Some(match provider {
+        "openrouter" => {
+            "it works as kind = \"openai-compatible\" with base_url = \"https://openrouter.ai/api/v1\" and key = \"env:OPENROUTER_API_KEY\""
+        }
+        "gemini" => {
+            "it works as kind = \"openai-compatible\" with base_url = \"https://generativelanguage.googleapis.com/v1beta/openai\" and key = \"env:GEMINI_API_KEY\""
+        }
+        "ollama" => "it works as kind = \"openai-compatible\" with base_url = \"http://127.0.0.1:11434/v1\"",
+        "llamacpp" => "it works as kind = \"openai-compatible\" with base_url = \"http://127.0.0.1:8080/v1\"",
+        "groq" => {
+            "it works as kind = \"openai-compatible\" with base_url = \"https://api.groq.com/openai/v1\" and key = \"env:GROQ_API_KEY\""
+        }
+        "mistral" => {
+            "it works as kind = \"openai-compatible\" with base_url = \"https://api.mistral.ai/v1\" and key = \"env:MISTRAL_API_KEY\""
+        }
+        "deepseek" => {
+            "it works as kind = \"openai-compatible\" with base_url = \"https://api.deepseek.com/v1\" and key = \"env:DEEPSEEK_API_KEY\""
+        }
+        "xai" => {
+            "it works as kind = \"openai-compatible\" with base_url = \"https://api.x.ai/v1\" and key = \"env:XAI_API_KEY\""
+        }
+        "together" => {
+            "it works as kind = \"openai-compatible\" with base_url = \"https://api.together.xyz/v1\" and key = \"env:TOGETHER_API_KEY\""
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,230 @@
+//! One provider, as it was written.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::time::Duration;
+
+use serde::ser::{Serialize, Serializer};
+use url::Url;
+
+use crate::units::serialize_duration;
+use crate::{Origin, SecretReference, Timeouts};
+
+/// `[providers.NAME]`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Provider {
+    /// The name that models are prefixed with; without a slash.
+    #[serde(skip)]
+    pub name: String,
+    /// Where it was written, or which variable it was found through.
+    #[serde(skip)]
+    pub origin: Origin,
+    /// How it is spoken to.
+    pub kind: Kind,
+    /// Where it is, without user name, query or fragment; `None` means the kind's own address. Always there for
+    /// [`Kind::OpenAiCompatible`].
+    #[serde(serialize_with = "serialize_url")]
+    pub base_url: Option<Url>,
+    /// The ways in, in the order in which they were written; at least one, ids are unique.
+    pub profiles: Vec<Profile>,
+    /// The limits of all profiles together.
+    pub shared_limits: Limits,
+    /// How requests wait for a limit.
+    pub queue: Queue,
+    /// What is known of its models, beside or instead of the catalogue.
+    pub models: BTreeMap<String, ModelFacts>,
+    /// The organisation that requests are booked to.
+    pub organization: Option<String>,
+    /// The project that requests are booked to.
+    pub project: Option<String>,
+    /// Sent with every request; names are unique without regard to case.
+    #[serde(serialize_with = "serialize_headers")]
+    pub headers: Vec<Header>,
+    /// For requests that don't say.
+    pub defaults: RequestDefaults,
+    /// `[timeouts]`, with what was written for this provider put over it.
+    pub timeouts: Timeouts,
+    /// Whether a key may be sent over unencrypted HTTP to another machine.
+    pub allow_http: bool,
+}
+
+impl Provider {
+    /// A provider without a key, an address or a limit, to start from in code.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: Kind) -> Self {
+        Self {
+            name: name.into(),
+            origin: Origin::BuiltIn,
+            kind,
+            base_url: None,
+            profiles: vec![Profile::new(None)],
+            shared_limits: Limits::default(),
+            queue: Queue::default(),
+            models: BTreeMap::new(),
+            organization: None,
+            project: None,
+            headers: Vec::new(),
+            defaults: RequestDefaults::default(),
+            timeouts: Timeouts::default(),
+            allow_http: false,
+        }
+    }
+}
+
+/// How a provider is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// OpenAI itself.
+    OpenAi,
+    /// Any server that speaks OpenAI's chat completions.
+    OpenAiCompatible,
+    /// The built-in demo, which needs no network and no key.
+    Demo,
+}
+
+impl Kind {
+    /// Every kind of this version.
+    pub const ALL: [Self; 3] = [Self::OpenAi, Self::OpenAiCompatible, Self::Demo];
+
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::OpenAiCompatible => "openai-compatible",
+            Self::Demo => "demo",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One way into a provider: a key with its share and its limits.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Profile {
+    /// Its name within the provider.
+    pub id: String,
+    /// The key; `None` for a provider that wants none.
+    pub key: Option<SecretReference>,
+    /// Its share, compared with the other profiles' weights; at least 1.
+    pub weight: u32,
+    /// Its own limits, or those that the provider sets for each profile.
+    pub limits: Limits,
+}
+
+impl Profile {
+    /// The profile that a provider has where one key, or none, is all that was written.
+    #[must_use]
+    pub fn new(key: Option<SecretReference>) -> Self {
+        Self { id: "default".to_owned(), key, weight: 1, limits: Limits::default() }
+    }
+}
+
+/// What may be asked for at most; `None` means that greenroom sets no limit of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Limits {
+    /// Requests a minute.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Tokens a minute, of prompts and answers together.
+    pub tokens_per_minute: Option<NonZeroU32>,
+    /// Requests at the same time.
+    pub concurrent: Option<NonZeroU32>,
+}
+
+/// How requests wait where a limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Queue {
+    /// How many requests may wait.
+    pub max_waiting: NonZeroUsize,
+    /// How long each may wait.
+    #[serde(serialize_with = "serialize_duration")]
+    pub max_wait: Duration,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { max_waiting: NonZeroUsize::new(1024).expect("1024 is not zero"), max_wait: Duration::from_secs(30) }
+    }
+}
+
+/// What is known of a model; `None` leaves it to the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
+pub struct ModelFacts {
+    /// The context window, in tokens.
+    pub context: Option<NonZeroU64>,
+    /// The longest answer, in tokens.
+    pub max_output: Option<NonZeroU64>,
+    /// Whether it goes on from an assistant's message that ends the prompt.
+    pub prefill: Option<bool>,
+    /// Whether it calls tools.
+    pub tools: Option<bool>,
+    /// Whether it thinks before it answers, so that more silence is borne.
+    pub reasoning: Option<bool>,
+    /// What it costs.
+    pub cost: Option<Cost>,
+}
+
+/// Prices in US dollars per million tokens, zero or more.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Cost {
+    /// What is sent and not cached.
+    pub input: f64,
+    /// What is answered, thinking included.
+    pub output: f64,
+    /// What is read from the provider's cache; `None` leaves it to the catalogue.
+    pub cache_read: Option<f64>,
+    /// What is written to the provider's cache; `None` leaves it to the catalogue.
+    pub cache_write: Option<f64>,
+}
+
+/// A header that goes out with every request.
+///
+/// The value is treated as a secret, since many of them are: `env:` and `file:` work, and it is never shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Header {
+    /// Its name, as it was written.
+    pub name: String,
+    /// Its value.
+    pub value: SecretReference,
+}
+
+impl Header {
+    /// Whether the value is likely a credential: it is referred to as a secret, or the name says so.
+    #[must_use]
+    pub fn is_sensitive(&self) -> bool {
+        let name = self.name.to_ascii_lowercase();
+        let telling = ["auth", "key", "token", "secret", "cookie", "password", "credential"];
+        !matches!(self.value, SecretReference::Literal(_)) || telling.iter().any(|part| name.contains(part))
+    }
+}
+
+/// For requests that don't say.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
+pub struct RequestDefaults {
+    /// From 0 to 2.
+    pub temperature: Option<f64>,
+    /// In tokens.
+    pub max_tokens: Option<NonZeroU32>,
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+pub(crate) fn serialize_providers<S: Serializer>(providers: &[Provider], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(providers.iter().map(|provider| (&provider.name, provider)))
+}
+
+fn serialize_headers<S: Serializer>(headers: &[Header], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter().map(|header| (&header.name, &header.value)))
+}
+
+fn serialize_url<S: Serializer>(url: &Option<Url>, serializer: S) -> Result<S::Ok, S::Error> {
+    url.as_ref().map(Url::as_str).serialize(serializer)
+}

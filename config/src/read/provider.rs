@@ -1,0 +1,210 @@
+//! `[providers.NAME]`.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use url::Url;
+
+use crate::discovery::compatible_hint;
+use crate::provider::{Cost, Header, ModelFacts, Queue, RequestDefaults};
+use crate::read::profiles::{keyless, limits, profiles};
+use crate::read::scalars::{Name, Positive, Read};
+use crate::read::{Node, Table, tuning};
+use crate::suggest::nearest;
+use crate::{ErrorKind, Kind, Provider, SecretReference, Timeouts};
+
+/// Kinds that greenroom knows of and this version has not.
+const KINDS_TO_COME: [&str; 9] =
+    ["anthropic", "azure", "gemini", "vertex", "bedrock", "copilot", "openrouter", "ollama", "llamacpp"];
+
+/// What has no meaning for the demo, which goes nowhere.
+const NOT_FOR_DEMO: [&str; 8] =
+    ["base_url", "key", "profiles", "organization", "project", "headers", "allow_http", "timeouts"];
+
+/// Headers that the HTTP client sets, which a fixed value would break.
+const OWN_HEADERS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "content-type"];
+
+pub(crate) fn providers(node: &Node<'_>, timeouts: &Timeouts) -> Vec<Provider> {
+    let Some(table) = node.table() else { return Vec::new() };
+    table.entries().into_iter().filter_map(|(name, node)| provider(name, &node, timeouts)).collect()
+}
+
+fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider> {
+    let table = node.table()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.is_empty() || !name.bytes().all(plain) {
+        let expected = "a provider's name: letters, digits, \"-\", \"_\" and \".\"".to_owned();
+        node.refuse_key(ErrorKind::BadValue { value: Some(format!("{name:?}")), expected }, None);
+    }
+    // Without a kind nobody can say which of the other keys mean something.
+    let kind = kind(name, &table)?;
+    if kind == Kind::Demo {
+        table.not_applicable(kind.name(), &NOT_FOR_DEMO);
+    }
+    let base_url = if kind == Kind::Demo { None } else { base_url(kind, &table) };
+    let read = Provider {
+        name: name.to_owned(),
+        origin: node.reader.origins.key(&node.path).clone(),
+        kind,
+        profiles: if kind == Kind::Demo { keyless(&table) } else { profiles(kind, &table) },
+        shared_limits: table.node("shared_limits").map(|node| limits(&node, None)).unwrap_or_default(),
+        queue: table.node("queue").map(|node| queue(&node)).unwrap_or_default(),
+        models: table.node("models").map(|node| models(&node)).unwrap_or_default(),
+        organization: table.get("organization").map(|Name(name)| name),
+        project: table.get("project").map(|Name(name)| name),
+        headers: table.node("headers").map(|node| headers(&node)).unwrap_or_default(),
+        defaults: table.node("defaults").map(|node| defaults(&node)).unwrap_or_default(),
+        timeouts: tuning::timeouts(table.node("timeouts").as_ref(), timeouts),
+        allow_http: table.get("allow_http").unwrap_or(false),
+        base_url,
+    };
+    table.not_yet(&["region", "oauth"]);
+    table.finish();
+    Some(read)
+}
+
+fn kind(name: &str, table: &Table<'_>) -> Option<Kind> {
+    let known = Kind::ALL.map(Kind::name);
+    let written = table.node("kind");
+    let (node, text) = match &written {
+        Some(node) => (node, node.text()?.trim()),
+        None => (&table.node, name),
+    };
+    if let Some(kind) = Kind::named(text) {
+        return Some(kind);
+    }
+    let refuse = |kind, hint| match written {
+        Some(_) => node.refuse(kind, hint),
+        None => node.refuse_key(kind, hint),
+    };
+    if KINDS_TO_COME.contains(&text) {
+        let hint =
+            compatible_hint(text).map_or_else(|| format!("this version has {}", known.join(", ")), str::to_owned);
+        refuse(ErrorKind::NotSupported { what: format!("the kind \"{text}\"") }, Some(hint));
+    } else if written.is_none() {
+        let hint = format!("add kind = \"openai-compatible\" or another of {}", known.join(", "));
+        refuse(ErrorKind::Missing { key: "kind" }, Some(hint));
+    } else {
+        let hint = match nearest(text, known) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => format!("this version has {}", known.join(", ")),
+        };
+        refuse(ErrorKind::UnknownKind { kind: text.to_owned(), known: known.to_vec() }, Some(hint));
+    }
+    None
+}
+
+fn base_url(kind: Kind, table: &Table<'_>) -> Option<Url> {
+    let Some(node) = table.node("base_url") else {
+        if kind == Kind::OpenAiCompatible {
+            let hint = Some("such as base_url = \"http://127.0.0.1:8000/v1\"".to_owned());
+            table.node.refuse_key(ErrorKind::Missing { key: "base_url" }, hint);
+        }
+        return None;
+    };
+    let text = node.text()?.trim();
+    // From here on the text isn't shown: an address may hold a password.
+    let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    else {
+        node.bad_unshown("an http or https address, such as \"https://api.example/v1\"");
+        return None;
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        let expected = "an address without user name and password".to_owned();
+        let hint = Some("put them into \"key\" or \"headers\", where they are kept secret".to_owned());
+        node.refuse(ErrorKind::BadValue { value: None, expected }, hint);
+        return None;
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        node.bad_unshown("an address without \"?\" and \"#\"");
+        return None;
+    }
+    Some(url)
+}
+
+fn queue(node: &Node<'_>) -> Queue {
+    let defaults = Queue::default();
+    let Some(table) = node.table() else { return defaults };
+    let queue = Queue {
+        max_waiting: table.get("max_waiting").unwrap_or(defaults.max_waiting),
+        max_wait: table.get("max_wait").map_or(defaults.max_wait, |Positive(duration)| duration),
+    };
+    table.finish();
+    queue
+}
+
+fn models(node: &Node<'_>) -> BTreeMap<String, ModelFacts> {
+    let Some(table) = node.table() else { return BTreeMap::new() };
+    table.entries().into_iter().filter_map(|(name, node)| Some((name.to_owned(), facts(&node)?))).collect()
+}
+
+fn facts(node: &Node<'_>) -> Option<ModelFacts> {
+    let table = node.table()?;
+    let facts = ModelFacts {
+        context: table.get("context"),
+        max_output: table.get("max_output"),
+        prefill: table.get("prefill"),
+        tools: table.get("tools"),
+        reasoning: table.get("reasoning"),
+        cost: table.node("cost").and_then(|node| cost(&node)),
+    };
+    table.finish();
+    Some(facts)
+}
+
+fn cost(node: &Node<'_>) -> Option<Cost> {
+    let table = node.table()?;
+    let price = |key| {
+        let node = table.node(key)?;
+        let price = f64::read(&node)?;
+        if price < 0.0 {
+            node.bad_unshown("a price of 0 or more, in dollars per million tokens");
+            return None;
+        }
+        Some(price)
+    };
+    let needed = |key| {
+        if table.node(key).is_none() {
+            node.refuse_key(ErrorKind::Missing { key }, Some("cost = { input = 1.25, output = 10 }".to_owned()));
+        }
+        price(key)
+    };
+    let (input, output, cache_read, cache_write) =
+        (needed("input"), needed("output"), price("cache_read"), price("cache_write"));
+    table.finish();
+    Some(Cost { input: input?, output: output?, cache_read, cache_write })
+}
+
+fn headers(node: &Node<'_>) -> Vec<Header> {
+    let Some(table) = node.table() else { return Vec::new() };
+    let mut headers: Vec<Header> = Vec::new();
+    for (name, node) in table.entries() {
+        // The characters of a token, RFC 9110 section 5.6.2.
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let own = OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str());
+        if name.is_empty() || !name.bytes().all(token) || own {
+            let expected = if own { "a header that can be set" } else { "the name of a header" }.to_owned();
+            node.refuse_key(ErrorKind::BadValue { value: Some(format!("{name:?}")), expected }, None);
+        } else if headers.iter().any(|header| header.name.eq_ignore_ascii_case(name)) {
+            node.refuse_key(ErrorKind::Duplicate { name: name.to_owned() }, None);
+        } else if let Some(value) = SecretReference::read(&node) {
+            headers.push(Header { name: name.to_owned(), value });
+        }
+    }
+    headers
+}
+
+fn defaults(node: &Node<'_>) -> RequestDefaults {
+    let Some(table) = node.table() else { return RequestDefaults::default() };
+    let temperature = table.node("temperature").and_then(|node| {
+        let temperature = f64::read(&node)?;
+        if !(0.0..=2.0).contains(&temperature) {
+            node.bad_unshown("a temperature from 0 to 2");
+            return None;
+        }
+        Some(temperature)
+    });
+    let defaults = RequestDefaults { temperature, max_tokens: table.get::<NonZeroU32>("max_tokens") };
+    table.finish();
+    defaults
+}

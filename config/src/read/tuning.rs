@@ -1,0 +1,55 @@
+//! `[timeouts]`, `[failover]`, `[sessions]`, and the sections that are to come.
+
+use std::time::Duration;
+
+use crate::read::Node;
+use crate::read::scalars::{Bytes, Positive, word};
+use crate::{Failover, OnInterrupt, Sessions, Timeouts};
+
+/// Sections of which nothing has an effect yet, with their keys.
+pub(crate) const SECTIONS_TO_COME: [(&str, &[&str]); 2] =
+    [("cache", &["enabled", "size", "max_age"]), ("store", &["durability"])];
+
+/// Time-outs, each from `base` where it was not written.
+pub(crate) fn timeouts(node: Option<&Node<'_>>, base: &Timeouts) -> Timeouts {
+    let Some(table) = node.and_then(Node::table) else { return base.clone() };
+    let of = |key, default: Duration| table.get(key).map_or(default, |Positive(duration)| duration);
+    let timeouts = Timeouts {
+        connect: of("connect", base.connect),
+        first_token: of("first_token", base.first_token),
+        first_token_per_10k: table.get("first_token_per_10k").unwrap_or(base.first_token_per_10k),
+        first_token_alone: of("first_token_alone", base.first_token_alone),
+        idle: of("idle", base.idle),
+        idle_reasoning: of("idle_reasoning", base.idle_reasoning),
+        silent: of("silent", base.silent),
+    };
+    table.finish();
+    timeouts
+}
+
+pub(crate) fn failover(node: &Node<'_>) -> Failover {
+    let defaults = Failover::default();
+    let Some(table) = node.table() else { return defaults };
+    let words = [("continue", OnInterrupt::Continue), ("restart", OnInterrupt::Restart), ("fail", OnInterrupt::Fail)];
+    let failover = Failover {
+        max_wait: table.get("max_wait").unwrap_or(defaults.max_wait),
+        attempts: table.get("attempts").unwrap_or(defaults.attempts),
+        continuations: table.get("continuations").unwrap_or(defaults.continuations),
+        on_interrupt: table.node("on_interrupt").and_then(|node| word(&node, &words)).unwrap_or(defaults.on_interrupt),
+    };
+    table.not_yet(&["hedge"]);
+    table.finish();
+    failover
+}
+
+pub(crate) fn sessions(node: &Node<'_>) -> Sessions {
+    let defaults = Sessions::default();
+    let Some(table) = node.table() else { return defaults };
+    let sessions = Sessions {
+        max_turn_bytes: table.get("max_turn_bytes").map_or(defaults.max_turn_bytes, |Bytes(bytes)| bytes),
+        max_turn_time: table.get("max_turn_time").map_or(defaults.max_turn_time, |Positive(duration)| duration),
+    };
+    table.not_yet(&["hibernate_after", "keep", "disk_quota", "on_crash", "context"]);
+    table.finish();
+    sessions
+}

@@ -1,0 +1,192 @@
+//! The settings as a whole, and those that aren't about one provider or model.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::models::Models;
+use crate::provider::{Provider, serialize_providers};
+use crate::units::{serialize_bytes, serialize_duration};
+
+/// Everything that greenroom is told, complete and validated.
+///
+/// [`Default`] has the defaults and no provider; [`crate::load`] always gives at least one.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Settings {
+    /// How the daemon is reached.
+    pub server: Server,
+    /// The providers, in the order in which they were written; names are unique.
+    #[serde(serialize_with = "serialize_providers")]
+    pub providers: Vec<Provider>,
+    /// Whether the providers were written or found.
+    #[serde(skip)]
+    pub discovery: Discovery,
+    /// Variables that hold a key which this version can't use; filled only where providers had to be found.
+    #[serde(skip)]
+    pub ignored_variables: Vec<IgnoredVariable>,
+    /// The default model and the aliases.
+    pub models: Models,
+    /// How long silence is borne; a provider's own are in [`Provider::timeouts`].
+    pub timeouts: Timeouts,
+    /// What is done when a provider fails.
+    pub failover: Failover,
+    /// The bounds of a session.
+    pub sessions: Sessions,
+}
+
+impl Settings {
+    /// The provider of that name.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+}
+
+/// Where the providers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Discovery {
+    /// A person configured them.
+    #[default]
+    Configured,
+    /// None was configured, and the usual variables named one.
+    Environment,
+    /// None was configured and none was found: the built-in demo serves.
+    Demo,
+}
+
+/// A variable that names a provider which this version can't use yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IgnoredVariable {
+    /// The variable's name.
+    pub variable: &'static str,
+    /// The provider that it is for.
+    pub provider: &'static str,
+    /// How that provider can be used all the same, where it can.
+    pub hint: Option<&'static str>,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Server {
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// How long streams in flight may go on once the daemon is told to stop.
+    #[serde(serialize_with = "serialize_duration")]
+    pub grace: Duration,
+    /// `Host` names that are let in beside the loopback ones, in lower case, with a port where one was written.
+    pub allowed_hosts: Vec<String>,
+    /// `Origin` values that are let in, as a browser sends them: scheme, host, and port where it isn't the default.
+    pub allowed_origins: Vec<String>,
+    /// The largest request body, in bytes.
+    #[serde(serialize_with = "serialize_bytes")]
+    pub max_body: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4747)),
+            grace: Duration::from_secs(10),
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            max_body: 32 << 20,
+        }
+    }
+}
+
+/// `[timeouts]`, and `timeouts` of a provider, which starts from these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Timeouts {
+    /// To connect, TLS included.
+    #[serde(serialize_with = "serialize_duration")]
+    pub connect: Duration,
+    /// From the start of connecting to the first content, where another candidate could take over.
+    #[serde(serialize_with = "serialize_duration")]
+    pub first_token: Duration,
+    /// What `first_token` grows by for each 10,000 tokens of the prompt.
+    #[serde(serialize_with = "serialize_duration")]
+    pub first_token_per_10k: Duration,
+    /// Instead of `first_token` where no other candidate is left, for reasoning models and for local servers.
+    #[serde(serialize_with = "serialize_duration")]
+    pub first_token_alone: Duration,
+    /// Between bytes once content flows; heartbeats count as bytes.
+    #[serde(serialize_with = "serialize_duration")]
+    pub idle: Duration,
+    /// Instead of `idle` for reasoning models.
+    #[serde(serialize_with = "serialize_duration")]
+    pub idle_reasoning: Duration,
+    /// Without content, whatever heartbeats come.
+    #[serde(serialize_with = "serialize_duration")]
+    pub silent: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_token: Duration::from_secs(12),
+            first_token_per_10k: Duration::from_secs(1),
+            first_token_alone: Duration::from_secs(120),
+            idle: Duration::from_secs(30),
+            idle_reasoning: Duration::from_secs(120),
+            silent: Duration::from_secs(120),
+        }
+    }
+}
+
+/// `[failover]`: the budget of one dispatch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failover {
+    /// All the waiting of one dispatch together, for cooldowns and limits.
+    #[serde(serialize_with = "serialize_duration")]
+    pub max_wait: Duration,
+    /// How often providers are asked at most.
+    pub attempts: NonZeroU32,
+    /// How often an answer that broke off is continued at most.
+    pub continuations: u32,
+    /// What becomes of an answer that broke off.
+    pub on_interrupt: OnInterrupt,
+}
+
+impl Default for Failover {
+    fn default() -> Self {
+        Self {
+            max_wait: Duration::from_secs(30),
+            attempts: NonZeroU32::new(8).expect("eight is not zero"),
+            continuations: 3,
+            on_interrupt: OnInterrupt::Continue,
+        }
+    }
+}
+
+/// What becomes of an answer that broke off after some of it was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnInterrupt {
+    /// What was shown is kept, and the answer goes on from there.
+    Continue,
+    /// The answer is made anew.
+    Restart,
+    /// The turn fails.
+    Fail,
+}
+
+/// `[sessions]`: the bounds of a turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sessions {
+    /// The most that one turn may produce, in bytes.
+    #[serde(serialize_with = "serialize_bytes")]
+    pub max_turn_bytes: u64,
+    /// The longest that one turn may take; waiting for tool results doesn't count.
+    #[serde(serialize_with = "serialize_duration")]
+    pub max_turn_time: Duration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { max_turn_bytes: 16 << 20, max_turn_time: Duration::from_secs(60 * 60) }
+    }
+}

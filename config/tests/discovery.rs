@@ -1,0 +1,101 @@
+//! Providers that nobody wrote down.
+
+mod common;
+
+use common::{complaints, loaded};
+use greenroom_config::{Discovery, Environment, Kind, Loaded, Origin, SecretReference, Source, load};
+
+fn with(variables: &[(&str, &str)]) -> Loaded {
+    load(&Source::new(variables.iter().copied().collect::<Environment>()))
+        .unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn nothing_at_all_gives_the_demo() {
+    let loaded = with(&[]);
+    assert_eq!(loaded.settings.discovery, Discovery::Demo);
+    let [demo] = loaded.settings.providers.as_slice() else { panic!("one provider") };
+    assert_eq!((demo.name.as_str(), demo.kind, &demo.origin), ("demo", Kind::Demo, &Origin::BuiltIn));
+    assert!(loaded.warnings.is_empty() && loaded.settings.ignored_variables.is_empty());
+    assert_eq!(with(&[("OPENAI_API_KEY", "")]).settings.discovery, Discovery::Demo, "empty is not set");
+}
+
+#[test]
+fn the_usual_variables_give_openai() {
+    let loaded = with(&[
+        ("OPENAI_API_KEY", "sk-1"),
+        ("OPENAI_BASE_URL", "https://proxy.example/v1"),
+        ("OPENAI_ORGANIZATION", "org"),
+        ("OPENAI_PROJECT_ID", "proj"),
+    ]);
+    assert_eq!(loaded.settings.discovery, Discovery::Environment);
+    let [openai] = loaded.settings.providers.as_slice() else { panic!("one provider") };
+    assert_eq!((openai.name.as_str(), openai.kind), ("openai", Kind::OpenAi));
+    assert_eq!(openai.origin, Origin::Environment { variable: "OPENAI_API_KEY".into() });
+    assert_eq!(openai.profiles[0].key, Some(SecretReference::Environment { variable: "OPENAI_API_KEY".into() }));
+    assert_eq!(openai.base_url.as_ref().unwrap().as_str(), "https://proxy.example/v1");
+    assert_eq!((openai.organization.as_deref(), openai.project.as_deref()), (Some("org"), Some("proj")));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+#[test]
+fn an_address_alone_is_a_compatible_server() {
+    let loaded = with(&[("OPENAI_BASE_URL", "http://10.0.0.5:8000/v1")]);
+    let [lab] = loaded.settings.providers.as_slice() else { panic!("one provider") };
+    assert_eq!((lab.kind, &lab.profiles[0].key), (Kind::OpenAiCompatible, &None));
+    assert_eq!(lab.origin, Origin::Environment { variable: "OPENAI_BASE_URL".into() });
+    assert_eq!(with(&[("OPENAI_BASE_URL", "https://api.openai.com/v1")]).settings.discovery, Discovery::Demo);
+}
+
+#[test]
+fn a_found_provider_is_checked_like_a_written_one() {
+    let environment = [("OPENAI_API_KEY", "sk-1"), ("OPENAI_BASE_URL", "http://proxy.example/v1")];
+    let errors = complaints("", &environment, &[]);
+    assert!(
+        errors[0].starts_with(
+            "OPENAI_BASE_URL: providers.openai.base_url: a key would be sent to proxy.example unencrypted"
+        ),
+        "{errors:?}"
+    );
+    let allowed = [environment.as_slice(), &[("GREENROOM__PROVIDERS__OPENAI__ALLOW_HTTP", "true")]].concat();
+    let openai = &loaded("", &allowed).settings.providers[0];
+    assert!(openai.allow_http);
+    assert_eq!(openai.base_url.as_ref().unwrap().host_str(), Some("proxy.example"));
+}
+
+#[test]
+fn keys_that_cannot_be_used_are_listed() {
+    let loaded = with(&[("ANTHROPIC_API_KEY", "a"), ("OPENROUTER_API_KEY", "o"), ("GEMINI_API_KEY", "")]);
+    assert_eq!(loaded.settings.discovery, Discovery::Demo);
+    let ignored: Vec<_> = loaded.settings.ignored_variables.iter().map(|ignored| ignored.variable).collect();
+    assert_eq!(ignored, ["ANTHROPIC_API_KEY", "OPENROUTER_API_KEY"]);
+    assert!(loaded.settings.ignored_variables[1].hint.unwrap().contains("https://openrouter.ai/api/v1"));
+}
+
+#[test]
+fn a_written_provider_ends_the_search() {
+    let lab = "[providers.lab]\nkind = \"openai-compatible\"\nbase_url = \"http://127.0.0.1/v1\"\n";
+    let loaded = loaded(lab, &[("OPENAI_API_KEY", "sk-1"), ("ANTHROPIC_API_KEY", "a")]);
+    assert_eq!(loaded.settings.discovery, Discovery::Configured);
+    assert_eq!(loaded.settings.providers.len(), 1);
+    assert!(loaded.settings.ignored_variables.is_empty());
+}
+
+#[test]
+fn key_and_address_are_taken_together_or_not_at_all() {
+    let variables = [("OPENAI_API_KEY", "sk-1"), ("OPENAI_BASE_URL", "https://proxy.example/v1")];
+    let completed = loaded("[providers.openai]\nlimits = { concurrent = 2 }\n", &variables).settings;
+    assert_eq!(completed.discovery, Discovery::Configured);
+    assert_eq!(completed.providers[0].base_url.as_ref().unwrap().host_str(), Some("proxy.example"));
+    assert!(matches!(completed.providers[0].origin, Origin::File { line: 1, column: 12, .. }));
+    assert_eq!(completed.providers[0].profiles[0].limits.concurrent.unwrap().get(), 2);
+
+    let organized = [variables.as_slice(), &[("OPENAI_ORG_ID", "theirs")]].concat();
+    let written = loaded("[providers.openai]\norganization = \"mine\"\n", &organized).settings;
+    assert_eq!(written.providers[0].organization.as_deref(), Some("mine"), "what is written goes over what is found");
+
+    let elsewhere = complaints("[providers.openai]\nbase_url = \"https://other.example/v1\"\n", &variables, &[]);
+    assert!(elsewhere[0].starts_with("config.toml:1:12: providers.openai: \"key\" is missing"), "{elsewhere:?}");
+    let own_key = loaded("[providers.openai]\nkey = \"env:OPENAI_API_KEY\"\n", &variables).settings;
+    assert_eq!(own_key.providers[0].base_url, None);
+}

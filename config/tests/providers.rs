@@ -1,0 +1,229 @@
+//! What is read of a provider, and what is refused.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{complaints, loaded, try_load, warnings};
+use greenroom_config::{Environment, ErrorKind, Kind, Profile, Provider, SecretReference, Settings, WarningKind};
+
+#[test]
+fn a_provider_is_read_whole() {
+    let text = "\
+[timeouts]
+idle = \"7s\"
+[providers.openai]
+profiles = [{ id = \"work\", key = \"env:A\" }, { id = \"home\", key = \"env:B\", weight = 2, limits = { concurrent = 1 } }]
+limits = { requests_per_minute = 50, concurrent = 8 }
+shared_limits = { tokens_per_minute = 40000 }
+organization = \"org\"
+headers = { X-Title = \"t\" }
+defaults = { temperature = 1, max_tokens = 5 }
+timeouts = { connect = \"3s\" }
+queue = { max_waiting = 2 }
+models = { \"m.1\" = { context = 10, prefill = true, cost = { input = 1, output = 2.5 } } }
+";
+    let settings = loaded(text, &[("A", "a"), ("B", "b")]).settings;
+    let openai = settings.provider("openai").unwrap();
+    assert_eq!((openai.kind, openai.base_url.as_ref()), (Kind::OpenAi, None));
+    let [work, home] = openai.profiles.as_slice() else { panic!("two profiles") };
+    assert_eq!((work.id.as_str(), work.weight, work.limits.concurrent.unwrap().get()), ("work", 1, 8));
+    assert_eq!((home.id.as_str(), home.weight, home.limits.concurrent.unwrap().get()), ("home", 2, 1));
+    assert_eq!(home.limits.requests_per_minute.unwrap().get(), 50);
+    assert_eq!(openai.shared_limits.tokens_per_minute.unwrap().get(), 40000);
+    assert_eq!(openai.organization.as_deref(), Some("org"));
+    assert_eq!(openai.headers[0].name, "X-Title");
+    assert_eq!(openai.defaults.temperature, Some(1.0));
+    assert_eq!(openai.timeouts.connect, Duration::from_secs(3));
+    assert_eq!(openai.timeouts.idle, Duration::from_secs(7), "what it doesn't say comes from [timeouts]");
+    assert_eq!((openai.queue.max_waiting.get(), openai.queue.max_wait), (2, Duration::from_secs(30)));
+    let model = &openai.models["m.1"];
+    assert_eq!((model.context.unwrap().get(), model.prefill, model.tools), (10, Some(true), None));
+    assert_eq!(model.cost.unwrap().output, 2.5);
+}
+
+#[test]
+fn key_is_a_profile_and_no_key_is_one_too() {
+    let text = "[providers.openai]\nkey = \"env:K\"\n[providers.lab]\nkind = \"openai-compatible\"\nbase_url = \"http://10.0.0.5/v1\"\n";
+    let settings = loaded(text, &[("K", "k")]).settings;
+    assert_eq!(settings.providers[0].profiles[0].id, "default");
+    assert_eq!(settings.providers[0].profiles[0].key, Some(SecretReference::Environment { variable: "K".into() }));
+    assert_eq!(settings.providers[1].profiles[0].key, None);
+}
+
+#[test]
+fn kinds_are_known_to_come_or_unknown() {
+    assert_eq!(
+        complaints("[providers.x]\nkind = \"opnai\"\n", &[], &[]),
+        ["config.toml:2:8: providers.x.kind: there is no kind of provider \"opnai\" | did you mean \"openai\"?"]
+    );
+    assert_eq!(
+        complaints("[providers.x]\nkind = \"bananas\"\n", &[], &[]),
+        [
+            "config.toml:2:8: providers.x.kind: there is no kind of provider \"bananas\" | this version has openai, openai-compatible, demo"
+        ]
+    );
+    let missing = complaints("[providers.lab]\nbase_url = \"http://127.0.0.1/v1\"\n", &[], &[]);
+    assert!(missing[0].starts_with("config.toml:1:12: providers.lab: \"kind\" is missing |"), "{missing:?}");
+    let to_come = complaints("[providers.openrouter]\nkey = \"env:X\"\n", &[], &[]);
+    assert!(
+        to_come[0].starts_with("config.toml:1:12: providers.openrouter: the kind \"openrouter\" is not supported by this version | it works as kind = \"openai-compatible\""),
+        "{to_come:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let of = |body: &str| complaints(&format!("[providers.p]\nkind = \"openai-compatible\"\n{body}\n"), &[], &[]);
+    let local = "base_url = \"http://127.0.0.1/v1\"";
+    let cases = [
+        ("".to_owned(), "config.toml:1:12: providers.p: \"base_url\" is missing"),
+        (
+            "base_url = \"ftp://x\"".to_owned(),
+            "config.toml:3:12: providers.p.base_url: this is not an http or https address",
+        ),
+        (
+            "base_url = \"https://x?key=1\"".to_owned(),
+            "config.toml:3:12: providers.p.base_url: this is not an address without",
+        ),
+        (
+            format!("{local}\nkey = \"env:A\"\nprofiles = [{{ id = \"a\", key = \"env:A\" }}]"),
+            "config.toml:4:1: providers.p.key: \"key\" and \"profiles\" cannot both",
+        ),
+        (
+            format!("{local}\nprofiles = []"),
+            "config.toml:4:12: providers.p.profiles: this is not a list with at least one profile",
+        ),
+        (
+            format!("{local}\nprofiles = [{{ id = \"a\", key = \"env:A\" }}, {{ id = \"a\", key = \"env:B\" }}]"),
+            "config.toml:4:42: providers.p.profiles[1]: \"a\" is there twice",
+        ),
+        (
+            format!("{local}\nprofiles = [{{ id = \"a\" }}]"),
+            "config.toml:4:13: providers.p.profiles[0]: \"key\" is missing",
+        ),
+        (
+            format!("{local}\nprofiles = [{{ id = \"a\", key = \"env:A\", weight = 0 }}]"),
+            "config.toml:4:49: providers.p.profiles[0].weight: 0 is not a number from 1",
+        ),
+        (
+            format!("{local}\nlimits = {{ concurrent = -1 }}"),
+            "config.toml:4:25: providers.p.limits.concurrent: -1 is not a number from 1",
+        ),
+        (
+            format!("{local}\ndefaults = {{ temperature = 3.5 }}"),
+            "config.toml:4:28: providers.p.defaults.temperature: this is not a temperature",
+        ),
+        (
+            format!("{local}\nmodels = {{ m = {{ cost = {{ input = 1 }} }} }}"),
+            "config.toml:4:18: providers.p.models.m.cost: \"output\" is missing",
+        ),
+        (
+            format!("{local}\nmodels = {{ m = {{ cost = {{ input = -1, output = 1 }} }} }}"),
+            "config.toml:4:35: providers.p.models.m.cost.input: this is not a price",
+        ),
+        (
+            format!("{local}\nheaders = {{ Host = \"x\" }}"),
+            "config.toml:4:13: providers.p.headers.Host: \"Host\" is not a header that can be set",
+        ),
+        (
+            format!("{local}\nheaders = {{ a = \"x\", A = \"y\" }}"),
+            "config.toml:4:22: providers.p.headers.A: \"A\" is there twice",
+        ),
+        (
+            format!("{local}\nallow_http = \"yes\""),
+            "config.toml:4:14: providers.p.allow_http: expected true or false, found text",
+        ),
+    ];
+    for (body, expected) in cases {
+        let errors = of(&body);
+        assert_eq!(errors.len(), 1, "{body}: {errors:?}");
+        assert!(errors[0].starts_with(expected), "{body}: {errors:?}");
+    }
+    let name = complaints("[providers.\"a/b\"]\nkind = \"demo\"\n", &[], &[]);
+    assert!(name[0].starts_with("config.toml:1:12: providers.\"a/b\": \"a/b\" is not a provider's name"), "{name:?}");
+    let demo = complaints("[providers.demo]\nkey = \"env:A\"\n", &[], &[]);
+    assert!(
+        demo[0].starts_with("config.toml:2:1: providers.demo.key: a provider of the kind \"demo\" has no \"key\""),
+        "{demo:?}"
+    );
+}
+
+#[test]
+fn a_key_does_not_travel_unencrypted() {
+    let of = |url: &str, rest: &str| {
+        let text = format!("[providers.p]\nkind = \"openai-compatible\"\nbase_url = \"{url}\"\n{rest}\n");
+        try_load(&text, &[("A", "a")], &[])
+    };
+    let refused = of("http://10.0.0.5:8000/v1", "key = \"env:A\"").unwrap_err();
+    assert!(
+        matches!(&refused.errors[..], [error] if matches!(&error.kind, ErrorKind::InsecureTransport { host } if host == "10.0.0.5"))
+    );
+    assert!(refused.to_string().contains("config.toml:3:12: providers.p.base_url: "), "{refused}");
+    assert!(of("http://example.com", "headers = { Authorization = \"x\" }").is_err());
+    assert!(of("http://localhost.example.com", "key = \"env:A\"").is_err());
+
+    let allowed = of("http://10.0.0.5:8000/v1", "key = \"env:A\"\nallow_http = true").unwrap();
+    assert!(matches!(
+        allowed.warnings[..],
+        [greenroom_config::Warning { kind: WarningKind::InsecureTransport { .. }, .. }]
+    ));
+    for url in
+        ["https://example.com", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "http://a.localhost"]
+    {
+        assert_eq!(warnings(&of(url, "key = \"env:A\"").unwrap()), [""; 0], "{url}");
+    }
+    assert_eq!(warnings(&of("http://example.com", "headers = { X-Title = \"t\" }").unwrap()), [""; 0]);
+}
+
+#[test]
+fn a_daemon_that_others_can_reach_is_pointed_out() {
+    let open = loaded("[server]\nlisten = \"0.0.0.0:4747\"\n", &[]);
+    assert!(matches!(
+        open.warnings[..],
+        [greenroom_config::Warning { kind: WarningKind::ListenBeyondLoopback { .. }, .. }]
+    ));
+    assert_eq!(open.warnings[0].origin.to_string(), format!("{}:2:10", open.path.unwrap().display()));
+}
+
+#[test]
+fn a_connect_that_can_never_run_out_is_pointed_out() {
+    let odd = loaded("[timeouts]\nconnect = \"5m\"\n", &[]);
+    assert_eq!(warnings(&odd).len(), 1);
+    assert!(matches!(odd.warnings[0].kind, WarningKind::NoEffect { .. }));
+}
+
+#[test]
+fn settings_made_in_code_are_held_to_the_same_rules() {
+    let profile = |key: &str| Profile {
+        key: Some(SecretReference::Environment { variable: key.into() }),
+        ..Provider::new("lab", Kind::OpenAi).profiles[0].clone()
+    };
+    let lab = Provider {
+        base_url: Some("http://10.0.0.5/v1".parse().unwrap()),
+        profiles: vec![profile("A")],
+        ..Provider::new("lab", Kind::OpenAiCompatible)
+    };
+    let settings = |providers: Vec<Provider>| Settings { providers, ..Settings::default() };
+    let environment = Environment::from_iter([("A", "a")]);
+
+    let refused = settings(vec![lab.clone()]).validate(&environment).unwrap_err();
+    assert_eq!(refused.errors[0].to_string(), "providers.lab.base_url: a key would be sent to 10.0.0.5 unencrypted");
+    let allowed = Provider { allow_http: true, ..lab };
+    assert_eq!(settings(vec![allowed.clone()]).validate(&environment).unwrap().len(), 1);
+
+    let twice = settings(vec![allowed.clone(), allowed.clone()]).validate(&environment).unwrap_err();
+    assert!(
+        matches!(&twice.errors[..], [error] if matches!(&error.kind, ErrorKind::Duplicate { name } if name == "lab"))
+    );
+    let same_id = Provider { profiles: vec![profile("A"), profile("A")], ..allowed.clone() };
+    assert!(matches!(
+        settings(vec![same_id]).validate(&environment).unwrap_err().errors[0].kind,
+        ErrorKind::Duplicate { .. }
+    ));
+    let no_way_in = Provider { profiles: Vec::new(), ..allowed.clone() };
+    let missing = settings(vec![no_way_in]).validate(&environment).unwrap_err();
+    assert!(matches!(missing.errors[0].kind, ErrorKind::Missing { key: "profiles" }));
+    let nowhere = settings(vec![Provider { base_url: None, ..allowed }]).validate(&environment).unwrap_err();
+    assert!(matches!(nowhere.errors[0].kind, ErrorKind::Missing { key: "base_url" }));
+}

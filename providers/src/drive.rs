@@ -1,0 +1,259 @@
+//! The one streaming loop: a provider's response in, events out to a sink, watched by a [`Watchdog`].
+//!
+//! Reading is greedy and writing is merged: what the connection has ready (up to [`DRAIN`]) is decoded before the sink
+//! is called once, so that the cost of a token falls as load rises.
+
+use std::{pin::pin, time::SystemTime};
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use greenroom_wire::{ChatError, ChatEvent, ErrorKind, ErrorResponse, StreamDecoder, StreamState};
+use reqwest::{RequestBuilder, Response, header};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    Deadlines, Sink,
+    transport::{root_cause, send_failure},
+    watchdog::Watchdog,
+};
+
+/// Most bytes decoded before the sink is told.
+const DRAIN: usize = 16 * 1024;
+/// Most bytes of an error's body that are read; what matters stands at its start.
+const ERROR_BODY: usize = 64 * 1024;
+/// Most bytes of an answer that isn't streamed.
+pub(crate) const WHOLE_BODY: usize = 32 * 1024 * 1024;
+
+/// What a wire knows of its responses.
+pub struct Language<'a> {
+    /// The decoder of a streamed answer.
+    pub decoder: &'a mut dyn StreamDecoder,
+    /// Decodes an answer that came whole, though a stream was asked for.
+    pub whole: &'a (dyn Fn(&[u8]) -> Result<Vec<ChatEvent>, ChatError> + Sync),
+    /// Decodes a response whose status is an error.
+    pub error: &'a (dyn Fn(&ErrorResponse<'_>) -> ChatError + Sync),
+}
+
+/// Sends `request` and hands the answer to `sink` as it comes.
+///
+/// # Errors
+/// Why the attempt failed: what the provider said, what the connection did, or a deadline that passed.
+pub async fn chat(
+    request: RequestBuilder,
+    language: Language<'_>,
+    deadlines: &Deadlines,
+    sink: &mut dyn Sink,
+) -> Result<(), ChatError> {
+    let mut watchdog = Watchdog::new(*deadlines, Instant::now().into_std());
+    let response = match watched(&mut watchdog, request.send()).await? {
+        Ok(response) => response,
+        Err(error) => return Err(send_failure(error)),
+    };
+    match kind_of(&response) {
+        Kind::Error => {
+            let error = watched(&mut watchdog, read_error(response, language.error)).await?;
+            Err(error)
+        }
+        Kind::Whole => {
+            let body = watched(&mut watchdog, read_bounded(response, WHOLE_BODY)).await??;
+            let _bound = sink.take(&mut (language.whole)(&body)?);
+            Ok(())
+        }
+        Kind::Stream => stream(response, language.decoder, &mut watchdog, sink).await,
+    }
+}
+
+/// Waits for something before the first content, no longer than the watchdog allows.
+async fn watched<T>(watchdog: &mut Watchdog, what: impl Future<Output = T>) -> Result<T, ChatError> {
+    let (deadline, verdict) = watchdog.deadline();
+    match tokio::time::timeout_at(Instant::from_std(deadline), what).await {
+        Ok(done) => Ok(done),
+        Err(_) => Err(watchdog.failure(verdict).expect("before a finish reason every verdict is a failure")),
+    }
+}
+
+enum Kind {
+    Error,
+    /// JSON, or what can be no answer at all, such as a page: read whole and judged as one.
+    Whole,
+    Stream,
+}
+
+fn kind_of(response: &Response) -> Kind {
+    // Branch on the status first: errors come under any content type, text/event-stream included.
+    if !response.status().is_success() {
+        return Kind::Error;
+    }
+    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    match content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
+        "application/json" | "text/html" | "application/xhtml+xml" => Kind::Whole,
+        _ => Kind::Stream,
+    }
+}
+
+async fn stream(
+    response: Response,
+    decoder: &mut dyn StreamDecoder,
+    watchdog: &mut Watchdog,
+    sink: &mut dyn Sink,
+) -> Result<(), ChatError> {
+    let mut body = Body { response, ended: None };
+    let mut events = Vec::new();
+    let mut timer = pin!(sleep_until(Instant::from_std(watchdog.deadline().0)));
+    loop {
+        let mut any = 0;
+        tokio::select! {
+            biased;
+            chunk = body.next() => match chunk {
+                Some(bytes) => {
+                    decoder.handle_bytes(&bytes);
+                    any = bytes.len();
+                }
+                None => end(&mut body, decoder)?,
+            },
+            () = timer.as_mut() => {
+                // The timer is set anew only when it fires, not for each read: most reads come long before it.
+                let (deadline, verdict) = watchdog.deadline();
+                if Instant::now().into_std() < deadline {
+                    timer.as_mut().reset(Instant::from_std(deadline));
+                    continue;
+                }
+                match watchdog.failure(verdict) {
+                    Some(failure) => return Err(failure),
+                    None => decoder.handle_end(),
+                }
+            }
+        }
+        if any > 0 {
+            // The connection's own task hands over one piece at a time; letting it run gathers what has come.
+            tokio::task::yield_now().await;
+            while any < DRAIN
+                && let Some(bytes) = body.ready()
+            {
+                decoder.handle_bytes(&bytes);
+                any += bytes.len();
+            }
+            watchdog.handle_bytes(Instant::now().into_std());
+        }
+        let verdict_before = watchdog.deadline().1;
+        if hand_over(decoder, &mut events, watchdog, sink) {
+            return Ok(());
+        }
+        match decoder.state() {
+            StreamState::Open => {}
+            StreamState::Finishing => watchdog.handle_finishing(Instant::now().into_std()),
+            StreamState::Done => return Ok(()),
+            StreamState::Failed(error) => return Err(error.clone()),
+        }
+        let (deadline, verdict) = watchdog.deadline();
+        if verdict != verdict_before && Instant::from_std(deadline) < timer.deadline() {
+            timer.as_mut().reset(Instant::from_std(deadline));
+        }
+    }
+}
+
+/// Gives what was decoded to the sink; true if it wants no more.
+fn hand_over(
+    decoder: &mut dyn StreamDecoder,
+    events: &mut Vec<ChatEvent>,
+    watchdog: &mut Watchdog,
+    sink: &mut dyn Sink,
+) -> bool {
+    events.extend(std::iter::from_fn(|| decoder.poll_event()));
+    if events.is_empty() {
+        return false;
+    }
+    if events.iter().any(ChatEvent::is_content) {
+        watchdog.handle_content(Instant::now().into_std());
+    }
+    let wants = sink.take(events);
+    events.clear();
+    wants.is_break()
+}
+
+/// The body's end, clean or not.
+fn end(body: &mut Body, decoder: &mut dyn StreamDecoder) -> Result<(), ChatError> {
+    match body.ended.take() {
+        Some(Err(error)) if matches!(decoder.state(), StreamState::Open) => {
+            let error = error.without_url();
+            let message = format!("the answer was cut: {}", root_cause(&error));
+            Err(ChatError::new(ErrorKind::Protocol, message).with_source(error))
+        }
+        // A finish reason was there already: a connection that breaks after it loses nothing.
+        _ => {
+            decoder.handle_end();
+            Ok(())
+        }
+    }
+}
+
+/// A response's body that can be asked what it has without waiting.
+struct Body {
+    response: Response,
+    /// How it ended, once it has.
+    ended: Option<Result<(), reqwest::Error>>,
+}
+
+impl Body {
+    /// The next bytes; `None` at the end, of which `ended` tells.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let chunk = self.response.chunk().await;
+        self.keep(chunk)
+    }
+
+    /// The next bytes if they are there.
+    fn ready(&mut self) -> Option<Bytes> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let chunk = self.response.chunk().now_or_never()?;
+        self.keep(chunk)
+    }
+
+    fn keep(&mut self, chunk: reqwest::Result<Option<Bytes>>) -> Option<Bytes> {
+        match chunk {
+            Ok(Some(bytes)) => return Some(bytes),
+            Ok(None) => self.ended = Some(Ok(())),
+            Err(error) => self.ended = Some(Err(error)),
+        }
+        None
+    }
+}
+
+/// Reads a response whose status is an error. What can't be read is left out: the status alone says enough.
+pub(crate) async fn read_error(
+    mut response: Response,
+    decode: &(dyn Fn(&ErrorResponse<'_>) -> ChatError + Sync),
+) -> ChatError {
+    let mut body = Vec::new();
+    while body.len() < ERROR_BODY
+        && let Ok(Some(bytes)) = response.chunk().await
+    {
+        body.extend_from_slice(&bytes);
+    }
+    let headers = response.headers();
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    decode(&ErrorResponse { status: response.status().as_u16(), header: &header, body: &body, now: SystemTime::now() })
+}
+
+/// Reads a body of at most `limit` bytes.
+pub(crate) async fn read_bounded(mut response: Response, limit: usize) -> Result<Vec<u8>, ChatError> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(bytes)) if body.len() + bytes.len() <= limit => body.extend_from_slice(&bytes),
+            Ok(Some(_)) => {
+                return Err(ChatError::new(ErrorKind::Protocol, format!("the answer is larger than {limit} bytes")));
+            }
+            Ok(None) => return Ok(body),
+            Err(error) => {
+                let error = error.without_url();
+                let message = format!("the answer was cut: {}", root_cause(&error));
+                return Err(ChatError::new(ErrorKind::Protocol, message).with_source(error));
+            }
+        }
+    }
+}

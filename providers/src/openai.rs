@@ -1,0 +1,154 @@
+//! OpenAI, and every server that is compatible with its chat completions.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::future::BoxFuture;
+use greenroom_wire::{
+    ChatError, ChatRequest, ErrorKind,
+    openai_chat::{Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_error, decode_models, encode_request},
+};
+use reqwest::{
+    Client, RequestBuilder,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
+use url::Url;
+
+use crate::{
+    Capabilities, ChatCall, Credential, ModelInfo, Provider, Sink,
+    drive::{self, Language, WHOLE_BODY, read_bounded, read_error},
+    scrub::scrub,
+    transport::{Transport, is_loopback, send_failure},
+};
+
+/// Where OpenAI's own API is.
+pub const OPENAI_BASE: &str = "https://api.openai.com/v1";
+
+/// One server of this wire.
+#[derive(Debug)]
+pub struct OpenAi {
+    kind: &'static str,
+    transport: Arc<Transport>,
+    base: Url,
+    dialect: Dialect,
+    headers: HeaderMap,
+}
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct OpenAiArgs {
+    /// The pool of connections.
+    pub transport: Arc<Transport>,
+    /// Its address up to and including the version, such as `https://api.openai.com/v1`.
+    pub base: Url,
+    /// Headers for every request, beyond those of the wire.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl OpenAi {
+    /// OpenAI itself.
+    ///
+    /// # Errors
+    /// `Config`: a header that can't be one.
+    pub fn openai(args: OpenAiArgs) -> Result<Self, ChatError> {
+        Self::new("openai", Dialect::OPENAI, args)
+    }
+
+    /// A server that is compatible. What it takes is guessed from its address.
+    ///
+    /// # Errors
+    /// `Config`: a header that can't be one.
+    pub fn compatible(args: OpenAiArgs) -> Result<Self, ChatError> {
+        let dialect = match args.base.host_str().unwrap_or_default() {
+            "openrouter.ai" => Dialect::OPENROUTER,
+            "api.openai.com" => Dialect::OPENAI,
+            "api.deepseek.com" | "api.moonshot.ai" | "api.z.ai" => Dialect::REASONING_CONTENT,
+            _ => Dialect::COMPATIBLE,
+        };
+        Self::new("openai-compatible", dialect, args)
+    }
+
+    fn new(kind: &'static str, dialect: Dialect, args: OpenAiArgs) -> Result<Self, ChatError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &args.headers {
+            let header = (name.parse::<HeaderName>().ok()).zip(HeaderValue::from_str(value).ok());
+            let (name, mut value) = header
+                .ok_or_else(|| ChatError::new(ErrorKind::Config, format!("the header \"{name}\" can't be sent")))?;
+            // A user's own header may well be a secret.
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        Ok(Self { kind, transport: args.transport, base: args.base, dialect, headers })
+    }
+
+    fn request(
+        &self,
+        credential: &Credential,
+        make: impl FnOnce(Client, Url) -> RequestBuilder,
+        path: &str,
+    ) -> Result<RequestBuilder, ChatError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| ChatError::new(ErrorKind::Config, "the base address can't have a path"))?
+            .pop_if_empty()
+            .extend(path.split('/'));
+        let request = make(self.transport.client(&self.base)?, url).headers(self.headers.clone());
+        Ok(match credential.expose() {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        })
+    }
+
+    async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
+        let request = self.request(credential, |client, url| client.get(url), "models")?;
+        let response = request.send().await.map_err(send_failure)?;
+        if !response.status().is_success() {
+            return Err(scrub(read_error(response, &decode_error).await, credential, None));
+        }
+        let body = read_bounded(response, WHOLE_BODY).await?;
+        Ok(decode_models(&body)?.into_iter().map(info).collect())
+    }
+}
+
+fn info(entry: ModelEntry) -> ModelInfo {
+    ModelInfo { name: entry.name, context: entry.context, max_output: entry.max_output, ..ModelInfo::named(entry.id) }
+}
+
+/// How many answers at once were asked for (`n`), which the chat language has no word for.
+fn choices(request: &ChatRequest) -> u32 {
+    let n = request.extra.iter().find(|extra| extra.path == "/n").and_then(|extra| extra.json.as_u64());
+    n.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1)
+}
+
+impl Provider for OpenAi {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let local = is_loopback(&self.base);
+        Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local }
+    }
+
+    fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
+        Box::pin(async move {
+            let encoded = encode_request(call.request, call.provider, call.model, &self.dialect);
+            for left_out in &encoded.left_out {
+                tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
+            }
+            let request = self.request(call.credential, |client, url| client.post(url), "chat/completions")?;
+            let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
+            let choices = choices(call.request);
+            let language = Language {
+                decoder: &mut OpenaiChatDecoder::new(choices),
+                whole: &|body| decode_answer(body, choices),
+                error: &decode_error,
+            };
+            let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
+            outcome.map_err(|error| scrub(error, call.credential, Some(call.request)))
+        })
+    }
+
+    fn models<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Vec<ModelInfo>, ChatError>> {
+        Box::pin(self.list(credential))
+    }
+}

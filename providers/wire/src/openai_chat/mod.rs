@@ -1,0 +1,26 @@
+//! OpenAI's chat completions, as OpenAI and every compatible server speaks it: both sides of it.
+//!
+//! Towards a provider: [`encode_request`], then [`OpenaiChatDecoder`] for a stream, [`decode_answer`] for a whole
+//! answer and [`decode_error`] for an error. Towards a client: [`decode_request`], then [`StreamWriter`],
+//! [`whole_answer`] or [`error_body`].
+//!
+//! [`Extra`](crate::chat::Extra)s of an answer stand at paths of the *streamed* form (`/choices/0/delta/…`), whichever
+//! form the answer had.
+
+mod answer;
+mod error;
+mod models;
+mod request;
+mod serve;
+mod stream;
+
+pub use answer::decode_answer;
+pub use error::decode_error;
+pub use models::{ModelEntry, ServedModel, decode_models, encode_models};
+pub use request::{
+    Dialect, Encoded, LeftOut, MaxTokensKey, ServedRequest, ThinkingForm, decode_request, encode_request,
+};
+pub use serve::{StreamWriter, error_body, whole_answer};
+pub use stream::OpenaiChatDecoder;
+
+pub use crate::error_response::ErrorResponse;

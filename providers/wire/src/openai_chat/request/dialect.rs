@@ -1,0 +1,88 @@
+//! How servers differ in what they take.
+
+/// What a server takes of this wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    /// Under which key the bound on tokens goes.
+    pub max_tokens: MaxTokensKey,
+    /// Whether it knows the role `developer`; if not, that is `system`.
+    pub developer_role: bool,
+    /// How the wish to think is said.
+    pub thinking: ThinkingForm,
+    /// Under which key thinking of earlier turns goes back; `None` keeps it back.
+    pub reasoning_key: Option<&'static str>,
+    /// Whether it knows OpenRouter's `reasoning_details`, so that those of a client's history, whose origin is not
+    /// known, may go to it.
+    pub reasoning_details: bool,
+    /// Whether it knows `refusal` in a message; if not, a refusal of earlier turns is text.
+    pub refusal: bool,
+    /// Whether it takes `cache_control`.
+    pub cache_control: bool,
+    /// Whether it takes `stream_options`.
+    pub stream_options: bool,
+}
+
+/// The key of the bound on tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxTokensKey {
+    /// `max_tokens`: what every server knew first.
+    MaxTokens,
+    /// `max_completion_tokens`: the only one that OpenAI's reasoning models take.
+    MaxCompletionTokens,
+}
+
+/// The form of the wish to think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThinkingForm {
+    /// `reasoning_effort: "low"`.
+    Effort,
+    /// OpenRouter's `reasoning: {effort, max_tokens, enabled}`.
+    Object,
+    /// It takes none.
+    None,
+}
+
+impl Dialect {
+    /// OpenAI itself, and Azure.
+    pub const OPENAI: Self = Self {
+        max_tokens: MaxTokensKey::MaxCompletionTokens,
+        developer_role: true,
+        thinking: ThinkingForm::Effort,
+        reasoning_key: None,
+        reasoning_details: false,
+        refusal: true,
+        cache_control: false,
+        stream_options: true,
+    };
+
+    /// A server of which nothing is known but that it is compatible.
+    pub const COMPATIBLE: Self = Self {
+        max_tokens: MaxTokensKey::MaxTokens,
+        developer_role: false,
+        thinking: ThinkingForm::Effort,
+        reasoning_key: None,
+        reasoning_details: false,
+        refusal: false,
+        cache_control: false,
+        stream_options: true,
+    };
+
+    /// OpenRouter.
+    pub const OPENROUTER: Self = Self {
+        thinking: ThinkingForm::Object,
+        reasoning_details: true,
+        cache_control: true,
+        developer_role: true,
+        ..Self::COMPATIBLE
+    };
+
+    /// Servers that want their own thinking back as `reasoning_content` while tools are called: DeepSeek, llama.cpp,
+    /// Kimi, GLM.
+    pub const REASONING_CONTENT: Self = Self { reasoning_key: Some("reasoning_content"), ..Self::COMPATIBLE };
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self::COMPATIBLE
+    }
+}

@@ -1,0 +1,228 @@
+//! A request as a provider reads it.
+
+use super::{
+    dialect::{Dialect, MaxTokensKey, ThinkingForm},
+    encode_message::Messages,
+    extras::Extras,
+};
+use crate::{
+    chat::{ChatRequest, Extra, ResponseFormat, ThinkingRequest, Tool, ToolChoice, Wire},
+    json::{put_comma, put_key, put_str, put_value},
+};
+
+/// A request's body, and what could not be said in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// The JSON body.
+    pub body: Vec<u8>,
+    /// What was left out or said differently.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something that this wire or this server does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Where it stands in the request: `messages[3].parts[0]`, `tools[1]`, `thinking.budget`.
+    pub at: String,
+    /// What was left out, or what became of it; for a log.
+    pub what: &'static str,
+}
+
+/// Writes a request for a provider of this wire: always as a stream, with usage.
+///
+/// `provider` and `model` are the names under which this provider's [`Opaque`](crate::Part::Opaque)s were kept; those
+/// of another are left out. The body begins with all that stays the same in a conversation and ends with the messages,
+/// so that the body of the next turn goes on where this one's messages end, byte for byte: prompt caches depend on it.
+pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
+    let mut left_out = Vec::new();
+    let extras = Extras(&request.extra);
+    let mut out = Vec::with_capacity(4096);
+    out.push(b'{');
+    put_key(&mut out, "model");
+    put_str(&mut out, &request.model);
+    put_key(&mut out, "stream");
+    out.extend_from_slice(b"true");
+    if dialect.stream_options {
+        put_key(&mut out, "stream_options");
+        out.extend_from_slice(b"{\"include_usage\":true");
+        extras.put_keys(&mut out, "/stream_options", &["include_usage"]);
+        out.push(b'}');
+    }
+    put_tools(&mut out, &request.tools, &mut left_out);
+    put_tool_choice(&mut out, request.tool_choice.as_ref(), &mut left_out);
+    if let Some(parallel) = request.parallel_tool_calls {
+        put_key(&mut out, "parallel_tool_calls");
+        put_value(&mut out, &parallel);
+    }
+    for (key, number) in [("temperature", request.temperature), ("top_p", request.top_p)] {
+        if let Some(number) = number {
+            put_key(&mut out, key);
+            put_number(&mut out, number);
+        }
+    }
+    if let Some(most) = request.max_tokens {
+        put_key(
+            &mut out,
+            match dialect.max_tokens {
+                MaxTokensKey::MaxTokens => "max_tokens",
+                MaxTokensKey::MaxCompletionTokens => "max_completion_tokens",
+            },
+        );
+        put_value(&mut out, &most);
+    }
+    if !request.stop.is_empty() {
+        put_key(&mut out, "stop");
+        put_value(&mut out, &request.stop);
+    }
+    put_response_format(&mut out, request.response_format.as_ref(), extras);
+    put_thinking(&mut out, request.thinking.as_ref(), dialect, extras, &mut left_out);
+    if !request.metadata.is_empty() {
+        put_key(&mut out, "metadata");
+        put_value(&mut out, &request.metadata);
+    }
+    report_foreign("", &request.extra, &mut left_out);
+    extras.put_keys(&mut out, "", WRITTEN);
+    put_key(&mut out, "messages");
+    out.push(b'[');
+    Messages { out: &mut out, left_out: &mut left_out, provider, model, dialect }.put_all(&request.messages);
+    out.extend_from_slice(b"]}");
+    Encoded { body: out, left_out }
+}
+
+/// Keys that an extra must not say a second time.
+const WRITTEN: &[&str] = &["model", "stream", "messages", "tools", "max_tokens", "max_completion_tokens"];
+
+pub(super) fn report_foreign(at: &str, extras: &[Extra], left_out: &mut Vec<LeftOut>) {
+    for extra in extras.iter().filter(|extra| extra.wire != Wire::OpenaiChat) {
+        left_out.push(LeftOut { at: format!("{at}{}", extra.path), what: "another wire's own field" });
+    }
+}
+
+/// Whole numbers without a fraction, as people write them and strict servers want them.
+fn put_number(out: &mut Vec<u8>, number: f64) {
+    if number.fract() == 0.0 && number.abs() < 1e15 {
+        put_value(out, &(number as i64));
+    } else {
+        put_value(out, &number);
+    }
+}
+
+fn put_tools(out: &mut Vec<u8>, tools: &[Tool], left_out: &mut Vec<LeftOut>) {
+    let ours = |tool: &Tool| matches!(tool, Tool::Function { .. } | Tool::Native { wire: Wire::OpenaiChat, .. });
+    for (index, _) in tools.iter().enumerate().filter(|(_, tool)| !ours(tool)) {
+        left_out.push(LeftOut { at: format!("tools[{index}]"), what: "another wire's own tool" });
+    }
+    if !tools.iter().any(ours) {
+        return;
+    }
+    put_key(out, "tools");
+    out.push(b'[');
+    for (index, tool) in tools.iter().enumerate().filter(|(_, tool)| ours(tool)) {
+        put_comma(out);
+        match tool {
+            Tool::Native { json, .. } => put_value(out, json),
+            Tool::Function { name, description, parameters, strict, extra } => {
+                report_foreign(&format!("tools[{index}]"), extra, left_out);
+                let extras = Extras(extra);
+                out.extend_from_slice(b"{\"type\":\"function\",\"function\":{");
+                put_key(out, "name");
+                put_str(out, name);
+                put_some(out, "description", description.as_ref());
+                put_some(out, "parameters", parameters.as_ref());
+                put_some(out, "strict", strict.as_ref());
+                extras.put_keys(out, "/function", &[]);
+                out.push(b'}');
+                extras.put_keys(out, "", &["function"]);
+                out.push(b'}');
+            }
+        }
+    }
+    out.push(b']');
+}
+
+fn put_some<T: serde::Serialize>(out: &mut Vec<u8>, key: &str, value: Option<&T>) {
+    if let Some(value) = value {
+        put_key(out, key);
+        put_value(out, value);
+    }
+}
+
+fn put_tool_choice(out: &mut Vec<u8>, choice: Option<&ToolChoice>, left_out: &mut Vec<LeftOut>) {
+    let Some(choice) = choice else { return };
+    if matches!(choice, ToolChoice::Native { wire, .. } if *wire != Wire::OpenaiChat) {
+        left_out.push(LeftOut { at: "tool_choice".into(), what: "another wire's own choice" });
+        return;
+    }
+    put_key(out, "tool_choice");
+    match choice {
+        ToolChoice::Auto => put_str(out, "auto"),
+        ToolChoice::None => put_str(out, "none"),
+        ToolChoice::Required => put_str(out, "required"),
+        ToolChoice::Function { name } => {
+            out.extend_from_slice(b"{\"type\":\"function\",\"function\":{\"name\":");
+            put_str(out, name);
+            out.extend_from_slice(b"}}");
+        }
+        ToolChoice::Native { json, .. } => put_value(out, json),
+    }
+}
+
+fn put_response_format(out: &mut Vec<u8>, format: Option<&ResponseFormat>, extras: Extras<'_>) {
+    let Some(format) = format else { return };
+    put_key(out, "response_format");
+    out.extend_from_slice(b"{\"type\":");
+    match format {
+        ResponseFormat::Text => put_str(out, "text"),
+        ResponseFormat::JsonObject => put_str(out, "json_object"),
+        ResponseFormat::JsonSchema { name, description, schema, strict } => {
+            put_str(out, "json_schema");
+            out.extend_from_slice(b",\"json_schema\":{");
+            put_key(out, "name");
+            put_str(out, name);
+            put_some(out, "description", description.as_ref());
+            put_some(out, "schema", schema.as_ref());
+            put_some(out, "strict", strict.as_ref());
+            extras.put_keys(out, "/response_format/json_schema", &[]);
+            out.push(b'}');
+        }
+    }
+    extras.put_keys(out, "/response_format", &[]);
+    out.push(b'}');
+}
+
+fn put_thinking(
+    out: &mut Vec<u8>,
+    thinking: Option<&ThinkingRequest>,
+    dialect: &Dialect,
+    extras: Extras<'_>,
+    left_out: &mut Vec<LeftOut>,
+) {
+    let Some(thinking) = thinking else { return };
+    let mut miss = |at: &str| left_out.push(LeftOut { at: at.into(), what: "this server has no word for it" });
+    match dialect.thinking {
+        ThinkingForm::None => miss("thinking"),
+        ThinkingForm::Effort => {
+            if thinking.budget.is_some() {
+                miss("thinking.budget");
+            }
+            let off = (thinking.enabled == Some(false)).then_some("none");
+            match off.or(thinking.effort.as_deref()) {
+                Some(effort) => {
+                    put_key(out, "reasoning_effort");
+                    put_str(out, effort);
+                }
+                None if thinking.enabled.is_some() => miss("thinking.enabled"),
+                None => {}
+            }
+        }
+        ThinkingForm::Object => {
+            put_key(out, "reasoning");
+            out.push(b'{');
+            put_some(out, "enabled", thinking.enabled.as_ref());
+            put_some(out, "effort", thinking.effort.as_ref());
+            put_some(out, "max_tokens", thinking.budget.as_ref());
+            extras.put_keys(out, "/reasoning", &[]);
+            out.push(b'}');
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Requests, in both directions.
+
+mod decode;
+mod decode_message;
+mod decode_part;
+mod dialect;
+mod encode;
+mod encode_message;
+mod encode_part;
+mod extras;
+mod reader;
+
+pub use decode::{ServedRequest, decode_request};
+pub(super) use decode_part::split_data_url;
+pub use dialect::{Dialect, MaxTokensKey, ThinkingForm};
+pub use encode::{Encoded, LeftOut, encode_request};

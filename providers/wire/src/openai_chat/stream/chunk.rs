@@ -1,0 +1,206 @@
+//! The shape of a chunk, read without copying what needs no unescaping.
+//!
+//! A whole answer has the same shape, with `message` in the place of `delta`.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::{Value, value::RawValue};
+
+/// A string. (`Option<Cow<str>>` would always copy: serde borrows only for a bare `Cow` field.)
+#[derive(Debug, Default, Clone)]
+pub(super) struct Str<'a>(pub(super) Cow<'a, str>);
+
+impl<'a> Str<'a> {
+    /// The text, unless there is none: servers write "", null and nothing for the same thing.
+    pub(super) fn filled(this: &Option<Self>) -> Option<&str> {
+        this.as_ref().map(|text| &*text.0).filter(|text| !text.is_empty())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Str<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Owned(text.to_owned())))
+            }
+        }
+        from.deserialize_str(Text)
+    }
+}
+
+/// What a tool is called with: text, though some servers write the object itself.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Arguments<'a>(pub(super) Str<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Arguments<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Str<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an object")
+            }
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Owned(text.to_owned())))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let object = Value::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Str(Cow::Owned(object.to_string())))
+            }
+        }
+        from.deserialize_any(Either).map(Arguments)
+    }
+}
+
+/// Content: text, or Mistral's list of parts.
+#[derive(Debug, Clone)]
+pub(super) enum Content<'a> {
+    Text(Str<'a>),
+    Parts(Vec<&'a RawValue>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Content<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of parts")
+            }
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Content::Text(Str(Cow::Borrowed(text))))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Content::Text(Str(Cow::Owned(text.to_owned()))))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut parts = Vec::new();
+                while let Some(part) = list.next_element()? {
+                    parts.push(part);
+                }
+                Ok(Content::Parts(parts))
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
+/// An object: its known fields, null or absent being `None`, and in `rest` what is not known and not null.
+macro_rules! object {
+    ($(#[$about:meta])* $name:ident { $($field:ident $(= $key:literal)? : $type:ty),* $(,)? } ignore [$($ignored:literal),*]) => {
+        $(#[$about])*
+        #[derive(Debug, Default, Clone)]
+        pub(super) struct $name<'a> {
+            $(pub(super) $field: Option<$type>,)*
+            pub(super) rest: Vec<(Cow<'a, str>, &'a RawValue)>,
+        }
+
+        impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Fields<'a>(std::marker::PhantomData<&'a ()>);
+                impl<'de: 'a, 'a> Visitor<'de> for Fields<'a> {
+                    type Value = $name<'a>;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                        let mut this = $name::default();
+                        while let Some(Str(key)) = map.next_key::<Str<'a>>()? {
+                            match &*key {
+                                $(object!(@key $field $($key)?) => this.$field = map.next_value()?,)*
+                                $($ignored => drop(map.next_value::<IgnoredAny>()?),)*
+                                _ => if let Some(raw) = map.next_value::<Option<&'a RawValue>>()? {
+                                    this.rest.push((key, raw));
+                                },
+                            }
+                        }
+                        Ok(this)
+                    }
+                }
+                from.deserialize_map(Fields(std::marker::PhantomData))
+            }
+        }
+    };
+    (@key $field:ident) => { stringify!($field) };
+    (@key $field:ident $key:literal) => { $key };
+}
+
+object! {
+    /// One chunk of a stream, or one whole answer.
+    Chunk {
+        id: Str<'a>,
+        object: Str<'a>,
+        model: Str<'a>,
+        choices: Vec<Choice<'a>>,
+        usage: &'a RawValue,
+        error: &'a RawValue,
+    } ignore ["created", "obfuscation", "p"]
+}
+
+object! {
+    Choice {
+        index: u32,
+        delta: Delta<'a>,
+        message: Delta<'a>,
+        text: Str<'a>,
+        finish_reason: Str<'a>,
+        usage: &'a RawValue,
+        error: &'a RawValue,
+    } ignore []
+}
+
+object! {
+    Delta {
+        content: Content<'a>,
+        refusal: Str<'a>,
+        reasoning_content: Str<'a>,
+        reasoning: Str<'a>,
+        reasoning_text: Str<'a>,
+        cot_summary: Str<'a>,
+        reasoning_details: Vec<&'a RawValue>,
+        reasoning_opaque: Str<'a>,
+        tool_calls: Vec<CallDelta<'a>>,
+        function_call: FunctionDelta<'a>,
+        annotations: &'a RawValue,
+        images: Vec<&'a RawValue>,
+    } ignore ["role", "padding", "obfuscation", "copilot_annotations"]
+}
+
+object! {
+    CallDelta {
+        index: u32,
+        id: Str<'a>,
+        kind = "type": Str<'a>,
+        function: FunctionDelta<'a>,
+        custom: CustomDelta<'a>,
+        extra_content: &'a RawValue,
+    } ignore []
+}
+
+object! {
+    FunctionDelta { name: Str<'a>, arguments: Arguments<'a> } ignore []
+}
+
+object! {
+    CustomDelta { name: Str<'a>, input: Str<'a> } ignore []
+}
+
+object! {
+    /// A part of Mistral's content lists.
+    ContentPart { kind = "type": Str<'a>, text: Str<'a>, thinking: Content<'a> } ignore []
+}

@@ -1,0 +1,77 @@
+//! Recorded traffic of real providers, read by the decoders and by an independent reading, which must agree.
+//!
+//! The folder of the recordings is named by `GREENROOM_RECORDINGS`; they are not part of this project.
+
+#[path = "recordings/check.rs"]
+mod check;
+#[path = "recordings/errors.rs"]
+mod errors;
+#[path = "recordings/load.rs"]
+mod load;
+#[path = "recordings/models.rs"]
+mod models;
+#[path = "recordings/reading.rs"]
+mod reading;
+#[path = "recordings/requests.rs"]
+mod requests;
+#[path = "recordings/rules.rs"]
+mod rules;
+
+use std::{collections::BTreeMap, io::Write};
+
+use load::Recording;
+
+#[test]
+fn recordings_are_explained() {
+    // Written past the harness, which shows nothing of a test that passes.
+    let mut out = std::io::stdout();
+    let mut say = |line: String| writeln!(out, "{line}").expect("stdout is open");
+    let Some(folder) = std::env::var_os("GREENROOM_RECORDINGS") else {
+        say("recordings: passed over, since GREENROOM_RECORDINGS is not set".into());
+        return;
+    };
+    let mut explained = BTreeMap::<&str, u32>::new();
+    let mut passed = BTreeMap::<String, u32>::new();
+    let mut failed = Vec::new();
+    for recording in load::all(folder.as_ref()) {
+        match explain(&recording) {
+            None => *passed.entry(recording.api.clone()).or_default() += 1,
+            Some((wire, Ok(()))) => *explained.entry(wire).or_default() += 1,
+            Some((wire, Err(why))) => failed.push(format!("{wire}: {}/{}: {why}", recording.api, recording.case)),
+        }
+    }
+    for (wire, count) in &explained {
+        say(format!("{wire}: {count} explained"));
+    }
+    for (api, count) in &passed {
+        say(format!("{api}: {count} passed over, its wire is not built"));
+    }
+    for failure in &failed {
+        say(format!("FAILED {failure}"));
+    }
+    let (explained, passed) = (explained.into_values().sum::<u32>(), passed.into_values().sum::<u32>());
+    say(format!("recordings: {explained} explained, {passed} passed over, {} failed", failed.len()));
+    assert!(failed.is_empty(), "{} recordings are not explained", failed.len());
+}
+
+/// The wire that a recording is of and whether it is explained; `None` if that wire is not built.
+fn explain(recording: &Recording) -> Option<(&'static str, Result<(), String>)> {
+    match recording.api.as_str() {
+        "openai-models" | "copilot-models" | "openrouter-models" => {
+            Some(("openai-chat models", models::check(recording)))
+        }
+        "openai-chat" | "openai-compat" | "azure-chat" | "copilot-chat" | "openrouter-chat" | "ollama-openai"
+        | "llamacpp-chat" => Some(("openai-chat", chat(recording))),
+        "bedrock-openai" | "llamacpp-misc" => match recording.path() {
+            path if path.contains("/chat/completions") => Some(("openai-chat", chat(recording))),
+            path if path.ends_with("/models") => Some(("openai-chat models", models::check(recording))),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn chat(recording: &Recording) -> Result<(), String> {
+    requests::check(recording)?;
+    if recording.status >= 400 { errors::check(recording) } else { check::check(recording) }
+}

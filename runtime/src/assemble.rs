@@ -1,0 +1,233 @@
+//! From what a person wrote to the arguments of each part. The one place that knows both.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use greenroom_actors::{
+    Budget, Limits, ProfileArgs, ProviderArgs, ProviderSpec, RequestDefaults, RouterArgs, Strategy, SystemArgs, Target,
+    Timeouts, TurnLimits, Unusable,
+};
+use greenroom_config::{self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, Settings};
+use greenroom_providers::{
+    Credential, ModelInfo, Price, Provider,
+    demo::Demo,
+    openai::{OPENAI_BASE, OpenAi, OpenAiArgs},
+    transport::Transport,
+};
+use greenroom_wire::{ChatError, ErrorKind};
+use secrecy::ExposeSecret as _;
+
+use crate::StartError;
+
+/// Something that was left out at the start.
+#[derive(Debug, Clone)]
+pub struct Warned {
+    /// What, and why.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+pub(crate) struct Assembled {
+    pub(crate) args: SystemArgs,
+    pub(crate) warnings: Vec<Warned>,
+}
+
+/// Turns settings into the arguments of the actors.
+pub(crate) fn assemble(settings: &Settings, environment: &Environment) -> Result<Assembled, StartError> {
+    let mut transports = Transports::default();
+    let mut providers = Vec::new();
+    let mut unusable = Vec::new();
+    let mut warnings = Vec::new();
+    let mut missing = None;
+    for written in &settings.providers {
+        let (profiles, failed) = profiles(written, environment);
+        let usable = !profiles.is_empty();
+        for error in failed {
+            let message = describe(&error);
+            if !usable {
+                unusable.push(Unusable {
+                    provider: written.name.as_str().into(),
+                    reason: message.clone(),
+                    hint: error.hint(),
+                });
+            }
+            warnings.push(Warned { message, hint: error.hint() });
+            missing.get_or_insert(error);
+        }
+        if usable {
+            let failed = |source| StartError::Provider { provider: written.name.clone(), source };
+            let provider = provider(written, environment, &mut transports).map_err(failed)?;
+            providers.push(spec(written, provider, profiles));
+        }
+    }
+    if providers.is_empty() {
+        return Err(missing.map_or(StartError::NoSettings, StartError::NoProvider));
+    }
+    let router = RouterArgs {
+        providers: providers
+            .iter()
+            .map(|spec| {
+                let written =
+                    settings.provider(&spec.args.name).expect("each provider was made from one that was written");
+                let models = written.models.iter().map(model_info).collect();
+                (Arc::clone(&spec.args.name), spec.args.provider.capabilities(), models)
+            })
+            .collect(),
+        aliases: settings.models.aliases.iter().map(|alias| (alias.name.clone(), target(&alias.target))).collect(),
+        default: settings.models.default.clone(),
+        unusable,
+    };
+    let args = SystemArgs {
+        providers,
+        router,
+        budget: Budget { attempts: settings.failover.attempts.get(), max_wait: settings.failover.max_wait },
+        limits: TurnLimits {
+            bytes: usize::try_from(settings.sessions.max_turn_bytes).unwrap_or(usize::MAX),
+            time: settings.sessions.max_turn_time,
+        },
+    };
+    Ok(Assembled { args, warnings })
+}
+
+/// One pool of connections for each time-out of connecting.
+#[derive(Default)]
+struct Transports(HashMap<Duration, Arc<Transport>>);
+
+impl Transports {
+    fn get(&mut self, connect: Duration) -> Arc<Transport> {
+        Arc::clone(self.0.entry(connect).or_insert_with(|| Arc::new(Transport::new(connect))))
+    }
+}
+
+/// The profiles whose credential can be had, and what is wrong with the others.
+fn profiles(written: &config::Provider, environment: &Environment) -> (Vec<ProfileArgs>, Vec<CredentialError>) {
+    let mut profiles = Vec::new();
+    let mut failed = Vec::new();
+    for profile in &written.profiles {
+        let credential = match written.key(profile, environment) {
+            Ok(Some(key)) => Credential::Key(key),
+            Ok(None) => Credential::None,
+            Err(error) => {
+                failed.push(error);
+                continue;
+            }
+        };
+        profiles.push(ProfileArgs {
+            id: profile.id.as_str().into(),
+            credential: Arc::new(credential),
+            weight: profile.weight,
+            limits: limits(profile.limits),
+        });
+    }
+    (profiles, failed)
+}
+
+fn provider(
+    written: &config::Provider,
+    environment: &Environment,
+    transports: &mut Transports,
+) -> Result<Arc<dyn Provider>, ChatError> {
+    let args = |transports: &mut Transports, base: &str| -> Result<OpenAiArgs, ChatError> {
+        let base = match &written.base_url {
+            Some(url) => url.clone(),
+            None => base.parse().expect("the address of a kind is an address"),
+        };
+        let headers = headers(written, environment)?;
+        Ok(OpenAiArgs { transport: transports.get(written.timeouts.connect), base, headers })
+    };
+    Ok(match written.kind {
+        Kind::OpenAi => Arc::new(OpenAi::openai(args(transports, OPENAI_BASE)?)?),
+        Kind::OpenAiCompatible => Arc::new(OpenAi::compatible(args(transports, OPENAI_BASE)?)?),
+        Kind::Demo => Arc::new(Demo),
+    })
+}
+
+fn headers(written: &config::Provider, environment: &Environment) -> Result<BTreeMap<String, String>, ChatError> {
+    let mut headers = BTreeMap::new();
+    let booked = [("openai-organization", &written.organization), ("openai-project", &written.project)];
+    for (name, value) in booked {
+        headers.extend(value.clone().map(|value| (name.to_owned(), value)));
+    }
+    for header in &written.headers {
+        let value = written
+            .header(header, environment)
+            .map_err(|error| ChatError::new(ErrorKind::Config, describe(&error)).with_hint(error.hint()))?;
+        headers.insert(header.name.clone(), value.expose_secret().to_owned());
+    }
+    Ok(headers)
+}
+
+fn spec(written: &config::Provider, provider: Arc<dyn Provider>, profiles: Vec<ProfileArgs>) -> ProviderSpec {
+    let timeouts = &written.timeouts;
+    ProviderSpec {
+        args: ProviderArgs {
+            name: written.name.as_str().into(),
+            provider,
+            profiles,
+            shared_limits: limits(written.shared_limits),
+            queue: written.queue.max_waiting.get(),
+        },
+        timeouts: Timeouts {
+            first_token: timeouts.first_token,
+            first_token_per_10k: timeouts.first_token_per_10k,
+            first_token_alone: timeouts.first_token_alone,
+            idle: timeouts.idle,
+            idle_reasoning: timeouts.idle_reasoning,
+            silent: timeouts.silent,
+        },
+        queue_wait: written.queue.max_wait,
+        defaults: RequestDefaults {
+            temperature: written.defaults.temperature,
+            max_tokens: written.defaults.max_tokens.map(|most| u64::from(most.get())),
+        },
+    }
+}
+
+fn limits(limits: config::Limits) -> Limits {
+    Limits {
+        requests_per_minute: limits.requests_per_minute,
+        tokens_per_minute: limits.tokens_per_minute,
+        concurrent: limits.concurrent,
+    }
+}
+
+fn target(target: &AliasTarget) -> Target {
+    match target {
+        AliasTarget::Chain(names) => Target::Chain(names.clone()),
+        AliasTarget::Any { models, strategy } => Target::Any {
+            entries: models.iter().map(|entry| (entry.model.clone(), entry.weight)).collect(),
+            strategy: match strategy {
+                config::Strategy::Latency => Strategy::Latency,
+                config::Strategy::Cost => Strategy::Cost,
+                config::Strategy::Weighted => Strategy::Weighted,
+            },
+        },
+    }
+}
+
+/// What was written of a model.
+pub(crate) fn model_info((id, facts): (&String, &ModelFacts)) -> ModelInfo {
+    ModelInfo {
+        context: facts.context.map(Into::into),
+        max_output: facts.max_output.map(Into::into),
+        tools: facts.tools,
+        reasoning: facts.reasoning,
+        prefill: facts.prefill,
+        price: facts.cost.map(|cost| Price {
+            input: cost.input,
+            output: cost.output,
+            cache_read: cost.cache_read.unwrap_or(cost.input),
+            cache_write: cost.cache_write.unwrap_or(cost.input),
+        }),
+        ..ModelInfo::named(id)
+    }
+}
+
+/// An error of a credential with its cause, for one line.
+fn describe(error: &CredentialError) -> String {
+    format!("{error}: {}", error.source)
+}

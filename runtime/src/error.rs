@@ -1,0 +1,51 @@
+//! What can go wrong with a runtime as a whole; a failed answer is a [`ChatError`](crate::ChatError).
+
+use greenroom_actors::{SendError, Unavailable};
+use greenroom_config::CredentialError;
+
+/// A runtime that could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No provider has what it takes to be used.
+    #[error("no provider can be used")]
+    NoProvider(#[source] CredentialError),
+    /// A provider can't be what was written.
+    #[error("the provider \"{provider}\" can't be set up")]
+    Provider {
+        /// Its configured name.
+        provider: String,
+        /// Why.
+        source: crate::ChatError,
+    },
+    /// There are no settings, or none with a provider.
+    #[error("no provider is configured")]
+    NoSettings,
+    /// The tree of actors did not start.
+    #[error("the actors did not start")]
+    Actors(#[source] greenroom_actors::StartError),
+}
+
+impl StartError {
+    /// One line on what to do.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NoProvider(error) => error.hint(),
+            Self::Provider { source, .. } => {
+                source.details.hint.clone().unwrap_or_else(|| "run `greenroom config check`".to_owned())
+            }
+            Self::NoSettings => "give the builder settings, or have it take them from the process".to_owned(),
+            Self::Actors(_) => "this is a fault of greenroom's: please report it".to_owned(),
+        }
+    }
+}
+
+/// What a runtime or a session can't do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A part of it is down.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// A message was not taken.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}

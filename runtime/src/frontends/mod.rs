@@ -1,0 +1,1 @@
+//! The ways in for programs that talk to models.

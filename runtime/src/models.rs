@@ -1,0 +1,68 @@
+//! Everything that a caller may name as a model.
+
+use std::{collections::HashSet, sync::Arc};
+
+use greenroom_actors::System;
+use greenroom_config::Settings;
+use greenroom_providers::ModelInfo;
+use greenroom_wire::ChatError;
+
+use crate::assemble::model_info;
+
+/// Every model that is known, and the providers that could not list theirs.
+#[derive(Debug)]
+pub struct Listing {
+    /// The names in the configuration that stand for others, patterns left out.
+    pub aliases: Vec<String>,
+    /// The models, by provider in the order they were written.
+    pub models: Vec<Model>,
+    /// Providers whose list could not be had, and why.
+    pub failed: Vec<(Arc<str>, ChatError)>,
+}
+
+/// A model of a provider.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// The configured provider.
+    pub provider: Arc<str>,
+    /// What is known of it; its id is the provider's own.
+    pub info: ModelInfo,
+}
+
+pub(crate) async fn list(system: &System, settings: &Settings) -> Listing {
+    let asked = system.providers().map(|name| async { (Arc::clone(name), system.models(name).await) });
+    let mut listing = Listing {
+        aliases: settings
+            .models
+            .aliases
+            .iter()
+            .filter(|alias| !alias.is_pattern())
+            .map(|alias| alias.name.clone())
+            .collect(),
+        models: Vec::new(),
+        failed: Vec::new(),
+    };
+    for (provider, list) in futures::future::join_all(asked).await {
+        let configured: Vec<ModelInfo> = settings
+            .provider(&provider)
+            .map(|provider| provider.models.iter().map(model_info).collect())
+            .unwrap_or_default();
+        let listed: &[ModelInfo] = match &list {
+            Ok(list) => list,
+            Err(_) => &[],
+        };
+        let mut seen = HashSet::new();
+        for info in listed.iter().chain(&configured) {
+            if seen.insert(info.id.clone()) {
+                // What was configured goes before what is listed.
+                let written = configured.iter().find(|model| model.id == info.id).cloned();
+                let info = written.map_or_else(|| info.clone(), |written| written.or(info));
+                listing.models.push(Model { provider: Arc::clone(&provider), info });
+            }
+        }
+        if let Err(error) = list {
+            listing.failed.push((provider, error));
+        }
+    }
+    listing
+}
