@@ -10,6 +10,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -317,6 +318,11 @@ impl Answer {
     /// waits.
     pub async fn pull(&mut self) -> Option<Vec<LogEvent>> {
         self.tail.pull().await
+    }
+
+    /// [`pull`](Self::pull) as a poll.
+    pub fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<LogEvent>>> {
+        self.tail.poll_pull(cx)
     }
 }
 

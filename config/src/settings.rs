@@ -145,10 +145,6 @@ pub struct Failover {
     pub max_wait: Duration,
     /// How often providers are asked at most.
     pub attempts: NonZeroU32,
-    /// How often an answer that broke off is continued at most.
-    pub continuations: u32,
-    /// What becomes of an answer that broke off.
-    pub on_interrupt: OnInterrupt,
 }
 
 impl Default for Failover {
@@ -156,22 +152,8 @@ impl Default for Failover {
         Self {
             max_wait: Duration::from_secs(30),
             attempts: NonZeroU32::new(8).expect("eight is not zero"),
-            continuations: 3,
-            on_interrupt: OnInterrupt::Continue,
         }
     }
-}
-
-/// What becomes of an answer that broke off after some of it was shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnInterrupt {
-    /// What was shown is kept, and the answer goes on from there.
-    Continue,
-    /// The answer is made anew.
-    Restart,
-    /// The turn fails.
-    Fail,
 }
 
 /// `[sessions]`: the bounds of a turn.

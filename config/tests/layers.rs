@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{loaded, try_load};
-use greenroom_config::{AliasTarget, Environment, OnInterrupt, Origin, Settings, Source, load};
+use greenroom_config::{AliasTarget, Environment, Origin, Settings, Source, load};
 
 #[test]
 fn nothing_written_gives_the_defaults() {
@@ -15,7 +15,6 @@ fn nothing_written_gives_the_defaults() {
     assert_eq!(settings.server.max_body, 32 * 1024 * 1024);
     assert_eq!(settings.timeouts.first_token_alone, Duration::from_secs(120));
     assert_eq!(settings.failover.attempts.get(), 8);
-    assert_eq!(settings.failover.on_interrupt, OnInterrupt::Continue);
     assert_eq!(settings.sessions.max_turn_time, Duration::from_secs(3600));
     assert_eq!(settings.timeouts, Settings::default().timeouts);
 }
@@ -39,7 +38,7 @@ fn each_layer_goes_over_the_one_before() {
 #[test]
 fn variables_know_numbers_lists_and_tables() {
     let variables = [
-        ("GREENROOM__FAILOVER__CONTINUATIONS", "0"),
+        ("GREENROOM__FAILOVER__ATTEMPTS", "3"),
         ("GREENROOM__MODELS__ALIASES__SMART", "[\"demo/a\", \"demo/b\"]"),
         ("GREENROOM__PROVIDERS__DEMO__LIMITS", "{ concurrent = 3 }"),
         ("GREENROOM__PROVIDERS__DEMO__LIMITS__REQUESTS_PER_MINUTE", "9"),
@@ -48,7 +47,7 @@ fn variables_know_numbers_lists_and_tables() {
         ("GREENROOM_CONFIG", "not a setting"),
     ];
     let settings = loaded("", &variables).settings;
-    assert_eq!(settings.failover.continuations, 0);
+    assert_eq!(settings.failover.attempts.get(), 3);
     assert_eq!(settings.models.aliases[0].name, "smart");
     assert_eq!(settings.models.aliases[0].target, AliasTarget::Chain(vec!["demo/a".into(), "demo/b".into()]));
     let limits = settings.provider("demo").unwrap().profiles[0].limits;

@@ -3,7 +3,10 @@
 //! Reading is greedy and writing is merged: what the connection has ready (up to [`DRAIN`]) is decoded before the sink
 //! is called once, so that the cost of a token falls as load rises.
 
-use std::{pin::pin, time::SystemTime};
+use std::{
+    pin::pin,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -21,6 +24,8 @@ use crate::{
 const DRAIN: usize = 16 * 1024;
 /// Most bytes of an error's body that are read; what matters stands at its start.
 const ERROR_BODY: usize = 64 * 1024;
+/// How long an error's body is waited for: its status is known, and another candidate may be waiting.
+const ERROR_WAIT: Duration = Duration::from_secs(5);
 /// Most bytes of an answer that isn't streamed.
 pub(crate) const WHOLE_BODY: usize = 32 * 1024 * 1024;
 
@@ -229,11 +234,14 @@ pub(crate) async fn read_error(
     decode: &(dyn Fn(&ErrorResponse<'_>) -> ChatError + Sync),
 ) -> ChatError {
     let mut body = Vec::new();
-    while body.len() < ERROR_BODY
-        && let Ok(Some(bytes)) = response.chunk().await
-    {
-        body.extend_from_slice(&bytes);
-    }
+    let read = async {
+        while body.len() < ERROR_BODY
+            && let Ok(Some(bytes)) = response.chunk().await
+        {
+            body.extend_from_slice(&bytes);
+        }
+    };
+    let _late = tokio::time::timeout(ERROR_WAIT, read).await;
     let headers = response.headers();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     decode(&ErrorResponse { status: response.status().as_u16(), header: &header, body: &body, now: SystemTime::now() })

@@ -45,29 +45,23 @@ pub struct OpenAiArgs {
 }
 
 impl OpenAi {
-    /// OpenAI itself.
+    /// OpenAI itself, or what stands in for it at another address.
     ///
     /// # Errors
     /// `Config`: a header that can't be one.
     pub fn openai(args: OpenAiArgs) -> Result<Self, ChatError> {
-        Self::new("openai", Dialect::OPENAI, args)
+        Self::new("openai", args)
     }
 
-    /// A server that is compatible. What it takes is guessed from its address.
+    /// A server that is compatible.
     ///
     /// # Errors
     /// `Config`: a header that can't be one.
     pub fn compatible(args: OpenAiArgs) -> Result<Self, ChatError> {
-        let dialect = match args.base.host_str().unwrap_or_default() {
-            "openrouter.ai" => Dialect::OPENROUTER,
-            "api.openai.com" => Dialect::OPENAI,
-            "api.deepseek.com" | "api.moonshot.ai" | "api.z.ai" => Dialect::REASONING_CONTENT,
-            _ => Dialect::COMPATIBLE,
-        };
-        Self::new("openai-compatible", dialect, args)
+        Self::new("openai-compatible", args)
     }
 
-    fn new(kind: &'static str, dialect: Dialect, args: OpenAiArgs) -> Result<Self, ChatError> {
+    fn new(kind: &'static str, args: OpenAiArgs) -> Result<Self, ChatError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &args.headers {
             let header = (name.parse::<HeaderName>().ok()).zip(HeaderValue::from_str(value).ok());
@@ -77,7 +71,7 @@ impl OpenAi {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        Ok(Self { kind, transport: args.transport, base: args.base, dialect, headers })
+        Ok(Self { kind, transport: args.transport, dialect: dialect(&args.base), base: args.base, headers })
     }
 
     fn request(
@@ -106,6 +100,16 @@ impl OpenAi {
         }
         let body = read_bounded(response, WHOLE_BODY).await?;
         Ok(decode_models(&body)?.into_iter().map(info).collect())
+    }
+}
+
+/// What a server takes, guessed from its address: the kind says nothing of it, since `OPENAI_BASE_URL` may name any.
+fn dialect(base: &Url) -> Dialect {
+    match base.host_str().unwrap_or_default() {
+        "api.openai.com" => Dialect::OPENAI,
+        "openrouter.ai" => Dialect::OPENROUTER,
+        "api.deepseek.com" | "api.moonshot.ai" | "api.z.ai" => Dialect::REASONING_CONTENT,
+        _ => Dialect::COMPATIBLE,
     }
 }
 

@@ -179,6 +179,18 @@ impl SessionArgs {
         ));
     }
 
+    fn handle_update(&self, model: Option<String>, system: Option<String>) {
+        let mut state = self.core.lock();
+        let model = model.filter(|model| state.model.as_ref() != Some(model));
+        let system = system.filter(|system| state.system.as_ref() != Some(system));
+        if model.is_none() && system.is_none() {
+            return;
+        }
+        self.core.log.append(None, [EventBody::SessionUpdated { model: model.clone(), system: system.clone() }]);
+        state.model = model.or(state.model.take());
+        state.system = system.or(state.system.take());
+    }
+
     fn handle_cancel(&self, turn: u64) -> bool {
         let mut state = self.core.lock();
         if let Some(open) = state.open.as_ref().filter(|open| open.turn == turn) {
@@ -249,9 +261,7 @@ impl Actor for Session {
                 let _left = reply.send(state.handle_send(key, parts, busy));
             }
             SessionMsg::Update { model, system, reply } => {
-                let mut core = state.core.lock();
-                core.model = model.or(core.model.take());
-                core.system = system.or(core.system.take());
+                state.handle_update(model, system);
                 let _left = reply.send(());
             }
             SessionMsg::Cancel { turn, reply } => {

@@ -81,6 +81,11 @@ impl Answering {
         if matches!(last, EventBody::TurnFinished { .. }) {
             self.open();
         }
+        if self.spoke().is_none() {
+            // Of an attempt that came to nothing.
+            self.out.clear();
+            self.usage = None;
+        }
         let usage = self.usage.take().map(EventBody::Usage);
         self.log.append(Some(self.turn), self.out.drain(..).chain(usage).chain([last]));
     }

@@ -41,6 +41,16 @@ pub enum EventBody {
         #[serde(skip_serializing_if = "Option::is_none")]
         system: Option<String>,
     },
+    /// What later turns ask has changed.
+    #[serde(rename = "session.updated")]
+    SessionUpdated {
+        /// The new model, if it changed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
+        /// The new instructions, if they changed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        system: Option<String>,
+    },
     /// The user says something.
     #[serde(rename = "message.user")]
     MessageUser {

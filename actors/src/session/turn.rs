@@ -136,7 +136,7 @@ pub(crate) async fn run(
         biased;
         () = cancel.cancelled() => Err(None),
         () = shared.shutdown.cancelled() => {
-            let error = ChatError::new(ErrorKind::Server, "greenroom is shutting down");
+            let error = ChatError::new(ErrorKind::Overloaded, "greenroom is shutting down");
             Err(Some(error.with_hint("ask again once it is back")))
         }
         outcome = tokio::time::timeout(shared.limits.time, seek(shared, job, &mut answering)) => match outcome {

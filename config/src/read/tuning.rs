@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::read::Node;
-use crate::read::scalars::{Bytes, Positive, word};
-use crate::{Failover, OnInterrupt, Sessions, Timeouts};
+use crate::read::scalars::{Bytes, Positive};
+use crate::{Failover, Sessions, Timeouts};
 
 /// Sections of which nothing has an effect yet, with their keys.
 pub(crate) const SECTIONS_TO_COME: [(&str, &[&str]); 2] =
@@ -30,14 +30,11 @@ pub(crate) fn timeouts(node: Option<&Node<'_>>, base: &Timeouts) -> Timeouts {
 pub(crate) fn failover(node: &Node<'_>) -> Failover {
     let defaults = Failover::default();
     let Some(table) = node.table() else { return defaults };
-    let words = [("continue", OnInterrupt::Continue), ("restart", OnInterrupt::Restart), ("fail", OnInterrupt::Fail)];
     let failover = Failover {
         max_wait: table.get("max_wait").unwrap_or(defaults.max_wait),
         attempts: table.get("attempts").unwrap_or(defaults.attempts),
-        continuations: table.get("continuations").unwrap_or(defaults.continuations),
-        on_interrupt: table.node("on_interrupt").and_then(|node| word(&node, &words)).unwrap_or(defaults.on_interrupt),
     };
-    table.not_yet(&["hedge"]);
+    table.not_yet(&["hedge", "continuations", "on_interrupt"]);
     table.finish();
     failover
 }

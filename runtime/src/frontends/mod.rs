@@ -1,1 +1,3 @@
 //! The ways in for programs that talk to models.
+
+pub mod http;

@@ -114,15 +114,35 @@ fn arguments_without_a_call_fail() {
     let stray = sse(&[calls(json!([{"function": {"arguments": "{"}}])), end("tool_calls")]);
     assert_eq!(fails(&stray).0, ErrorKind::Protocol);
     let late = sse(&[
-        calls(
-            json!([{"index": 0, "id": "c", "function": {"name": "f"}}, {"index": 1, "id": "d", "function": {"name": "f"}}]),
-        ),
+        calls(json!([{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}])),
+        calls(json!([{"index": 1, "id": "d", "function": {"name": "f"}}])),
         calls(json!([{"index": 0, "function": {"arguments": "{"}}])),
         end("tool_calls"),
     ]);
     assert_eq!(fails(&late).0, ErrorKind::Protocol);
     let empty = calls(json!([{"index": 0, "function": {"arguments": ""}}, {}]));
     assert_eq!(read(&[empty, end("stop")]), [started(), stopped()]);
+}
+
+#[test]
+fn calls_in_turns_do_not_mix() {
+    let begin = json!([{"index": 0, "id": "c", "function": {"name": "f", "arguments": ""}},
+        {"index": 1, "id": "d", "function": {"name": "g", "arguments": "{\"a\":\"}\\\""}}]);
+    let more = |index: u32, arguments: &str| calls(json!([{"index": index, "function": {"arguments": arguments}}]));
+    let events = read_calls(vec![calls(begin), more(0, "{"), more(1, "\"}"), more(0, "}")], "tool_calls");
+    assert_eq!(
+        events,
+        [
+            call(0, "c", "f"),
+            call(1, "d", "g"),
+            args(1, "{\"a\":\"}\\\""),
+            args(0, "{"),
+            args(1, "\"}"),
+            args(0, "}"),
+            called(0),
+            called(1),
+        ]
+    );
 }
 
 #[test]

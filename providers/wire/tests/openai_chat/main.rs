@@ -1,5 +1,7 @@
 //! The wire of OpenAI's chat completions, both sides, on streams and bodies written for the purpose.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 mod answers;
 mod calls;
 mod errors;

@@ -66,7 +66,7 @@ fn codes(json: &Value) -> Vec<String> {
                 for (key, value) in map {
                     match (key.as_str(), &value) {
                         ("code" | "type", Value::String(code)) => {
-                            found.push(code.split(':').next().unwrap().to_owned())
+                            found.push(code.split(':').next().unwrap_or_default().to_owned())
                         }
                         ("raw", Value::String(raw)) => todo.extend(serde_json::from_str::<Value>(raw).ok()),
                         _ => {}

@@ -91,10 +91,10 @@ impl Reading {
             if choice["usage"].is_object() {
                 self.usage = Some(choice["usage"].clone());
             }
-            if let Some(word) = choice["finish_reason"].as_str().filter(|word| !word.is_empty()) {
-                if self.finish.as_deref().is_none_or(|before| before == "stop") {
-                    self.finish = Some(word.to_owned());
-                }
+            if let Some(word) = choice["finish_reason"].as_str().filter(|word| !word.is_empty())
+                && self.finish.as_deref().is_none_or(|before| before == "stop")
+            {
+                self.finish = Some(word.to_owned());
             }
         }
         if chunk["usage"].is_object() {

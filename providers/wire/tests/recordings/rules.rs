@@ -80,11 +80,12 @@ fn numbers_are_numbers(body: &mut Map<String, Value>) {
 /// A list of one plain text is that text.
 fn one_text_is_a_string(message: &mut Map<String, Value>) {
     let Some(Value::Array(parts)) = message.get("content") else { return };
-    if let [Value::Object(part)] = parts.as_slice() {
-        if part.len() == 2 && part["type"] == "text" {
-            let text = part["text"].clone();
-            message.insert("content".into(), text);
-        }
+    if let [Value::Object(part)] = parts.as_slice()
+        && part.len() == 2
+        && part["type"] == "text"
+    {
+        let text = part["text"].clone();
+        message.insert("content".into(), text);
     }
 }
 
@@ -107,10 +108,9 @@ fn calls_are_functions(message: &mut Map<String, Value>) {
         let Value::Object(call) = call else { continue };
         call.shift_remove("index");
         call.entry("type").or_insert_with(|| "function".into());
-        if let Some(arguments) = call.get_mut("function").and_then(|function| function.get_mut("arguments")) {
-            if arguments == "" {
-                *arguments = "{}".into();
-            }
+        let arguments = call.get_mut("function").and_then(|function| function.get_mut("arguments"));
+        if let Some(arguments) = arguments.filter(|arguments| *arguments == "") {
+            *arguments = "{}".into();
         }
     }
 }

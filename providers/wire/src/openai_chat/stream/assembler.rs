@@ -117,7 +117,7 @@ impl Assembler {
 
     fn take_chunk(&mut self, data: &str) {
         let taken = match serde_json::from_str::<Chunk<'_>>(data) {
-            Ok(chunk) => self.take(chunk, data),
+            Ok(chunk) => self.take(&chunk, data),
             Err(error) => Err(broken(&error)),
         };
         if let Err(message) = taken {
@@ -144,13 +144,13 @@ impl Assembler {
         }
     }
 
-    fn take(&mut self, chunk: Chunk<'_>, data: &str) -> Result<(), Broken> {
-        if let Some(error) = said_error(&chunk, data) {
+    fn take(&mut self, chunk: &Chunk<'_>, data: &str) -> Result<(), Broken> {
+        if let Some(error) = said_error(chunk, data) {
             self.take_usage(chunk.usage)?;
             self.fail(decode_error_event(&serde_json::from_str(&error).map_err(|e| broken(&e))?));
             return Ok(());
         }
-        let Some(choices) = chunk.choices else {
+        let Some(choices) = &chunk.choices else {
             if chunk.usage.is_none() {
                 self.skipped += 1;
                 return Ok(());
@@ -212,12 +212,12 @@ impl Assembler {
         Ok(())
     }
 
-    fn take_choice(&mut self, index: u32, choice: Choice<'_>) -> Result<(), Broken> {
+    fn take_choice(&mut self, index: u32, choice: &Choice<'_>) -> Result<(), Broken> {
         self.extras.say_rest("/choices/0", &choice.rest, &mut self.queue);
         if let Some(text) = Str::filled(&choice.text) {
             self.queue.text(text);
         }
-        if let Some(delta) = choice.delta.or(choice.message) {
+        if let Some(delta) = &choice.delta {
             self.take_delta(index, delta)?;
         }
         self.take_usage(choice.usage)?;
@@ -281,10 +281,10 @@ impl Assembler {
         Ok(())
     }
 
-    fn take_delta(&mut self, choice: u32, delta: Delta<'_>) -> Result<(), Broken> {
+    fn take_delta(&mut self, choice: u32, delta: &Delta<'_>) -> Result<(), Broken> {
         const AT: &str = "/choices/0/delta";
         self.extras.say_rest(AT, &delta.rest, &mut self.queue);
-        self.take_thinking(&delta)?;
+        self.take_thinking(delta)?;
         match &delta.content {
             None => {}
             Some(Content::Text(text)) => self.queue.text(&text.0),
@@ -303,8 +303,10 @@ impl Assembler {
         }
         for call in delta.tool_calls.iter().flatten() {
             if let Some(index) = self.calls.take(choice, call, &self.id, &mut self.queue)? {
-                let at = format!("{AT}/tool_calls/{index}");
-                self.extras.say_rest(&at, &call.rest, &mut self.queue);
+                if !call.rest.is_empty() {
+                    let at = format!("{AT}/tool_calls/{index}");
+                    self.extras.say_rest(&at, &call.rest, &mut self.queue);
+                }
                 // Gemini's thought signatures, which must go back with their calls.
                 if let Some(raw) = call.extra_content {
                     let content: Value = serde_json::from_str(raw.get()).map_err(|e| broken(&e))?;

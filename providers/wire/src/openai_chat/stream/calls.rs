@@ -25,7 +25,37 @@ struct Call {
     /// `Some` until the name is known: arguments that came before it.
     held: Option<String>,
     has_arguments: bool,
+    progress: Progress,
     done: bool,
+}
+
+/// How far the JSON of a call's arguments has come.
+#[derive(Debug, Default)]
+struct Progress {
+    depth: usize,
+    begun: bool,
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Progress {
+    fn take(&mut self, arguments: &str) {
+        for byte in arguments.bytes() {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_text => self.escaped = true,
+                b'"' => self.in_text = !self.in_text,
+                b'{' | b'[' if !self.in_text => self.depth += 1,
+                b'}' | b']' if !self.in_text => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+            self.begun |= !byte.is_ascii_whitespace();
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.begun && self.depth == 0 && !self.in_text
+    }
 }
 
 /// A fragment of a call.
@@ -106,21 +136,31 @@ impl Calls {
         self.fragment(fragment, answer, queue).map(drop)
     }
 
-    /// Ends the last call, since another begins or the answer is over.
+    /// Ends every call that is still open, since the answer is over.
     ///
     /// # Errors
     ///
-    /// The call has no name.
+    /// A call has no name.
     pub(super) fn close(&mut self, queue: &mut Queue) -> Result<(), &'static str> {
-        let Some((index, call)) = (0u32..).zip(&mut self.0).last().filter(|(_, call)| !call.done) else {
-            return Ok(());
-        };
-        if call.held.is_some() {
-            return Err("a tool call has no name");
+        for (index, call) in (0u32..).zip(&mut self.0).filter(|(_, call)| !call.done) {
+            if call.held.is_some() {
+                return Err("a tool call has no name");
+            }
+            call.done = true;
+            queue.push(ChatEvent::ToolCallDone { index });
         }
-        call.done = true;
-        queue.push(ChatEvent::ToolCallDone { index });
         Ok(())
+    }
+
+    /// Ends the last call, since another begins. But for one whose JSON is not whole: its provider sends the arguments
+    /// of several calls in turns, or all the names first.
+    fn close_last(&mut self, queue: &mut Queue) {
+        let last = (0u32..).zip(&mut self.0).last();
+        let Some((index, call)) = last.filter(|(_, call)| !call.done && call.held.is_none()) else { return };
+        if call.kind == ToolCallKind::Custom || call.progress.is_whole() {
+            call.done = true;
+            queue.push(ChatEvent::ToolCallDone { index });
+        }
     }
 
     fn fragment(
@@ -138,7 +178,7 @@ impl Calls {
                 return Err("arguments came that belong to no tool call");
             }
             None => {
-                self.close(queue)?;
+                self.close_last(queue);
                 self.begin(&fragment, answer)
             }
         };
@@ -155,6 +195,7 @@ impl Calls {
                 return Err("arguments came for a tool call that was over");
             }
             call.has_arguments = true;
+            call.progress.take(fragment.arguments);
             match &mut call.held {
                 Some(held) => held.push_str(fragment.arguments),
                 None => queue.arguments(index, fragment.arguments),
@@ -209,6 +250,7 @@ impl Calls {
             legacy: fragment.legacy,
             held: Some(String::new()),
             has_arguments: false,
+            progress: Progress::default(),
             done: false,
         });
         self.0.len() - 1

@@ -102,7 +102,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
 
 /// An object: its known fields, null or absent being `None`, and in `rest` what is not known and not null.
 macro_rules! object {
-    ($(#[$about:meta])* $name:ident { $($field:ident $(= $key:literal)? : $type:ty),* $(,)? } ignore [$($ignored:literal),*]) => {
+    ($(#[$about:meta])* $name:ident { $($field:ident $(= $key:literal $(| $alias:literal)?)? : $type:ty),* $(,)? } ignore [$($ignored:literal),*]) => {
         $(#[$about])*
         #[derive(Debug, Default, Clone)]
         pub(super) struct $name<'a> {
@@ -122,7 +122,9 @@ macro_rules! object {
                         let mut this = $name::default();
                         while let Some(Str(key)) = map.next_key::<Str<'a>>()? {
                             match &*key {
-                                $(object!(@key $field $($key)?) => this.$field = map.next_value()?,)*
+                                $(object!(@key $field $($key $(| $alias)?)?) => if let Some(value) = map.next_value::<Option<$type>>()? {
+                                    this.$field = Some(value);
+                                },)*
                                 $($ignored => drop(map.next_value::<IgnoredAny>()?),)*
                                 _ => if let Some(raw) = map.next_value::<Option<&'a RawValue>>()? {
                                     this.rest.push((key, raw));
@@ -137,7 +139,7 @@ macro_rules! object {
         }
     };
     (@key $field:ident) => { stringify!($field) };
-    (@key $field:ident $key:literal) => { $key };
+    (@key $field:ident $key:literal $(| $alias:literal)?) => { $key $(| $alias)? };
 }
 
 object! {
@@ -155,8 +157,7 @@ object! {
 object! {
     Choice {
         index: u32,
-        delta: Delta<'a>,
-        message: Delta<'a>,
+        delta = "delta" | "message": Delta<'a>,
         text: Str<'a>,
         finish_reason: Str<'a>,
         usage: &'a RawValue,
@@ -175,7 +176,7 @@ object! {
         reasoning_details: Vec<&'a RawValue>,
         reasoning_opaque: Str<'a>,
         tool_calls: Vec<CallDelta<'a>>,
-        function_call: FunctionDelta<'a>,
+        function_call: Box<FunctionDelta<'a>>,
         annotations: &'a RawValue,
         images: Vec<&'a RawValue>,
     } ignore ["role", "padding", "obfuscation", "copilot_annotations"]

@@ -18,12 +18,20 @@ pub(crate) fn pointer(key: &str) -> Cow<'_, str> {
     if key.contains(['~', '/']) { key.replace('~', "~0").replace('/', "~1").into() } else { key.into() }
 }
 
+/// What was said last at a place.
+#[derive(Debug)]
+struct Constant {
+    at: String,
+    key: String,
+    raw: String,
+}
+
 /// Says extras: at once, or after `Started`, which must be first; constants once.
 #[derive(Debug, Default)]
 pub(super) struct Extras {
     started: bool,
     early: Vec<Extra>,
-    constants: Vec<(String, String)>,
+    constants: Vec<Constant>,
 }
 
 impl Extras {
@@ -50,21 +58,28 @@ impl Extras {
         }
         let constant = at.is_empty()
             || (matches!(text.as_bytes().first(), Some(b'"' | b'{')) && !matches!(key, "logprobs" | "audio"));
-        let path = format!("{at}/{}", pointer(key));
-        if constant {
-            let full = self.constants.len() >= MOST_CONSTANTS;
-            match self.constants.iter_mut().find(|(known, _)| *known == path) {
-                Some((_, before)) if before == text => return,
-                Some((_, before)) => text.clone_into(before),
-                None if full => {}
-                None => self.constants.push((path.clone(), text.to_owned())),
-            }
+        if constant && self.is_known(at, key, text) {
+            return;
         }
         // A raw value was read as JSON once, so that it fails here only for what a tree cannot hold (a number beyond
         // f64); leaving that out loses less than failing the answer.
         if let Ok(json) = serde_json::from_str(text) {
+            let path = format!("{at}/{}", pointer(key));
             self.push(Extra { wire: Wire::OpenaiChat, path, json }, queue);
         }
+    }
+
+    /// Whether this was said last at this place; if not, it is now. On the hot path: servers repeat several with every
+    /// token.
+    fn is_known(&mut self, at: &str, key: &str, raw: &str) -> bool {
+        let full = self.constants.len() >= MOST_CONSTANTS;
+        match self.constants.iter_mut().find(|constant| constant.key == key && constant.at == at) {
+            Some(constant) if constant.raw == raw => return true,
+            Some(constant) => raw.clone_into(&mut constant.raw),
+            None if full => {}
+            None => self.constants.push(Constant { at: at.to_owned(), key: key.to_owned(), raw: raw.to_owned() }),
+        }
+        false
     }
 
     pub(super) fn push(&mut self, extra: Extra, queue: &mut Queue) {

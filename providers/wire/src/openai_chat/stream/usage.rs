@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(usage, Usage::default());
         let (usage, _) =
             read(json!({"prompt_tokens": u64::MAX, "completion_tokens": u64::MAX, "reasoning_tokens": u64::MAX}));
-        assert_eq!((usage.input, usage.output), (1 << 53, 1 << 54));
+        assert_eq!((usage.input, usage.output), (1 << 53, 1 << 53));
         let (usage, _) = read(json!({"prompt_tokens": 9, "prompt_cache_hit_tokens": 4, "completion_tokens": 2.0}));
         assert_eq!((usage.input, usage.cache_read, usage.output), (5, 4, 2));
     }

@@ -1,0 +1,105 @@
+//! What every command starts from: the environment, read once, and the flags that all commands have.
+
+use std::{future::Future, path::PathBuf};
+
+use clap::{ArgAction, Args};
+use greenroom::{
+    Runtime,
+    config::{self, Discovery, Environment, Loaded, Override, Settings, Source},
+};
+
+use super::{
+    data_dir::DataDir,
+    failure::Failure,
+    notes,
+};
+
+/// Flags of all commands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GlobalArgs {
+    /// The configuration file [default: $XDG_CONFIG_HOME/greenroom/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where data is kept [default: $XDG_DATA_HOME/greenroom]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Say more on standard error; twice for more still (GREENROOM_LOG takes a filter)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What every command starts from.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) globals: GlobalArgs,
+    pub(crate) environment: Environment,
+}
+
+impl Context {
+    /// The configuration's layers, with what flags of the command say on top.
+    pub(crate) fn source(&self, overrides: Vec<Override>) -> Source {
+        Source { overrides, ..Source::locate(self.globals.config.as_deref(), self.environment.clone()) }
+    }
+
+    /// The configuration.
+    pub(crate) fn load(&self, overrides: Vec<Override>) -> Result<Loaded, Failure> {
+        Ok(config::load(&self.source(overrides))?)
+    }
+
+    /// The data directory, made if it isn't there.
+    pub(crate) fn data_dir(&self) -> Result<DataDir, Failure> {
+        let path = config::data_dir(self.globals.data_dir.as_deref(), &self.environment)
+            .map_err(|error| Failure::usage(error.to_string(), error.hint()))?;
+        DataDir::open(&path)
+    }
+
+    /// A runtime with these settings; what was left out of it is said on standard error.
+    pub(crate) async fn start(&self, settings: Settings) -> Result<Runtime, Failure> {
+        let runtime = Runtime::builder().settings(settings).environment(self.environment.clone()).start().await?;
+        for warned in runtime.warnings() {
+            notes::warning(&warned.message);
+            notes::hint(&warned.hint);
+        }
+        Ok(runtime)
+    }
+
+    /// Says that the demo answers, and which keys that are there can't be used.
+    pub(crate) fn tell_demo(&self, settings: &Settings) {
+        if settings.discovery != Discovery::Demo {
+            return;
+        }
+        let file = self.source(Vec::new()).file.map_or_else(String::new, |file| format!(" to {}", file.display()));
+        notes::note(&format!(
+            "no provider is configured, so the built-in demo answers, which is no language model; to add a real one, set \
+             OPENAI_API_KEY (and OPENAI_BASE_URL for any compatible server), or add [providers.NAME]{file}"
+        ));
+        self.tell_ignored(settings);
+    }
+
+    /// Names the keys that are there and can't be used.
+    pub(crate) fn tell_ignored(&self, settings: &Settings) {
+        for ignored in &settings.ignored_variables {
+            notes::note(&format!(
+                "{} is set, but this version has no \"{}\" provider of its own",
+                ignored.variable, ignored.provider
+            ));
+            if let Some(hint) = ignored.hint {
+                notes::hint(hint);
+            }
+        }
+    }
+}
+
+/// Runs `future` with `workers` threads beside this one.
+pub(crate) fn block_on<T>(workers: usize, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_name("greenroom")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("can't start threads: {error}"), "check the limits of this user (ulimit -u)"))?;
+    let outcome = runtime.block_on(future);
+    // What is still under way has nobody to wait for it.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,64 @@
+//! Standard output: the result of a command, and nothing else.
+
+use std::io::{self, IsTerminal, StdoutLock, Write};
+
+use serde::Serialize;
+
+use super::{failure::Failure, notes::harmless};
+
+/// Standard output, held for as long as the command writes.
+pub(crate) struct Output {
+    out: StdoutLock<'static>,
+    terminal: bool,
+}
+
+impl Output {
+    pub(crate) fn new() -> Self {
+        let out = io::stdout();
+        Self { terminal: out.is_terminal(), out: out.lock() }
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Text that somebody else made, shown at once. A pipe gets it byte for byte, a terminal without escape sequences.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
+        if self.terminal { self.bytes(harmless(text).as_bytes()) } else { self.bytes(text.as_bytes()) }
+    }
+
+    /// Bytes as they are, shown at once.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.out.write_all(bytes).and_then(|()| self.out.flush()).map_err(|error| Failure::stdout(&error))
+    }
+
+    /// A line of our own.
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
+        self.bytes(format!("{line}\n").as_bytes())
+    }
+
+    /// A value as one line of JSON.
+    pub(crate) fn json<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
+        self.line(&json_line(value))
+    }
+}
+
+/// A value as JSON that holds no line end of any kind: readers that split at the Unicode ones would break it in two.
+fn json_line<T: Serialize>(value: &T) -> String {
+    let json = serde_json::to_string(value).expect("what commands print has string keys and no failing Serialize");
+    // They can only stand in strings, where an escape means the same.
+    json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029").replace('\u{85}', "\\u0085")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::json_line;
+
+    #[test]
+    fn no_line_of_json_breaks() {
+        let text = "a\u{2028}b\u{2029}c\u{85}d\ne";
+        let line = json_line(&text);
+        assert!(!line.contains(['\u{2028}', '\u{2029}', '\u{85}', '\n']), "{line}");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
+}

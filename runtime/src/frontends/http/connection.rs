@@ -1,0 +1,68 @@
+//! One connection: bytes from and to a client.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::site::Site;
+
+/// How long a client may take for the head of a request, or keep a connection without one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of a head, which is enough for any token and cookie.
+const HEAD_BYTES: usize = 64 * 1024;
+
+/// How connections are told to end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ending {
+    closing: CancellationToken,
+    cutting: CancellationToken,
+}
+
+impl Ending {
+    /// Has each connection end after the response that it is at.
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// Has each connection end now.
+    pub(super) fn cut(&self) {
+        self.cutting.cancel();
+    }
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(stream: TcpStream, site: Arc<Site>, ending: Ending) {
+    // A token is a small write: held back for more, it would come tens of milliseconds late.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!("a connection was lost: {error}");
+        return;
+    }
+    let service = service_fn(move |request| {
+        let site = Arc::clone(&site);
+        async move { site.answer(request).await }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_header_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = ending.closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                biased;
+                ended = connection => ended,
+                () = ending.cutting.cancelled() => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a connection ended: {error}");
+    }
+}

@@ -1,0 +1,96 @@
+//! Errors as HTTP tells them: a status, and a JSON body in OpenAI's shape.
+
+use axum::{
+    body::Body,
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
+    response::{IntoResponse, Response},
+};
+use greenroom_wire::{ChatError, ErrorKind, openai_chat};
+use serde_json::json;
+
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A request that is refused before anything is asked of a provider.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    kind: &'static str,
+    code: &'static str,
+    message: String,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Refusal {
+    /// A refusal; `kind` and `code` are words of OpenAI's where it has one, and `message` says what to do, too.
+    pub(super) fn new(status: StatusCode, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, code, message: message.into(), header: None }
+    }
+
+    pub(super) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.header = Some((name, HeaderValue::from_static(value)));
+        self
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self { status, kind, code, message, header } = self;
+        let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
+        let mut response = json_response(status, body.to_string());
+        response.headers_mut().extend(header);
+        response
+    }
+}
+
+/// A response of JSON.
+pub(super) fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// The response to a request that could not be answered.
+pub(super) fn failed(error: &ChatError) -> Response {
+    let (status, body) = openai_chat::error_body(error);
+    let status = StatusCode::from_u16(status).expect("every kind of error has a status of HTTP");
+    let mut response = json_response(status, body);
+    retry_headers(error, response.headers_mut());
+    if let Some(origin) = &error.details.origin {
+        say_way(&origin.provider, &origin.model, attempts(error), response.headers_mut());
+    } else if let attempts @ 1.. = error.details.attempts.len() {
+        response.headers_mut().insert("x-greenroom-attempts", attempts.into());
+    }
+    response
+}
+
+fn attempts(error: &ChatError) -> u32 {
+    u32::try_from(error.details.attempts.len()).unwrap_or(u32::MAX).max(1)
+}
+
+/// When, and whether, OpenAI's clients are to try again.
+fn retry_headers(error: &ChatError, headers: &mut HeaderMap) {
+    if let Some(wait) = error.details.retry_after {
+        // Whole seconds, rounded up: asked a moment too early, the provider would refuse again.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    // Clients take every 429 and 5xx for something that passes; these don't.
+    if matches!(error.kind, ErrorKind::Billing | ErrorKind::Config) {
+        headers.insert("x-should-retry", HeaderValue::from_static("false"));
+    }
+}
+
+/// Says who answered, or was asked last, and how many attempts were made.
+pub(super) fn say_way(provider: &str, model: &str, attempts: u32, headers: &mut HeaderMap) {
+    for (name, value) in [("x-greenroom-provider", provider), ("x-greenroom-model", model)] {
+        // An id with control characters is left out.
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert("x-greenroom-attempts", attempts.into());
+}

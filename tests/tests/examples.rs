@@ -1,0 +1,58 @@
+//! The examples as a user would run them, against a provider.
+
+use std::path::PathBuf;
+
+use greenroom_tests::{
+    Script, ScriptedProvider, When,
+    harness::Home,
+    openai::{Answer, chat, models},
+};
+use serde_json::Value;
+
+/// The built example, beside the directory of the running test.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let path = profile.join("examples").join(name);
+    assert!(path.is_file(), "{} is not built: cargo build -p greenroom-examples --examples", path.display());
+    path
+}
+
+async fn run(name: &str, provider: &ScriptedProvider, input: &str) -> String {
+    let mut home = Home::of_program(example(name));
+    home.env("OPENAI_BASE_URL", &format!("{}/v1", provider.url())).env("OPENAI_API_KEY", "key-1");
+    home.run_with_input(&[], input).await.succeeded().stdout
+}
+
+#[tokio::test]
+async fn embed_streams_one_answer() {
+    let answer = chat([Answer::text(["Good ", "morning"]).stream()]);
+    let provider = ScriptedProvider::start(Script::new([models(["m"]), answer])).await;
+    assert_eq!(run("embed", &provider, "").await, "Good morning");
+}
+
+#[tokio::test]
+async fn bot_keeps_chats_apart_and_remembers_what_was_said() {
+    let answers = ["one", "two"].map(|text| Answer::text([text]).stream().always());
+    let [one, two] = answers;
+    let answers = chat([one.when(When::body_contains("I am Ann")), two]);
+    let provider = ScriptedProvider::start(Script::new([models(["m"]), answers])).await;
+    let printed = run("bot", &provider, "ann: I am Ann\nbob: I am Bob\nann: who am I?\nnonsense\n").await;
+    let mut lines: Vec<&str> = printed.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["ann: one", "ann: one", "bob: two"]);
+    let said: Vec<String> = provider
+        .requests()
+        .iter()
+        .filter(|request| request.path() == "/v1/chat/completions")
+        .map(|request| {
+            let body = request.json();
+            let texts = body["messages"].as_array().unwrap().iter().map(|message| match &message["content"] {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            texts.collect::<Vec<_>>().join("|")
+        })
+        .collect();
+    assert!(said.contains(&"I am Ann|one|who am I?".to_owned()), "{said:?}");
+}
