@@ -42,7 +42,7 @@ fn codes_win_over_statuses() {
         (404, "DeploymentNotFound", ErrorKind::NotFound),
         (429, "rate_limit_exceeded", ErrorKind::RateLimited),
         (429, "RateLimitReached", ErrorKind::RateLimited),
-        (429, "user_model_rate_limited:gpt", ErrorKind::RateLimited),
+        (403, "user_model_rate_limited:gpt", ErrorKind::RateLimited),
         (429, "insufficient_quota", ErrorKind::Billing),
         (429, "billing_hard_limit_reached", ErrorKind::Billing),
         (402, "quota_exceeded", ErrorKind::Billing),

@@ -126,6 +126,15 @@ fn extras_ride_on_the_next_chunk_and_constants_on_all() {
 }
 
 #[test]
+fn extras_of_one_place_do_not_overwrite_each_other() {
+    let probs = |number: u32| extra("/choices/0/logprobs", json!({"content": [number]}));
+    let chunks =
+        chunks(&write(&mut StreamWriter::new("a", 7, "m"), &[started(), probs(1), probs(2), text("x"), stopped()]));
+    let said: Vec<_> = chunks.iter().filter_map(|chunk| chunk["choices"][0].get("logprobs")).collect();
+    assert_eq!(said, [&json!({"content": [1]}), &json!({"content": [2]})]);
+}
+
+#[test]
 fn a_refusal_can_be_seen() {
     let word = |events: &[ChatEvent]| {
         let chunks = chunks(&write(&mut StreamWriter::new("a", 7, "m"), events));

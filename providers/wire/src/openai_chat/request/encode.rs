@@ -30,16 +30,17 @@ pub struct LeftOut {
 
 /// Writes a request for a provider of this wire: always as a stream, with usage.
 ///
-/// `provider` and `model` are the names under which this provider's [`Opaque`](crate::Part::Opaque)s were kept; those
-/// of another are left out. The body begins with all that stays the same in a conversation and ends with the messages,
-/// so that the body of the next turn goes on where this one's messages end, byte for byte: prompt caches depend on it.
+/// `model` is the provider's own id of the model, whatever name the request has for it. With `provider` it is the name
+/// under which [`Opaque`](crate::Part::Opaque)s were kept; those of another are left out. The body begins with all that
+/// stays the same in a conversation and ends with the messages, so that the body of the next turn goes on where this
+/// one's messages end, byte for byte: prompt caches depend on it.
 pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
     let mut left_out = Vec::new();
     let extras = Extras(&request.extra);
     let mut out = Vec::with_capacity(4096);
     out.push(b'{');
     put_key(&mut out, "model");
-    put_str(&mut out, &request.model);
+    put_str(&mut out, model);
     put_key(&mut out, "stream");
     out.extend_from_slice(b"true");
     if dialect.stream_options {
