@@ -5,7 +5,7 @@ use std::io;
 use greenroom::config::Environment;
 use tracing::Level;
 use tracing_subscriber::{
-    EnvFilter, Layer as _, filter::filter_fn, filter::ParseError, layer::SubscriberExt as _,
+    EnvFilter, Layer as _, filter::ParseError, filter::filter_fn, layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 

@@ -303,10 +303,11 @@ impl Dispatch {
             }
         };
         error.details.retry_after = error.details.retry_after.or(first_free);
-        error
-            .details
-            .hint
-            .get_or_insert_with(|| "`greenroom providers status` shows what is left alone, and until when".into());
+        // One failure alone is told by what it is; this says nothing of it.
+        if error.kind == ErrorKind::Exhausted {
+            let hint = "`greenroom providers status` shows what is left alone, and until when";
+            error.details.hint.get_or_insert_with(|| hint.into());
+        }
         error
     }
 }

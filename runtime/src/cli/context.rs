@@ -8,11 +8,7 @@ use greenroom::{
     config::{self, Discovery, Environment, Loaded, Override, Settings, Source},
 };
 
-use super::{
-    data_dir::DataDir,
-    failure::Failure,
-    notes,
-};
+use super::{data_dir::DataDir, failure::Failure, notes};
 
 /// Flags of all commands.
 #[derive(Debug, Clone, Args)]
@@ -97,7 +93,9 @@ pub(crate) fn block_on<T>(workers: usize, future: impl Future<Output = Result<T,
         .thread_name("greenroom")
         .enable_all()
         .build()
-        .map_err(|error| Failure::failed(format!("can't start threads: {error}"), "check the limits of this user (ulimit -u)"))?;
+        .map_err(|error| {
+            Failure::failed(format!("can't start threads: {error}"), "check the limits of this user (ulimit -u)")
+        })?;
     let outcome = runtime.block_on(future);
     // What is still under way has nobody to wait for it.
     runtime.shutdown_background();

@@ -117,7 +117,10 @@ impl From<StartError> for Failure {
 
 impl From<greenroom::Error> for Failure {
     fn from(error: greenroom::Error) -> Self {
-        Self::failed(with_causes(&error), "this is a fault of greenroom's: run it again with -vv and report what it says")
+        Self::failed(
+            with_causes(&error),
+            "this is a fault of greenroom's: run it again with -vv and report what it says",
+        )
     }
 }
 
@@ -169,7 +172,9 @@ fn hint_of(kind: ErrorKind) -> &'static str {
         ErrorKind::Server => "try again, or name another model with -m",
         ErrorKind::Timeout => "try again, or allow more time under [timeouts] in the configuration",
         ErrorKind::Network => "check the network and the address: `greenroom config show` has each base_url",
-        ErrorKind::Protocol => "check that base_url is that of an OpenAI-compatible API (most end in /v1), or try again",
+        ErrorKind::Protocol => {
+            "check that base_url is that of an OpenAI-compatible API (most end in /v1), or try again"
+        }
         ErrorKind::NotFound => "`greenroom models` lists what there is",
         ErrorKind::InvalidRequest => "change what is asked, or name another model with -m",
         ErrorKind::ContextOverflow => "ask with less text, or name a model with a larger window with -m",

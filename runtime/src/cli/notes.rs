@@ -31,6 +31,11 @@ pub(crate) fn below(text: &str) {
     say("  - ", text);
 }
 
+/// A line as it is, such as a problem that begins with its place, which editors read.
+pub(crate) fn plain(text: &str) {
+    say("", text);
+}
+
 fn say(label: &str, text: &str) {
     let _nobody_reads = writeln!(io::stderr().lock(), "{label}{}", one_line(text));
 }

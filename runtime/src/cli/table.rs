@@ -23,7 +23,10 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [vec!["a".to_owned(), "é".to_owned(), String::new()], vec!["long".to_owned(), "b".to_owned(), "c".to_owned()]];
+        let rows = [
+            vec!["a".to_owned(), "é".to_owned(), String::new()],
+            vec!["long".to_owned(), "b".to_owned(), "c".to_owned()],
+        ];
         assert_eq!(table(&["X", "Y", "Z"], &rows), "X     Y  Z\na     é\nlong  b  c\n");
     }
 }

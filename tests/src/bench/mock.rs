@@ -38,10 +38,8 @@ pub(crate) async fn serve() -> io::Result<()> {
         let answers = Arc::clone(&answers);
         tokio::spawn(async move {
             let service = service_fn(|request| answer(Arc::clone(&answers), request));
-            let connection = http1::Builder::new()
-                .writev(false)
-                .max_buf_size(WRITE)
-                .serve_connection(TokioIo::new(stream), service);
+            let connection =
+                http1::Builder::new().writev(false).max_buf_size(WRITE).serve_connection(TokioIo::new(stream), service);
             // A client that leaves is no concern of a mock.
             let _ = connection.await;
         });
@@ -66,7 +64,8 @@ async fn answer(answers: Arc<Answers>, request: Request<Incoming>) -> Result<Res
     let (head, body) = request.into_parts();
     let Some(body) = read(body).await else { return Ok(refuse("the body broke off")) };
     if head.uri.path() == "/v1/models" {
-        let list = Bytes::from_static(br#"{"object":"list","data":[{"id":"mock","object":"model","owned_by":"mock"}]}"#);
+        let list =
+            Bytes::from_static(br#"{"object":"list","data":[{"id":"mock","object":"model","owned_by":"mock"}]}"#);
         return Ok(respond("application/json", Answer::Whole(Some(list))));
     }
     if head.uri.path() != "/v1/chat/completions" {
@@ -143,9 +142,7 @@ impl Made {
             format!("data: {{\"id\":\"chatcmpl-mock\",\"object\":\"chat.completion.chunk\",{HEAD}{rest}}}\n\n")
         };
         let delta = |delta: &str, reason: &str| {
-            event(&format!(
-                r#""choices":[{{"index":0,"delta":{{{delta}}},"logprobs":null,"finish_reason":{reason}}}]"#
-            ))
+            event(&format!(r#""choices":[{{"index":0,"delta":{{{delta}}},"logprobs":null,"finish_reason":{reason}}}]"#))
         };
         let mut frames = vec![Bytes::from(delta(r#""role":"assistant","content":"""#, "null"))];
         let tokens = (0..text.len()).step_by(TOKEN).map(|at| &text[at..at + TOKEN]);
@@ -180,7 +177,10 @@ struct Stream {
 
 impl Stream {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(timer) = &mut self.timer {
+        // The role and the first token wait for no timer, since even one that is due is up to a millisecond late.
+        if let Some(timer) = &mut self.timer
+            && self.next > 1
+        {
             ready!(timer.as_mut().poll(cx));
         }
         let Some(frame) = self.made.frames.get(self.next) else { return Poll::Ready(self.last.take()) };
@@ -188,7 +188,6 @@ impl Stream {
         if let Some(timer) = &mut self.timer
             && self.next < self.made.frames.len()
         {
-            // The role and the first token come at once.
             let gaps = u32::try_from(self.next - 1).unwrap_or(u32::MAX);
             timer.as_mut().reset(self.start + self.plan.gap * gaps);
         }

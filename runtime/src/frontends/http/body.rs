@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, HttpBody as _},
+    body::{Body, BodyDataStream, HttpBody as _},
     extract::Request,
     http::{StatusCode, header::EXPECT},
 };
@@ -38,7 +38,7 @@ pub(super) async fn read(request: Request, max: u64) -> Result<Bytes, Refusal> {
             Err(_) => return Err(too_slow()),
         }
         if u64::try_from(whole.len()).unwrap_or(u64::MAX) > max {
-            drain(data.map(|piece| piece.map(drop).map_err(drop))).await;
+            drain(data).await;
             return Err(too_large(max));
         }
     }
@@ -80,9 +80,33 @@ where
     B::Error: Into<axum::BoxError>,
 {
     // A client that asks first has not sent it, and would be told to by reading.
-    if request.body().is_end_stream() || request.headers().contains_key(EXPECT) {
-        return;
+    if !request.body().is_end_stream() && !request.headers().contains_key(EXPECT) {
+        drain(Body::new(request.into_body()).into_data_stream()).await;
     }
-    let data = Body::new(request.into_body()).into_data_stream();
-    drain(data.map(|piece| piece.map(drop).map_err(drop))).await;
+}
+
+async fn drain(mut data: BodyDataStream) {
+    let until = Instant::now() + DISCARD_TIME;
+    let mut room = DISCARD_BYTES;
+    while let Ok(Some(Ok(piece))) = timeout_at(until, data.next()).await {
+        match room.checked_sub(piece.len()) {
+            Some(left) => room = left,
+            None => return,
+        }
+    }
+}
+
+fn too_large(max: u64) -> Refusal {
+    let message = format!("the body is larger than {max} bytes; send less, or raise server.max_body");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", "request_too_large", message)
+}
+
+fn broken_off() -> Refusal {
+    let message = "the body breaks off; send all of what its length says, or end its last chunk";
+    Refusal::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_body", message)
+}
+
+fn too_slow() -> Refusal {
+    let message = format!("nothing of the body came for {} s; send it without a pause", PAUSE.as_secs());
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "invalid_request_error", "request_timeout", message)
 }

@@ -3,15 +3,13 @@
 use axum::{
     body::Body,
     http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, RETRY_AFTER},
+        HeaderMap, HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
 use greenroom_wire::{ChatError, ErrorKind, openai_chat};
 use serde_json::json;
-
-pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A request that is refused before anything is asked of a provider.
 #[derive(Debug)]
@@ -20,27 +18,23 @@ pub(super) struct Refusal {
     kind: &'static str,
     code: &'static str,
     message: String,
-    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
     /// A refusal; `kind` and `code` are words of OpenAI's where it has one, and `message` says what to do, too.
     pub(super) fn new(status: StatusCode, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, kind, code, message: message.into(), header: None }
-    }
-
-    pub(super) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
-        self
+        Self { status, kind, code, message: message.into() }
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { status, kind, code, message, header } = self;
+        let Self { status, kind, code, message } = self;
         let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
         let mut response = json_response(status, body.to_string());
-        response.headers_mut().extend(header);
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }
@@ -49,7 +43,7 @@ impl IntoResponse for Refusal {
 pub(super) fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -26,12 +26,7 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tower::Service as _;
 
-use super::{
-    body,
-    errors::Refusal,
-    guard::{Guard, Pass},
-    health, openai,
-};
+use super::{body, errors::Refusal, guard::Guard, health, openai};
 use crate::Runtime;
 
 /// What handlers share.
@@ -85,8 +80,8 @@ impl Site {
             response
         } else {
             match self.guard.check(&request) {
-                Pass::LetIn => self.route(request).await,
-                Pass::Refused(refusal) => {
+                Ok(()) => self.route(request).await,
+                Err(refusal) => {
                     body::discard(request).await;
                     refusal.into_response()
                 }

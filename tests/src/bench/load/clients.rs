@@ -29,7 +29,7 @@ pub(crate) struct Seen {
 pub(crate) struct Load {
     /// Answers that ended within it.
     pub(crate) answers: f64,
-    /// Tokens that came within it.
+    /// Tokens' worth of text that came within it.
     pub(crate) tokens: f64,
     /// How long it was, in seconds.
     pub(crate) seconds: f64,
@@ -80,15 +80,15 @@ impl Seen {
     }
 
     fn end(&self, counts: &Counts, before: &Before) -> Load {
-        let cpu = cpu(self.measured) - before.cpu;
-        let ours = self.ours() - before.ours + cpu;
+        let cpu = cpu(self.measured).saturating_sub(before.cpu);
+        let ours = self.ours().saturating_sub(before.ours) + cpu;
         let tokens = (counts.bytes.load(Relaxed) - before.bytes) as f64 / TOKEN as f64;
         Load {
             answers: (counts.answers.load(Relaxed) - before.answers) as f64,
             tokens,
             seconds: before.at.elapsed().as_secs_f64(),
             cpu: cpu.as_secs_f64(),
-            others: (machine_busy() - before.machine).saturating_sub(ours).as_secs_f64(),
+            others: machine_busy().saturating_sub(before.machine).saturating_sub(ours).as_secs_f64(),
         }
     }
 
@@ -154,7 +154,9 @@ pub(crate) async fn hold(
                 }
             };
             let asked = connection.ask(&question, seen).await;
-            counts.open.fetch_sub(1, Relaxed);
+            if !first {
+                counts.open.fetch_sub(1, Relaxed);
+            }
             asked.map(drop)
         });
     }

@@ -1,0 +1,173 @@
+//! How answers are shown: as text, or as lines of JSON.
+
+use std::io::{self, Write as _};
+
+use greenroom::{
+    config::Environment,
+    event::{EventBody, LogEvent},
+    wire::event::FinishReason,
+};
+
+use super::answer::Show;
+use crate::cli::{
+    Failure,
+    notes::{self, harmless, may_style},
+    output::Output,
+};
+
+const DIM: &str = "\u{1b}[2m";
+const PLAIN: &str = "\u{1b}[0m";
+
+/// The answer's text on standard output; all else on standard error.
+pub(super) struct Plain {
+    output: Output,
+    /// Whether thinking is shown, on standard error.
+    thinking: bool,
+    /// Thinking was shown last, and its line is open.
+    thinking_open: bool,
+    shown: Shown,
+    refused: bool,
+    calls: Vec<String>,
+}
+
+/// What of the answer is on standard output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    OpenLine,
+    WholeLines,
+}
+
+impl Plain {
+    pub(super) fn new(output: Output, environment: &Environment) -> Self {
+        let thinking = may_style(environment);
+        Self { output, thinking, thinking_open: false, shown: Shown::Nothing, refused: false, calls: Vec::new() }
+    }
+
+    fn say(&mut self, delta: &str) -> Result<(), Failure> {
+        self.close_thinking();
+        self.output.text(delta)?;
+        self.shown = if delta.ends_with('\n') { Shown::WholeLines } else { Shown::OpenLine };
+        Ok(())
+    }
+
+    fn think(&mut self, delta: &str) {
+        if self.thinking {
+            self.thinking_open = true;
+            let mut terminal = io::stderr().lock();
+            let _nobody_reads = write!(terminal, "{DIM}{}{PLAIN}", harmless(delta)).and_then(|()| terminal.flush());
+        }
+    }
+
+    fn close_thinking(&mut self) {
+        if std::mem::take(&mut self.thinking_open) {
+            let _nobody_reads = writeln!(io::stderr().lock());
+        }
+    }
+
+    /// Says something beside the answer. On a terminal both are one page, so it starts on a line of its own.
+    fn note(&mut self, text: &str) -> Result<(), Failure> {
+        self.close_thinking();
+        if self.output.is_terminal() {
+            self.close_line()?;
+        }
+        notes::note(text);
+        Ok(())
+    }
+
+    fn close_line(&mut self) -> Result<(), Failure> {
+        if self.shown == Shown::OpenLine {
+            self.output.bytes(b"\n")?;
+            self.shown = Shown::WholeLines;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, reason: &FinishReason) -> Result<(), Failure> {
+        let told = match reason {
+            FinishReason::Stop if self.refused => "the model refused".to_owned(),
+            FinishReason::Stop if self.shown == Shown::Nothing => "the answer is empty".to_owned(),
+            FinishReason::Stop => return Ok(()),
+            FinishReason::Length => {
+                "the answer was cut off: it reached the most tokens that it may have (defaults.max_tokens of the provider)"
+                    .to_owned()
+            }
+            FinishReason::ToolCalls if self.calls.is_empty() => return Ok(()),
+            FinishReason::ToolCalls => {
+                format!("the model calls {}, which this command can't do", self.calls.join(", "))
+            }
+            FinishReason::ContentFilter => "the answer was ended by the provider's content filter".to_owned(),
+            FinishReason::Refusal => "the model refused".to_owned(),
+            FinishReason::Pause => "the provider paused the answer before its end".to_owned(),
+            FinishReason::Other(word) => format!("the answer ended for a reason of the provider's own: {word}"),
+        };
+        self.close_line()?;
+        self.note(&told)
+    }
+}
+
+impl Show for Plain {
+    fn take(&mut self, event: &LogEvent) -> Result<(), Failure> {
+        match &event.body {
+            EventBody::Text { delta } => self.say(delta),
+            EventBody::Refusal { delta } => {
+                self.refused = true;
+                self.say(delta)
+            }
+            EventBody::Thinking { delta } => {
+                self.think(delta);
+                Ok(())
+            }
+            EventBody::ToolCall { name, .. } => {
+                self.calls.push(name.clone());
+                Ok(())
+            }
+            EventBody::Media { media_type, .. } => {
+                self.note(&format!("the answer holds {media_type}, which --json prints"))
+            }
+            EventBody::Failover { from, to, kind } => self.note(&format!("{from} failed ({kind}); asking {to}")),
+            EventBody::TurnFinished { reason } => self.finish(reason),
+            _ => Ok(()),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        self.close_thinking();
+        self.close_line()
+    }
+
+    fn has_shown(&self) -> bool {
+        self.shown != Shown::Nothing
+    }
+}
+
+/// A line of JSON for each event.
+pub(super) struct Lines {
+    output: Output,
+    shown: bool,
+}
+
+impl Lines {
+    pub(super) fn new(output: Output) -> Self {
+        Self { output, shown: false }
+    }
+}
+
+impl Show for Lines {
+    fn take(&mut self, event: &LogEvent) -> Result<(), Failure> {
+        self.shown |= matches!(event.body, EventBody::Text { .. } | EventBody::Refusal { .. });
+        // What was asked is known to who asked, and may hold whole pictures.
+        match event.body {
+            EventBody::MessageUser { .. } => Ok(()),
+            _ => self.output.json(event),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn has_shown(&self) -> bool {
+        self.shown
+    }
+}

@@ -1,0 +1,56 @@
+//! One daemon a data directory.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{self, Read as _, Seek as _, Write as _},
+    net::SocketAddr,
+    process,
+};
+
+use super::{
+    data_dir::{DataDir, open_private, unusable},
+    failure::Failure,
+};
+
+const NAME: &str = "lock";
+
+/// The data directory is this process's for as long as it lives; the system takes the lock back when it dies.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Takes the directory, or says who has it.
+    pub(crate) fn take(dir: &DataDir) -> Result<Self, Failure> {
+        let mut file = open_private(&dir.at(NAME), true).map_err(|error| unusable(dir.path(), &error))?;
+        match file.try_lock() {
+            Ok(()) => {
+                let lock = Self(file);
+                lock.write("").map_err(|error| unusable(dir.path(), &error))?;
+                Ok(lock)
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _unnamed = file.read_to_string(&mut holder);
+                let holder = holder.lines().collect::<Vec<_>>().join(", ");
+                let told = if holder.is_empty() { String::new() } else { format!(" ({holder})") };
+                Err(Failure::failed(
+                    format!("another `greenroom serve` holds {}{told}", dir.path().display()),
+                    "use that one or stop it, or give this one a --data-dir of its own",
+                ))
+            }
+            Err(TryLockError::Error(error)) => Err(unusable(dir.path(), &error)),
+        }
+    }
+
+    /// Writes down where this daemon listens, for those who find the directory taken.
+    pub(crate) fn tell(&self, address: SocketAddr) -> io::Result<()> {
+        self.write(&format!("http://{address}\n"))
+    }
+
+    fn write(&self, address: &str) -> io::Result<()> {
+        let mut file = &self.0;
+        file.set_len(0)?;
+        file.rewind()?;
+        write!(file, "pid {}\n{address}", process::id())
+    }
+}

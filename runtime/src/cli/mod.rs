@@ -1,0 +1,69 @@
+//! The commands of the program: a file each, and what they share.
+
+mod auth;
+mod chat;
+mod completions;
+mod config;
+mod context;
+mod data_dir;
+mod failure;
+mod lock;
+mod models;
+mod notes;
+mod output;
+mod providers;
+mod serve;
+mod signals;
+mod table;
+mod token;
+
+use clap::{Parser, Subcommand};
+use greenroom::config::Environment;
+
+use context::Context;
+pub(crate) use context::GlobalArgs;
+pub(crate) use failure::{Exit, Failure};
+pub(crate) use notes::may_style;
+
+/// Keeps AI agents and assistants talking while providers, keys and frontends fail.
+#[derive(Debug, Parser)]
+#[command(name = "greenroom", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask a model, or talk with it
+    Chat(chat::ChatArgs),
+    /// Run the daemon that other programs talk to
+    Serve(serve::ServeArgs),
+    /// List the models that there are
+    Models(models::ModelsArgs),
+    /// Show how the providers and their keys are
+    Providers(providers::ProvidersArgs),
+    /// Let clients in
+    Auth(auth::AuthArgs),
+    /// Look at the configuration
+    Config(config::ConfigArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environment) -> Result<Exit, Failure> {
+    let context = Context { globals, environment };
+    match command {
+        Command::Chat(args) => chat::run(&context, args),
+        Command::Serve(args) => serve::run(&context, &args),
+        Command::Models(args) => models::run(&context, &args),
+        Command::Providers(args) => providers::run(&context, &args),
+        Command::Auth(args) => auth::run(&context, &args),
+        Command::Config(args) => config::run(&context, &args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}

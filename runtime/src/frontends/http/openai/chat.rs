@@ -1,0 +1,166 @@
+//! `POST /v1/chat/completions`.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
+    response::{IntoResponse as _, Response},
+};
+use greenroom_actors::session::event::{EventBody, LogEvent};
+use greenroom_wire::{
+    ChatError, ChatEvent, ErrorKind,
+    openai_chat::{ServedRequest, decode_request, whole_answer},
+};
+
+use super::{
+    super::{
+        body,
+        errors::{failed, json_response, say_way},
+        site::App,
+    },
+    stream::ChatStream,
+};
+
+/// Whose requests these are in the queues of providers: the token's, of which there is one.
+const OWNER: &str = "admin";
+
+/// Answers a chat, as a stream or whole. The client's leaving cancels it.
+pub(in super::super) async fn chat(State(app): State<Arc<App>>, request: Request) -> Response {
+    let body = match body::read(request, app.max_body).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal.into_response(),
+    };
+    if body.is_empty() {
+        let error = ChatError::new(ErrorKind::InvalidRequest, "the request has no body");
+        return failed(&error.with_hint("send a JSON object with 'model' and 'messages'"));
+    }
+    let served = decode_request(&body);
+    // Pictures make it large, and the answer may take minutes.
+    drop(body);
+    match served {
+        Ok(served) if served.stream => streamed(&app, served).await,
+        Ok(served) => whole(&app, served).await,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn streamed(app: &App, served: ServedRequest) -> Response {
+    let ServedRequest { request, include_usage, legacy_functions, .. } = served;
+    let answer = app.runtime.stream(request, OWNER);
+    let (stream, route) = match ChatStream::begin(answer, include_usage, legacy_functions, app.heartbeat).await {
+        Ok(begun) => begun,
+        Err(error) => return failed(&error),
+    };
+    let mut response = Response::new(Body::new(stream));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
+    // Proxies that gather a response before they pass it on leave this one alone.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    if let Some(route) = route {
+        say_way(&route.provider, &route.model, route.attempts, headers);
+    }
+    response
+}
+
+async fn whole(app: &App, served: ServedRequest) -> Response {
+    let legacy_functions = served.legacy_functions;
+    let answer = match Whole::of(app.runtime.chat_events(served.request, OWNER).await) {
+        Ok(answer) => answer,
+        Err(error) => return failed(&error),
+    };
+    let id = answer_id(&answer.id);
+    let body = whole_answer(&answer.events, &id, now(), &answer.model, legacy_functions);
+    let mut response = json_response(StatusCode::OK, body);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    say_way(&answer.route.provider, &answer.route.model, answer.route.attempts, headers);
+    response
+}
+
+/// Who answered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Route {
+    pub(super) provider: String,
+    /// The provider's id of the model, as asked for.
+    pub(super) model: String,
+    pub(super) attempts: u32,
+}
+
+impl Route {
+    /// The route that an event tells, if it is one.
+    pub(super) fn of(body: &EventBody) -> Option<Self> {
+        match body {
+            EventBody::Route { provider, model, attempts, .. } => {
+                Some(Self { provider: provider.clone(), model: model.clone(), attempts: *attempts })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An answer that is complete.
+struct Whole {
+    route: Route,
+    id: String,
+    /// In the words of whoever answered.
+    model: String,
+    events: Vec<ChatEvent>,
+}
+
+impl Whole {
+    fn of(log: Vec<LogEvent>) -> Result<Self, ChatError> {
+        let mut whole = Self { route: Route::default(), id: String::new(), model: String::new(), events: Vec::new() };
+        let mut finished = false;
+        for LogEvent { body, .. } in log {
+            if let Some(error) = failure(&body) {
+                return Err(error);
+            }
+            whole.route = Route::of(&body).unwrap_or(whole.route);
+            match body.into_chat() {
+                Some(ChatEvent::Started { id, model }) => (whole.id, whole.model) = (id, model),
+                Some(event) => {
+                    finished |= matches!(event, ChatEvent::Finished { .. });
+                    whole.events.push(event);
+                }
+                None => {}
+            }
+        }
+        if finished { Ok(whole) } else { Err(without_end()) }
+    }
+}
+
+/// Why there is no complete answer, if the event says so.
+pub(super) fn failure(body: &EventBody) -> Option<ChatError> {
+    match body {
+        EventBody::TurnFailed { error } => Some(error.clone().into()),
+        EventBody::TurnCancelled => {
+            Some(ChatError::new(ErrorKind::Cancelled, "the answer was cancelled").with_hint("ask again"))
+        }
+        _ => None,
+    }
+}
+
+/// The error of an answer whose log closed without saying how it ended.
+pub(super) fn without_end() -> ChatError {
+    ChatError::new(ErrorKind::Server, "the answer broke off inside greenroom")
+        .with_hint("its log says where, please report it")
+}
+
+/// The provider's id of the answer, or one of ours where it gives none.
+pub(super) fn answer_id(given: &str) -> String {
+    if given.is_empty() { format!("chatcmpl-{:032x}", rand::random::<u128>()) } else { given.to_owned() }
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

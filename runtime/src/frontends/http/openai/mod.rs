@@ -1,0 +1,8 @@
+//! OpenAI's API.
+
+mod chat;
+mod models;
+mod stream;
+
+pub(super) use chat::chat;
+pub(super) use models::{model, models};

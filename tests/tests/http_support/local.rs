@@ -1,0 +1,47 @@
+//! The server within the test's own process, for what can't be configured.
+#![allow(unreachable_pub, reason = "part of a test program")]
+
+use std::time::Duration;
+
+use greenroom::Runtime;
+use greenroom::config::{Environment, Source, load};
+use greenroom::frontends::http::{HttpArgs, Server};
+use greenroom_tests::harness::Home;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Api;
+
+const TOKEN: &str = "local-token";
+
+/// A running server.
+pub struct Local {
+    pub api: Api,
+    pub stop: CancellationToken,
+    pub served: JoinHandle<std::io::Result<()>>,
+    _home: Home,
+}
+
+impl Local {
+    /// Starts it with this configuration.
+    pub async fn start(config: &str, heartbeat: Duration, grace: Duration) -> Self {
+        let home = Home::new();
+        home.config(config);
+        let source = Source::locate(Some(&home.config_path()), Environment::empty());
+        let settings = load(&source).unwrap_or_else(|problems| panic!("{problems}")).settings;
+        let runtime = Runtime::builder().settings(settings).start().await.unwrap();
+        let args = HttpArgs {
+            listen: ([127, 0, 0, 1], 0).into(),
+            token: TOKEN.into(),
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            max_body: 1 << 20,
+            grace,
+        };
+        let server = Server::bind(args, runtime).await.unwrap().heartbeat(heartbeat);
+        let api = Api { url: format!("http://{}", server.address()), token: TOKEN.to_owned() };
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(server.run(stop.clone()));
+        Self { api, stop, served, _home: home }
+    }
+}
