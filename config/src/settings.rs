@@ -149,10 +149,7 @@ pub struct Failover {
 
 impl Default for Failover {
     fn default() -> Self {
-        Self {
-            max_wait: Duration::from_secs(30),
-            attempts: NonZeroU32::new(8).expect("eight is not zero"),
-        }
+        Self { max_wait: Duration::from_secs(30), attempts: NonZeroU32::new(8).expect("eight is not zero") }
     }
 }
 

@@ -29,14 +29,19 @@ const ERROR_WAIT: Duration = Duration::from_secs(5);
 /// Most bytes of an answer that isn't streamed.
 pub(crate) const WHOLE_BODY: usize = 32 * 1024 * 1024;
 
+/// Decodes an answer that came whole.
+pub type DecodeWhole<'a> = dyn Fn(&[u8]) -> Result<Vec<ChatEvent>, ChatError> + Sync + 'a;
+/// Decodes a response whose status is an error.
+pub type DecodeError<'a> = dyn Fn(&ErrorResponse<'_>) -> ChatError + Sync + 'a;
+
 /// What a wire knows of its responses.
 pub struct Language<'a> {
     /// The decoder of a streamed answer.
     pub decoder: &'a mut dyn StreamDecoder,
     /// Decodes an answer that came whole, though a stream was asked for.
-    pub whole: &'a (dyn Fn(&[u8]) -> Result<Vec<ChatEvent>, ChatError> + Sync),
+    pub whole: &'a DecodeWhole<'a>,
     /// Decodes a response whose status is an error.
-    pub error: &'a (dyn Fn(&ErrorResponse<'_>) -> ChatError + Sync),
+    pub error: &'a DecodeError<'a>,
 }
 
 /// Sends `request` and hands the answer to `sink` as it comes.
@@ -229,10 +234,7 @@ impl Body {
 }
 
 /// Reads a response whose status is an error. What can't be read is left out: the status alone says enough.
-pub(crate) async fn read_error(
-    mut response: Response,
-    decode: &(dyn Fn(&ErrorResponse<'_>) -> ChatError + Sync),
-) -> ChatError {
+pub(crate) async fn read_error(mut response: Response, decode: &DecodeError<'_>) -> ChatError {
     let mut body = Vec::new();
     let read = async {
         while body.len() < ERROR_BODY

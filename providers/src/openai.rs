@@ -49,7 +49,7 @@ impl OpenAi {
     ///
     /// # Errors
     /// `Config`: a header that can't be one.
-    pub fn openai(args: OpenAiArgs) -> Result<Self, ChatError> {
+    pub fn official(args: OpenAiArgs) -> Result<Self, ChatError> {
         Self::new("openai", args)
     }
 

@@ -1,5 +1,7 @@
 //! Attempts at an answer over real sockets: what each fate of a response amounts to.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on ends")]
+
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc, time::Duration};
 
 use greenroom_providers::{

@@ -140,7 +140,7 @@ fn provider(
         Ok(OpenAiArgs { transport: transports.get(written.timeouts.connect), base, headers })
     };
     Ok(match written.kind {
-        Kind::OpenAi => Arc::new(OpenAi::openai(args(transports, OPENAI_BASE)?)?),
+        Kind::OpenAi => Arc::new(OpenAi::official(args(transports, OPENAI_BASE)?)?),
         Kind::OpenAiCompatible => Arc::new(OpenAi::compatible(args(transports, OPENAI_BASE)?)?),
         Kind::Demo => Arc::new(Demo),
     })

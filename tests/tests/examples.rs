@@ -11,8 +11,8 @@ use serde_json::Value;
 
 /// The built example, beside the directory of the running test.
 fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
+    let test = std::env::current_exe().expect("a running test has a path");
+    let profile = test.ancestors().nth(2).expect("a test lies in a profile's directory");
     let path = profile.join("examples").join(name);
     assert!(path.is_file(), "{} is not built: cargo build -p greenroom-examples --examples", path.display());
     path

@@ -240,6 +240,8 @@ async fn no_secret_comes_out() {
     greenroom.daemon.signal(Signal::TERM);
     greenroom.daemon.wait(LIMIT).await;
     said += &greenroom.daemon.output();
+    assert!(said.contains("incorrect API key"), "what is looked through has the provider's words in it");
+    assert!(said.contains("an attempt failed") && said.contains("POST /v1/chat/completions"), "and the log: {said}");
     for secret in [SENTINEL, token.as_str()] {
         let at = said.find(secret).map(|at| &said[at.saturating_sub(300)..at]);
         assert_eq!(at, None, "a secret follows upon this");

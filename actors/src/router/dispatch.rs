@@ -287,9 +287,9 @@ impl Dispatch {
 
     /// All has failed. Where there was only one way it is told as its own failure, which says more to a client.
     fn exhausted(&self, now: SystemTime) -> ChatError {
-        let cooling = self.tried.iter().filter_map(|tried| tried.cooling);
+        let mut cooling = self.tried.iter().filter_map(|tried| tried.cooling);
         let first_free = cooling.clone().map(|(until, _)| until.duration_since(now).unwrap_or_default()).min();
-        let mut error = match (&self.tried[..], self.failures.last(), cooling.last()) {
+        let mut error = match (&self.tried[..], self.failures.last(), cooling.next_back()) {
             ([_], Some(last), _) => self.alone(last.clone()),
             ([only], None, Some((_, kind))) => {
                 ChatError::new(kind, format!("{} is left alone for now, after it failed", only.candidate))

@@ -253,7 +253,10 @@ impl Book {
         let message = format!("no model was named, and {} lists none to take", shelf.provider);
         let mut error = match &shelf.listed {
             // Why the list could not be had is what the user has to mend.
-            Some((_, Err(error))) if error.kind != ErrorKind::NotFound => error.clone(),
+            Some((_, Err(error))) if error.kind != ErrorKind::NotFound => {
+                let message = format!("{} does not list its models: {}", shelf.provider, error.message);
+                ChatError { message, ..error.clone() }
+            }
             _ => ChatError::new(ErrorKind::NotFound, message),
         };
         error

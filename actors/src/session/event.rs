@@ -286,7 +286,7 @@ impl EventBody {
     }
 
     /// Takes `other` in if both are deltas of one piece; gives it back otherwise.
-    pub(crate) fn merge(&mut self, other: Self) -> Result<(), Self> {
+    pub(crate) fn merge(&mut self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Text { delta }, Self::Text { delta: more })
             | (Self::Refusal { delta }, Self::Refusal { delta: more })
@@ -294,9 +294,9 @@ impl EventBody {
             (Self::ToolCallArgs { index, delta }, Self::ToolCallArgs { index: of, delta: more }) if *index == of => {
                 delta.push_str(&more);
             }
-            (_, other) => return Err(other),
+            (_, other) => return Some(other),
         }
-        Ok(())
+        None
     }
 
     /// How much of the log it takes: bytes of a delta, one otherwise.

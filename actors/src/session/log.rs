@@ -78,8 +78,8 @@ impl Log {
         self.next += width;
         let body = match self.entries.back_mut() {
             Some(last) if last.turn == turn => match last.body.merge(body) {
-                Ok(()) => return position,
-                Err(body) => body,
+                None => return position,
+                Some(body) => body,
             },
             _ => body,
         };

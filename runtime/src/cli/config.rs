@@ -1,6 +1,6 @@
 //! `greenroom config`.
 
-use std::{os, path::Path};
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 use greenroom::config::{self, ConfigError, Discovery, Loaded, Origin, Problems, SAMPLE, Warning};
@@ -61,7 +61,7 @@ fn path(context: &Context, json: bool) -> Result<Exit, Failure> {
 /// A path as it is, UTF-8 or not, so that a shell can open what is printed.
 #[cfg(unix)]
 fn path_bytes(path: &Path) -> Vec<u8> {
-    use os::unix::ffi::OsStrExt as _;
+    use std::os::unix::ffi::OsStrExt as _;
 
     path.as_os_str().as_bytes().to_vec()
 }

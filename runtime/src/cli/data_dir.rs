@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{failure::Failure, notes};
+use super::failure::Failure;
 
 /// The data directory: there, this user's, and closed to all others.
 #[derive(Debug)]
@@ -71,7 +71,10 @@ fn close_to_others(path: &Path, metadata: &fs::Metadata) -> Result<(), Failure> 
     }
     if mode & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(|error| unusable(path, &error))?;
-        notes::note(&format!("{} was open to other users (mode {mode:03o}) and is now closed (700)", path.display()));
+        super::notes::note(&format!(
+            "{} was open to other users (mode {mode:03o}) and is now closed (700)",
+            path.display()
+        ));
     }
     Ok(())
 }

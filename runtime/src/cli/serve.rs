@@ -34,7 +34,6 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
     let listen = args.listen.as_ref().map(|address| Override::new("--listen", "server.listen", address));
     let loaded = context.load(listen.into_iter().collect())?;
-    warn(context, &loaded);
     let dir = context.data_dir()?;
     let lock = Lock::take(&dir)?;
     let token = token(&dir)?;
@@ -43,7 +42,7 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
         let stop = CancellationToken::new();
         stop_on_signals(&stop)?;
         let server = loaded.settings.server.clone();
-        let runtime = context.start(loaded.settings).await?;
+        let runtime = context.start(loaded.settings.clone()).await?;
         let listen = server.listen;
         let http = Server::bind(http_args(server, token), runtime.clone())
             .await
@@ -52,6 +51,7 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
         if let Err(error) = lock.tell(address) {
             tracing::warn!("the lock file does not say where the daemon listens: {error}");
         }
+        warn(context, &loaded);
         announce(context, address);
         let outcome = http.run(stop).await;
         // The server has let answers go on for as long as they may.

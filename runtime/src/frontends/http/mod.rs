@@ -99,6 +99,8 @@ impl Server {
                 Ok((stream, _)) => {
                     connections.spawn(connection::serve(stream, Arc::clone(&site), ending.clone()));
                 }
+                // A client that left before it was seen is no fault of ours.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;

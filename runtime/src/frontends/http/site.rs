@@ -25,6 +25,7 @@ use futures::FutureExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tower::Service as _;
+use tracing::Level;
 
 use super::{body, errors::Refusal, guard::Guard, health, openai};
 use crate::Runtime;
@@ -73,6 +74,7 @@ impl Site {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Counted>, Infallible> {
         // Counted before the flag is read: whoever drains either sees this request or refuses it.
         let counted = self.requests.token();
+        let told = tracing::enabled!(Level::DEBUG).then(|| format!("{} {}", request.method(), request.uri().path()));
         let mut response = if self.draining.load(Ordering::SeqCst) {
             body::discard(request).await;
             let mut response = shutting_down().into_response();
@@ -87,7 +89,11 @@ impl Site {
                 }
             }
         };
-        response.headers_mut().insert("x-request-id", request_id());
+        let id = request_id();
+        if let Some(request) = told {
+            tracing::debug!(?id, status = response.status().as_u16(), "{request}");
+        }
+        response.headers_mut().insert("x-request-id", id);
         Ok(response.map(|body| Counted { body, _counted: counted }))
     }
 

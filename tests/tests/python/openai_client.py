@@ -1,0 +1,239 @@
+"""OpenAI's own Python client against a greenroom that stands before a scripted provider.
+
+Called with the base URL and the provider's own address; OPENAI_API_KEY holds the token. What the scripted provider answers is chosen by the text of
+the user's message. Ends with 0 if everything is as it should be, and prints a line for each check; `left MILLISECONDS`
+is when a stream was closed, in Unix time, for the caller to compare with what the provider saw.
+"""
+
+import asyncio
+import json
+import sys
+import time
+import urllib.request
+
+import openai
+from pydantic import BaseModel
+
+BASE, PROVIDER = sys.argv[1:]
+client = openai.OpenAI(base_url=BASE, max_retries=0, timeout=30)
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather of a city",
+        "strict": True,
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+class Sum(BaseModel):
+    total: int
+
+
+def say(text):
+    return [{"role": "user", "content": text}]
+
+
+def whole():
+    answer = client.chat.completions.create(model="smart", messages=say("greet"))
+    assert answer.choices[0].message.content == "Hello, world", answer
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.object == "chat.completion" and answer.id and answer.model == "m1-2026"
+    assert abs(answer.created - time.time()) < 600
+    usage = answer.usage
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (10, 5, 15), usage
+
+
+def headers():
+    raw = client.chat.completions.with_raw_response.create(model="smart", messages=say("greet"))
+    assert raw.headers["x-greenroom-provider"] == "lab" and raw.headers["x-greenroom-model"] == "m1"
+    assert raw.request_id.startswith("req_"), raw.request_id
+
+
+def streamed_with_usage():
+    stream = client.chat.completions.create(
+        model="smart", messages=say("greet"), stream=True, stream_options={"include_usage": True}
+    )
+    chunks = list(stream)
+    assert all(chunk.object == "chat.completion.chunk" and chunk.model == "m1-2026" for chunk in chunks)
+    assert chunks[0].choices[0].delta.role == "assistant"
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == "Hello, world", text
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    assert chunks[-1].choices == [] and chunks[-1].usage.total_tokens == 15
+    assert all(chunk.usage is None for chunk in chunks[:-1])
+
+
+def check_calls(message):
+    calls = [(call.id, call.type, call.function.name, call.function.arguments) for call in message.tool_calls]
+    assert calls == [
+        ("call_a", "function", "weather", '{"city":"Oslo"}'),
+        ("call_b", "function", "weather", '{"city":"Bergen"}'),
+    ], calls
+
+
+def tools():
+    answer = client.chat.completions.create(model="smart", messages=say("call tools"), tools=[WEATHER])
+    assert answer.choices[0].finish_reason == "tool_calls"
+    message = answer.choices[0].message
+    check_calls(message)
+    # The answer goes back as the client holds it, with the results.
+    results = [{"role": "tool", "tool_call_id": call.id, "content": "rain"} for call in message.tool_calls]
+    messages = [*say("conversation"), message, *results]
+    answer = client.chat.completions.create(model="smart", messages=messages, tools=[WEATHER])
+    assert answer.choices[0].message.content == "It rains."
+
+
+def tools_streamed():
+    with client.chat.completions.stream(model="smart", messages=say("call tools"), tools=[WEATHER]) as stream:
+        done = [event for event in stream if event.type == "tool_calls.function.arguments.done"]
+        message = stream.get_final_completion().choices[0].message
+    check_calls(message)
+    assert sorted(event.parsed_arguments["city"] if event.parsed_arguments else event.arguments for event in done) == [
+        "Bergen",
+        "Oslo",
+    ], done
+
+
+def structured():
+    answer = client.chat.completions.parse(model="smart", messages=say("count"), response_format=Sum)
+    assert answer.choices[0].message.parsed == Sum(total=3), answer
+
+
+def refused():
+    answer = client.chat.completions.parse(model="smart", messages=say("refuse"), response_format=Sum)
+    message = answer.choices[0].message
+    assert message.refusal == "I won't." and message.parsed is None and message.content is None, message
+
+
+def image():
+    content = [
+        {"type": "text", "text": "picture"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+    ]
+    answer = client.chat.completions.create(model="smart", messages=[{"role": "user", "content": content}])
+    assert answer.choices[0].message.content == "A cat."
+
+
+def models():
+    listed = [(model.id, model.owned_by) for model in client.models.list()]
+    assert ("smart", "greenroom") in listed and ("lab/m1", "lab") in listed, listed
+    assert client.models.retrieve("lab/m1").id == "lab/m1"
+    expect(openai.NotFoundError, "model_not_found", lambda: client.models.retrieve("lab/nothing"))
+
+
+def expect(kind, code, call):
+    try:
+        call()
+    except openai.APIStatusError as error:
+        assert type(error) is kind, f"{type(error).__name__} in place of {kind.__name__}: {error}"
+        assert error.code == code, f"{error.code} in place of {code}"
+        assert error.request_id, "an error without the id of its request"
+        return error
+    raise AssertionError(f"no {kind.__name__}")
+
+
+def errors():
+    def ask(model="smart", text="greet", client=client, **more):
+        return lambda: client.chat.completions.create(model=model, messages=say(text), **more)
+
+    stranger = openai.OpenAI(base_url=BASE, api_key="wrong", max_retries=0)
+    for stream in (False, True):
+        error = expect(openai.AuthenticationError, "invalid_api_key", ask(client=stranger, stream=stream))
+        assert "greenroom auth token" in error.message
+        error = expect(openai.NotFoundError, "model_not_found", ask(model="smrat", stream=stream))
+        assert "smart" in error.message, error.message
+        error = expect(openai.RateLimitError, "rate_limit_exceeded", ask("limited/m1", stream=stream))
+        assert error.response.headers["retry-after"] == "50"
+        error = expect(openai.BadRequestError, None, ask(temperature="hot", stream=stream))
+        assert error.param == "temperature"
+        expect(openai.BadRequestError, "context_length_exceeded", ask("long/m1", stream=stream))
+        expect(openai.InternalServerError, "provider_failed", ask("broken/m1", stream=stream))
+
+
+def error_midway():
+    stream = client.chat.completions.create(model="smart", messages=say("break off"), stream=True)
+    text = ""
+    try:
+        for chunk in stream:
+            text += chunk.choices[0].delta.content or ""
+    except openai.APIError as error:
+        assert text == "Hel" and error.message, (text, error)
+        return
+    raise AssertionError("a stream that broke off looked complete")
+
+
+def cancel():
+    for _ in range(3):
+        stream = client.chat.completions.create(model="smart", messages=say("stall"), stream=True)
+        text = ""
+        while text != "Hel":
+            text += next(stream).choices[0].delta.content or ""
+        until("open", 1)
+        seen = chats()["cancelled"]
+        left()
+        stream.close()
+        until("cancelled", seen + 1)
+
+
+def cancel_task():
+    async def leave():
+        async with openai.AsyncOpenAI(base_url=BASE, max_retries=0) as client:
+            seen = chats()["cancelled"]
+            asked = asyncio.create_task(client.chat.completions.create(model="smart", messages=say("stall")))
+            await asyncio.to_thread(until, "open", 1)
+            left()
+            asked.cancel()
+            try:
+                await asked
+            except asyncio.CancelledError:
+                await asyncio.to_thread(until, "cancelled", seen + 1)
+                return
+        raise AssertionError("the task was not cancelled")
+
+    for _ in range(3):
+        asyncio.run(leave())
+
+
+def chats():
+    """The provider's counters of its chat route."""
+    with urllib.request.urlopen(f"{PROVIDER}/_scripted/stats", timeout=30) as answer:
+        routes = json.load(answer)["routes"]
+    return next(route for route in routes if route["path"] == "/v1/chat/completions")
+
+
+def until(counter, count):
+    end = time.monotonic() + 30
+    while chats()[counter] != count:
+        assert time.monotonic() < end, f"{counter} is not {count}: {chats()}"
+        time.sleep(0.005)
+
+
+def left():
+    print("left", int(time.time() * 1000), flush=True)
+
+
+for check in (
+    whole,
+    headers,
+    streamed_with_usage,
+    tools,
+    tools_streamed,
+    structured,
+    refused,
+    image,
+    models,
+    errors,
+    error_midway,
+    cancel,
+    cancel_task,
+):
+    check()
+    print("ok", check.__name__, flush=True)
