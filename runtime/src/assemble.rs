@@ -25,6 +25,10 @@ use crate::StartError;
 /// Something that was left out at the start.
 #[derive(Debug, Clone)]
 pub struct Warned {
+    /// The provider.
+    pub provider: Arc<str>,
+    /// The profile, if it is about one.
+    pub profile: Option<String>,
     /// What, and why.
     pub message: String,
     /// What to do about it.
@@ -47,15 +51,12 @@ pub(crate) fn assemble(settings: &Settings, environment: &Environment) -> Result
         let (profiles, failed) = profiles(written, environment);
         let usable = !profiles.is_empty();
         for error in failed {
-            let message = describe(&error);
+            let warned = warned(&error);
             if !usable {
-                unusable.push(Unusable {
-                    provider: written.name.as_str().into(),
-                    reason: message.clone(),
-                    hint: error.hint(),
-                });
+                let Warned { provider, message: reason, hint, .. } = warned.clone();
+                unusable.push(Unusable { provider, reason, hint });
             }
-            warnings.push(Warned { message, hint: error.hint() });
+            warnings.push(warned);
             missing.get_or_insert(error);
         }
         if usable {
@@ -91,6 +92,21 @@ pub(crate) fn assemble(settings: &Settings, environment: &Environment) -> Result
         },
     };
     Ok(Assembled { args, warnings })
+}
+
+/// Everything that would be left out for want of a credential.
+pub(crate) fn left_out(settings: &Settings, environment: &Environment) -> Vec<Warned> {
+    let failed = settings.providers.iter().flat_map(|written| profiles(written, environment).1);
+    failed.map(|error| warned(&error)).collect()
+}
+
+/// What is left out for want of a credential.
+fn warned(error: &CredentialError) -> Warned {
+    let profile = match &error.credential {
+        config::Credential::Profile(id) => Some(id.clone()),
+        config::Credential::Header(_) => None,
+    };
+    Warned { provider: error.provider.as_str().into(), profile, message: describe(error), hint: error.hint() }
 }
 
 /// One pool of connections for each time-out of connecting.

@@ -22,13 +22,14 @@ mod error;
 pub mod frontends;
 mod models;
 mod session;
+mod state;
 
 use std::{sync::Arc, time::Duration};
 
 pub use assemble::Warned;
 pub use error::{Error, StartError};
 pub use greenroom_actors::{
-    Answer, Busy, Limits, MarkStatus, ModelStatus, ProfileStatus, ProviderStatus, SendError, Sent,
+    Answer, Busy, SendError, Sent,
     session::{event, log::Cursor},
 };
 pub use greenroom_config as config;
@@ -36,6 +37,7 @@ pub use greenroom_providers::{ModelInfo, Price};
 pub use greenroom_wire::{self as wire, ChatError, ChatEvent, ChatRequest, ErrorKind, Message, Part, Role};
 pub use models::{Listing, Model};
 pub use session::{Events, Session, Turn};
+pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
 
 use greenroom_actors::System;
 use greenroom_config::{Environment, Problems, Settings, Source};
@@ -165,10 +167,9 @@ impl Runtime {
         models::list(&self.system, &self.settings).await
     }
 
-    /// How each provider is, in the order they were written.
-    pub async fn providers(&self) -> Vec<(Arc<str>, Option<ProviderStatus>)> {
-        let statuses = self.system.providers().map(|name| async { (Arc::clone(name), self.system.status(name).await) });
-        futures::future::join_all(statuses).await
+    /// How each provider is, in the order they were written; those that can't be used are there as well.
+    pub async fn providers(&self) -> Vec<ProviderState> {
+        state::states(&self.system, &self.settings, &self.warnings).await
     }
 
     /// Forgets what a provider has learnt of its profiles' failures. Whether there is such a provider.

@@ -4,6 +4,7 @@ use std::{
     fs::{File, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
     net::SocketAddr,
+    path::Path,
     process,
 };
 
@@ -53,4 +54,15 @@ impl Lock {
         file.rewind()?;
         write!(file, "pid {}\n{address}", process::id())
     }
+}
+
+/// Where the daemon listens that holds this data directory, if one does and has said so.
+pub(crate) fn holder(dir: &Path) -> Option<SocketAddr> {
+    let mut file = File::open(dir.join(NAME)).ok()?;
+    if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+        return None;
+    }
+    let mut written = String::new();
+    file.read_to_string(&mut written).ok()?;
+    written.lines().find_map(|line| line.strip_prefix("http://")?.parse().ok())
 }

@@ -5,6 +5,7 @@ mod chat;
 mod completions;
 mod config;
 mod context;
+mod daemon;
 mod data_dir;
 mod failure;
 mod lock;

@@ -1,8 +1,9 @@
-//! HTTP: OpenAI's API, and how the server is.
+//! HTTP: OpenAI's API, greenroom's own, and how the server is.
 //!
 //! [`Server::bind`] takes the address, [`Server::run`] serves until it is told to stop, and then lets what is in
 //! flight come to its end.
 
+mod api;
 mod body;
 mod connection;
 mod errors;

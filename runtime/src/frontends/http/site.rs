@@ -27,7 +27,7 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tower::Service as _;
 use tracing::Level;
 
-use super::{body, errors::Refusal, guard::Guard, health, openai};
+use super::{api, body, errors::Refusal, guard::Guard, health, openai};
 use crate::Runtime;
 
 /// What handlers share.
@@ -55,6 +55,7 @@ impl Site {
             .route("/v1/chat/completions", post(openai::chat))
             .route("/v1/models", get(openai::models))
             .route("/v1/models/{*id}", get(openai::model))
+            .route("/api/providers", get(api::providers))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .fallback(unknown_route)
