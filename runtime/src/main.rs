@@ -15,12 +15,13 @@ fn main() -> ExitCode {
     let Cli { globals, command } = Cli::parse();
     // The one place where the process's environment is read.
     let environment: Environment = std::env::vars_os().collect();
-    let outcome = start_logging(globals.verbose, &environment).and_then(|()| cli::run(command, globals, environment));
+    let outcome = start_logging(command.is_daemon(), globals.verbose, &environment)
+        .and_then(|()| cli::run(command, globals, environment));
     outcome.unwrap_or_else(|failure| failure.report()).into()
 }
 
-fn start_logging(verbosity: u8, environment: &Environment) -> Result<(), Failure> {
-    telemetry::start(verbosity, environment, cli::may_style(environment)).map_err(|error| {
+fn start_logging(daemon: bool, verbosity: u8, environment: &Environment) -> Result<(), Failure> {
+    telemetry::start(daemon, verbosity, environment, cli::may_style(environment)).map_err(|error| {
         let what = format!("{} holds no filter for the log: {error}", telemetry::VARIABLE);
         Failure::usage(what, "write a level such as debug, or greenroom_actors=debug")
     })

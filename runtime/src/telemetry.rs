@@ -12,12 +12,14 @@ use tracing_subscriber::{
 /// The variable with a filter in the words of `tracing` ("info", "greenroom_actors=debug").
 pub(crate) const VARIABLE: &str = "GREENROOM_LOG";
 
-/// Logs from now on. The variable goes before `verbosity`, which is the number of `-v` flags.
+/// Logs from now on. The variable goes before `verbosity`, which is the number of `-v` flags. A daemon's log is all that
+/// is seen of it; other commands tell the person themselves what has failed.
 ///
 /// # Errors
 /// The variable holds no filter.
-pub(crate) fn start(verbosity: u8, environment: &Environment, colours: bool) -> Result<(), ParseError> {
+pub(crate) fn start(daemon: bool, verbosity: u8, environment: &Environment, colours: bool) -> Result<(), ParseError> {
     let usual = match verbosity {
+        0 if !daemon => "error",
         0 => "warn",
         1 => "warn,greenroom=info",
         2 => "info,greenroom=debug",

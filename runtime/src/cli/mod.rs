@@ -55,6 +55,13 @@ pub(crate) enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+impl Command {
+    /// Whether it runs for long, with nobody in front of it.
+    pub(crate) fn is_daemon(&self) -> bool {
+        matches!(self, Self::Serve(_))
+    }
+}
+
 /// Runs a command to its end.
 pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environment) -> Result<Exit, Failure> {
     let context = Context { globals, environment };
