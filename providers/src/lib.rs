@@ -4,6 +4,8 @@
 //! says only where it is, how a request is made and what its errors mean. Nothing here holds mutable state or knows an
 //! actor.
 
+pub mod catalog;
+pub mod cost;
 pub mod credential;
 pub mod demo;
 pub mod drive;
@@ -14,6 +16,8 @@ mod scrub;
 pub mod transport;
 pub mod watchdog;
 
+pub use catalog::{Catalog, Facts};
+pub use cost::{Cost, Price};
 pub use credential::Credential;
-pub use provider::{Capabilities, ChatCall, ModelInfo, Price, Provider, Sink, SinkState};
+pub use provider::{Capabilities, ChatCall, Modalities, ModelInfo, Provider, Sink, SinkState};
 pub use watchdog::Deadlines;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use futures::future::BoxFuture;
 use greenroom_wire::{ChatError, ChatEvent, ChatRequest};
 
-use crate::{Credential, Deadlines};
+use crate::{Credential, Deadlines, catalog::Date, cost::Price};
 
 /// A model provider: an address and a language. It holds no mutable state; what changes (marks, limits, the choice of
 /// profile) belongs to the actor that owns it.
@@ -82,14 +82,28 @@ pub struct ModelInfo {
     pub name: Option<String>,
     /// The window in tokens, prompt and answer together.
     pub context: Option<u64>,
+    /// Most tokens of a prompt, where that is less than the window.
+    pub max_input: Option<u64>,
     /// Most tokens of an answer.
     pub max_output: Option<u64>,
+    /// What it takes beside text.
+    pub takes: Modalities,
+    /// What it gives beside text.
+    pub gives: Modalities,
     /// Whether it takes tools.
     pub tools: Option<bool>,
-    /// Whether it thinks before it answers.
+    /// Whether it can hold an answer to a JSON schema.
+    pub json_schema: Option<bool>,
+    /// Whether it can think before it answers.
     pub reasoning: Option<bool>,
+    /// Of a model that can: whether it never answers without (`true`), or thinks only where a request asks for it.
+    pub reasoning_always: Option<bool>,
+    /// Whether it takes parameters of sampling, such as a temperature.
+    pub sampling_params: Option<bool>,
     /// Whether it goes on with a trailing assistant message.
     pub prefill: Option<bool>,
+    /// From when on the provider doesn't serve it any more.
+    pub deprecated: Option<Date>,
     /// What it costs.
     pub price: Option<Price>,
 }
@@ -103,28 +117,111 @@ impl ModelInfo {
     /// This, with what is unknown filled in from `other`.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
+        // Who says that it thinks says when: another's word for when would turn that about.
+        let always = if self.reasoning.is_some() { None } else { other.reasoning_always };
+        // The same goes for the bound on prompts, which belongs to its window.
+        let max_input = if self.context.is_some() { None } else { other.max_input };
         Self {
             id: self.id,
             name: self.name.or_else(|| other.name.clone()),
             context: self.context.or(other.context),
+            max_input: self.max_input.or(max_input),
             max_output: self.max_output.or(other.max_output),
+            takes: self.takes.or(other.takes),
+            gives: self.gives.or(other.gives),
             tools: self.tools.or(other.tools),
+            json_schema: self.json_schema.or(other.json_schema),
             reasoning: self.reasoning.or(other.reasoning),
+            reasoning_always: self.reasoning_always.or(always),
+            sampling_params: self.sampling_params.or(other.sampling_params),
             prefill: self.prefill.or(other.prefill),
-            price: self.price.or(other.price),
+            deprecated: self.deprecated.or(other.deprecated),
+            price: match (self.price, &other.price) {
+                (Some(price), Some(other)) => Some(price.or(other)),
+                (price, other) => price.or(*other),
+            },
+        }
+    }
+
+    /// Most tokens that a prompt may have, as far as is known.
+    pub fn longest_prompt(&self) -> Option<u64> {
+        [self.context, self.max_input].into_iter().flatten().min()
+    }
+
+    /// Whether the first word of an answer may take as long as thinking does; `asked` is whether the request wants it to
+    /// think. One that can think counts, unless it is known to think only when asked.
+    pub fn may_think(&self, asked: Option<bool>) -> bool {
+        match (self.reasoning, self.reasoning_always) {
+            (_, Some(true)) => true,
+            (Some(true), Some(false)) => asked == Some(true),
+            (reasoning, _) => reasoning == Some(true),
         }
     }
 }
 
-/// US dollars per million tokens.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Price {
-    /// Prompt.
-    pub input: f64,
-    /// Answer.
-    pub output: f64,
-    /// Prompt read from a cache.
-    pub cache_read: f64,
-    /// Prompt written to a cache.
-    pub cache_write: f64,
+/// What a model takes or gives beside text. `None` is "not known".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Modalities {
+    /// Images.
+    pub images: Option<bool>,
+    /// Documents, such as PDF.
+    pub documents: Option<bool>,
+    /// Sound.
+    pub audio: Option<bool>,
+    /// Films.
+    pub video: Option<bool>,
+}
+
+impl Modalities {
+    fn or(self, other: Self) -> Self {
+        Self {
+            images: self.images.or(other.images),
+            documents: self.documents.or(other.documents),
+            audio: self.audio.or(other.audio),
+            video: self.video.or(other.video),
+        }
+    }
+
+    /// The names of those that are known to be there ("image", "document", "audio", "video"); `None` if of none it is
+    /// known whether it is.
+    pub fn known(&self) -> Option<Vec<&'static str>> {
+        let all = [(self.images, "image"), (self.documents, "document"), (self.audio, "audio"), (self.video, "video")];
+        all.iter()
+            .any(|(known, _)| known.is_some())
+            .then(|| all.iter().filter(|(known, _)| *known == Some(true)).map(|(_, name)| *name).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_goes_before_what_is_known_and_never_mixes_with_it() {
+        let written = ModelInfo { context: Some(8000), reasoning: Some(true), ..ModelInfo::named("m") };
+        let known = ModelInfo {
+            context: Some(400_000),
+            max_input: Some(272_000),
+            max_output: Some(128_000),
+            reasoning: Some(true),
+            reasoning_always: Some(false),
+            ..ModelInfo::named("of another name")
+        };
+        let both = written.clone().or(&known);
+        assert_eq!((both.id.as_str(), both.context, both.max_output), ("m", Some(8000), Some(128_000)));
+        assert_eq!(both.longest_prompt(), Some(8000));
+        assert!(both.may_think(None), "who wrote that it thinks is heeded");
+        let filled = ModelInfo::named("m").or(&known);
+        assert_eq!(filled.longest_prompt(), Some(272_000));
+        assert_eq!((filled.may_think(None), filled.may_think(Some(true))), (false, true));
+        assert!(!ModelInfo::named("m").may_think(Some(true)), "nothing is known of it");
+    }
+
+    #[test]
+    fn modalities_are_named_only_if_something_is_known() {
+        assert_eq!(Modalities::default().known(), None);
+        assert_eq!(Modalities { images: Some(false), ..Modalities::default() }.known(), Some(vec![]));
+        let sees = Modalities { images: Some(true), video: Some(true), ..Modalities::default() };
+        assert_eq!(sees.known(), Some(vec!["image", "video"]));
+    }
 }
