@@ -81,6 +81,7 @@ async fn system(address: &str) -> System {
         aliases: Vec::new(),
         default: None,
         unusable: Vec::new(),
+        facts: Arc::new(greenroom_providers::Facts::none()),
     };
     let budget = Budget { attempts: 8, max_wait: 5 * SECOND };
     let limits = TurnLimits { bytes: 1 << 20, time: 60 * SECOND };

@@ -12,7 +12,7 @@ use greenroom_actors::{
 };
 use greenroom_config::{self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, Settings};
 use greenroom_providers::{
-    Credential, ModelInfo, Price, Provider,
+    Catalog, Credential, Facts, ModelInfo, Price, Provider,
     demo::Demo,
     openai::{OPENAI_BASE, OpenAi, OpenAiArgs},
     transport::Transport,
@@ -81,6 +81,7 @@ pub(crate) fn assemble(settings: &Settings, environment: &Environment) -> Result
         aliases: settings.models.aliases.iter().map(|alias| (alias.name.clone(), target(&alias.target))).collect(),
         default: settings.models.default.clone(),
         unusable,
+        facts: Arc::new(facts(settings)),
     };
     let args = SystemArgs {
         providers,
@@ -107,6 +108,29 @@ fn warned(error: &CredentialError) -> Warned {
         config::Credential::Header(_) => None,
     };
     Warned { provider: error.provider.as_str().into(), profile, message: describe(error), hint: error.hint() }
+}
+
+/// What is known of each provider's models.
+fn facts(settings: &Settings) -> Facts {
+    let kinds = settings.providers.iter().map(|written| (written.name.as_str().into(), catalogued(written)));
+    Facts::new(Arc::new(Catalog::embedded()), kinds)
+}
+
+/// Whose models a provider has, in the catalogue's words. The address tells, since `openai` at another one is whatever
+/// answers there, with prices of its own.
+fn catalogued(written: &config::Provider) -> &'static str {
+    let host = written.base_url.as_ref().map(|url| url.host_str().unwrap_or_default());
+    match (written.kind, host) {
+        (Kind::Demo, _) => "demo",
+        (Kind::OpenAi, None) | (_, Some("api.openai.com")) => "openai",
+        (_, Some("openrouter.ai")) => "openrouter",
+        (_, Some("generativelanguage.googleapis.com")) => "gemini",
+        (_, Some("api.anthropic.com")) => "anthropic",
+        (_, Some("api.githubcopilot.com")) => "copilot",
+        (_, Some(host)) if host.starts_with("bedrock-mantle.") && host.ends_with(".api.aws") => "bedrock-mantle",
+        (_, Some(host)) if host.ends_with(".openai.azure.com") => "azure",
+        (Kind::OpenAi | Kind::OpenAiCompatible, _) => "openai-compatible",
+    }
 }
 
 /// One pool of connections for each time-out of connecting.
@@ -234,10 +258,9 @@ pub(crate) fn model_info((id, facts): (&String, &ModelFacts)) -> ModelInfo {
         reasoning: facts.reasoning,
         prefill: facts.prefill,
         price: facts.cost.map(|cost| Price {
-            input: cost.input,
-            output: cost.output,
-            cache_read: cost.cache_read.unwrap_or(cost.input),
-            cache_write: cost.cache_write.unwrap_or(cost.input),
+            cache_read: cost.cache_read,
+            cache_write: cost.cache_write,
+            ..Price::flat(cost.input, cost.output)
         }),
         ..ModelInfo::named(id)
     }
@@ -247,3 +270,7 @@ pub(crate) fn model_info((id, facts): (&String, &ModelFacts)) -> ModelInfo {
 fn describe(error: &CredentialError) -> String {
     format!("{error}: {}", error.source)
 }
+
+#[cfg(test)]
+#[path = "assemble_tests.rs"]
+mod tests;

@@ -33,7 +33,7 @@ pub use greenroom_actors::{
     session::{event, log::Cursor},
 };
 pub use greenroom_config as config;
-pub use greenroom_providers::{ModelInfo, Price};
+pub use greenroom_providers::{Modalities, ModelInfo, Price, catalog::Date, cost::Cost};
 pub use greenroom_wire::{self as wire, ChatError, ChatEvent, ChatRequest, ErrorKind, Message, Part, Role};
 pub use models::{Listing, Model};
 pub use session::{Events, Session, Turn};
@@ -41,6 +41,7 @@ pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, pro
 
 use greenroom_actors::System;
 use greenroom_config::{Environment, Problems, Settings, Source};
+use greenroom_providers::Facts;
 use greenroom_wire::fold::{Fold, Folded};
 
 /// Everything that runs: providers, router, sessions. Clones are the same runtime.
@@ -48,6 +49,7 @@ use greenroom_wire::fold::{Fold, Folded};
 pub struct Runtime {
     system: System,
     settings: Arc<Settings>,
+    facts: Arc<Facts>,
     warnings: Arc<[Warned]>,
 }
 
@@ -91,8 +93,9 @@ impl Builder {
     pub async fn start(self) -> Result<Runtime, StartError> {
         let environment = self.environment.unwrap_or_else(Environment::empty);
         let assembled = assemble::assemble(&self.settings, &environment)?;
+        let facts = Arc::clone(&assembled.args.router.facts);
         let system = System::start(assembled.args).await.map_err(StartError::Actors)?;
-        Ok(Runtime { system, settings: Arc::new(self.settings), warnings: assembled.warnings.into() })
+        Ok(Runtime { system, settings: Arc::new(self.settings), facts, warnings: assembled.warnings.into() })
     }
 }
 
@@ -162,9 +165,10 @@ impl Runtime {
         self.system.chat_whole(request, owner.into()).await
     }
 
-    /// Every model that is known: aliases, what was configured, and what the providers list.
+    /// Every model that is known: aliases, what was configured, and what the providers list. What they don't say of a
+    /// model is filled in from the catalogue.
     pub async fn models(&self) -> Listing {
-        models::list(&self.system, &self.settings).await
+        models::list(&self.system, &self.settings, &self.facts).await
     }
 
     /// How each provider is, in the order they were written; those that can't be used are there as well.

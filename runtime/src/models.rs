@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use greenroom_actors::System;
 use greenroom_config::Settings;
-use greenroom_providers::ModelInfo;
+use greenroom_providers::{Facts, ModelInfo};
 use greenroom_wire::ChatError;
 
 use crate::assemble::model_info;
@@ -29,7 +29,7 @@ pub struct Model {
     pub info: ModelInfo,
 }
 
-pub(crate) async fn list(system: &System, settings: &Settings) -> Listing {
+pub(crate) async fn list(system: &System, settings: &Settings, facts: &Facts) -> Listing {
     let asked = system.providers().map(|name| async { (Arc::clone(name), system.models(name).await) });
     let mut listing = Listing {
         aliases: settings
@@ -54,10 +54,10 @@ pub(crate) async fn list(system: &System, settings: &Settings) -> Listing {
         let mut seen = HashSet::new();
         for info in listed.iter().chain(&configured) {
             if seen.insert(info.id.clone()) {
-                // What was configured goes before what is listed.
+                // What was configured goes before what is listed, and that before the catalogue.
                 let written = configured.iter().find(|model| model.id == info.id).cloned();
                 let info = written.map_or_else(|| info.clone(), |written| written.or(info));
-                listing.models.push(Model { provider: Arc::clone(&provider), info });
+                listing.models.push(Model { provider: Arc::clone(&provider), info: facts.complete(&provider, info) });
             }
         }
         if let Err(error) = list {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use greenroom_providers::{Capabilities, ModelInfo};
+use greenroom_providers::{Capabilities, Facts, ModelInfo};
 use greenroom_wire::ChatError;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use rand::RngExt as _;
@@ -53,6 +53,8 @@ pub struct RouterArgs {
     pub default: Option<String>,
     /// Providers that were written but can't be used.
     pub unusable: Vec<Unusable>,
+    /// What is known of models that neither the configuration nor their provider says.
+    pub facts: Arc<Facts>,
 }
 
 /// The actor.
@@ -136,6 +138,7 @@ impl Actor for Router {
             capabilities,
             configured,
             listed: None,
+            facts: Arc::clone(&args.facts),
         });
         let book =
             Book { shelves: shelves.collect(), aliases: args.aliases, default: args.default, unusable: args.unusable };

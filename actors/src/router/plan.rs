@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use greenroom_providers::{Capabilities, ModelInfo};
+use greenroom_providers::{Capabilities, Facts, ModelInfo};
 use greenroom_wire::{ChatError, ChatRequest, ErrorKind, Part, chat::ResponseFormat};
 
 use crate::provider::actor::ModelList;
@@ -85,6 +85,8 @@ pub(super) struct Shelf {
     pub(super) configured: Vec<ModelInfo>,
     /// What it listed, and when.
     pub(super) listed: Option<(Instant, ModelList)>,
+    /// What is known of models that neither says.
+    pub(super) facts: Arc<Facts>,
 }
 
 /// Everything that names can mean.
@@ -343,11 +345,11 @@ impl Shelf {
         self.models().find(|model| model.id == id)
     }
 
-    /// What is known of a model: what was configured goes before what is listed.
+    /// What is known of a model: what was configured goes before what is listed, and that before what is known of old.
     fn candidate(&self, id: &str) -> Candidate {
         let known = self.models().filter(|model| model.id == id);
         let model = known.fold(ModelInfo::named(id), |info, more| info.or(more));
-        Candidate { provider: self.name(), model }
+        Candidate { provider: self.name(), model: self.facts.complete(&self.provider, model) }
     }
 }
 
@@ -396,13 +398,13 @@ impl Needs {
     fn lacking(&self, can: Capabilities, model: &ModelInfo) -> Option<Lack> {
         let features = [
             (self.tools, can.tools && model.tools != Some(false), "tools"),
-            (self.images, can.images, "images"),
-            (self.documents, can.documents, "documents"),
-            (self.audio, can.audio, "audio"),
-            (self.json_schema, can.json_schema, "a JSON schema"),
+            (self.images, can.images && model.takes.images != Some(false), "images"),
+            (self.documents, can.documents && model.takes.documents != Some(false), "documents"),
+            (self.audio, can.audio && model.takes.audio != Some(false), "audio"),
+            (self.json_schema, can.json_schema && model.json_schema != Some(false), "a JSON schema"),
         ];
         let lacking = features.into_iter().find(|(needed, can, _)| *needed && !can);
-        let window = model.context.filter(|has| self.prompt_tokens > *has);
+        let window = model.longest_prompt().filter(|has| self.prompt_tokens > *has);
         lacking
             .map(|(_, _, what)| Lack::Feature(what))
             .or(window.map(|has| Lack::Window { needed: self.prompt_tokens, has }))

@@ -1,3 +1,5 @@
+use greenroom_providers::Catalog;
+
 use super::*;
 
 struct AsWritten;
@@ -16,6 +18,7 @@ fn shelf(provider: &str, ids: Option<&[&str]>) -> Shelf {
         capabilities: ALL,
         configured: Vec::new(),
         listed: list.map(|list| (Instant::now(), list)),
+        facts: Arc::new(Facts::none()),
     }
 }
 
@@ -126,6 +129,36 @@ fn a_candidate_that_lacks_what_is_needed_is_left_out() {
     small.model.context = Some(10);
     let long = Needs { prompt_tokens: 11, ..Needs::default() };
     assert_eq!(book.fitting(vec![small], &long).unwrap_err().kind, ErrorKind::ContextOverflow);
+}
+
+/// A shelf of OpenAI's, with the built-in catalogue.
+fn known(configured: Vec<ModelInfo>) -> Shelf {
+    let facts = Facts::new(Arc::new(Catalog::embedded()), [("openai".into(), "openai")]);
+    Shelf { configured, facts: Arc::new(facts), ..shelf("openai", Some(&["gpt-5-mini", "gpt-new"])) }
+}
+
+#[test]
+fn what_nobody_wrote_of_a_model_is_taken_from_the_catalogue() {
+    let model = known(Vec::new()).candidate("gpt-5-mini").model;
+    assert_eq!((model.context, model.max_input, model.reasoning), (Some(400_000), Some(272_000), Some(true)));
+    assert_eq!(known(Vec::new()).candidate("gpt-new").model, ModelInfo::named("gpt-new"), "an unknown one stays so");
+    let written = ModelInfo { context: Some(9000), ..ModelInfo::named("gpt-5-mini") };
+    let model = known(vec![written]).candidate("gpt-5-mini").model;
+    assert_eq!((model.longest_prompt(), model.max_output), (Some(9000), Some(128_000)));
+}
+
+#[test]
+fn a_prompt_beyond_what_the_catalogue_says_goes_to_another() {
+    let mut book = book();
+    book.shelves[0] = known(Vec::new());
+    book.aliases.push(("long".into(), chain(&["openai/gpt-5-mini", "lab/qwen/qwen3"])));
+    let candidates = |needs| match book.resolve("long", &mut AsWritten, Instant::now()).unwrap() {
+        Meaning::Candidates(candidates) => book.fitting(candidates, &needs).unwrap().len(),
+        Meaning::NeedsLists(lists) => panic!("{lists:?}"),
+    };
+    assert_eq!(candidates(Needs { prompt_tokens: 272_000, ..Needs::default() }), 2);
+    assert_eq!(candidates(Needs { prompt_tokens: 272_001, ..Needs::default() }), 1);
+    assert_eq!(candidates(Needs { audio: true, ..Needs::default() }), 1, "it is known not to hear");
 }
 
 #[test]

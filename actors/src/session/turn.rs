@@ -192,7 +192,8 @@ async fn seek(shared: &Shared, job: &Job, answering: &mut Answering) -> Result<(
             Ok(Err(refusal)) => dispatch.handle_refusal(refusal, SystemTime::now(), jittered),
             Ok(Ok(permit)) => {
                 dispatch.handle_attempt();
-                let deadlines = deadlines(provider, &candidate.model, dispatch.has_other(), needs.prompt_tokens);
+                let deadlines =
+                    deadlines(provider, &candidate.model, &job.request, dispatch.has_other(), needs.prompt_tokens);
                 answering.begin(&candidate, Arc::clone(&permit.profile), dispatch.attempts());
                 let outcome =
                     attempt(&permit, &candidate, &provider.defaults.fill(&job.request), &deadlines, answering).await;
@@ -272,9 +273,15 @@ async fn attempt(
     })
 }
 
-fn deadlines(provider: &ProviderRef, model: &ModelInfo, has_other: bool, prompt_tokens: u64) -> Deadlines {
+fn deadlines(
+    provider: &ProviderRef,
+    model: &ModelInfo,
+    request: &ChatRequest,
+    has_other: bool,
+    prompt_tokens: u64,
+) -> Deadlines {
     let timeouts = &provider.timeouts;
-    let reasons = model.reasoning == Some(true);
+    let reasons = model.may_think(wants_thinking(request));
     let first_content = if has_other && !reasons && !provider.local {
         let tens_of_thousands = u32::try_from(prompt_tokens / 10_000).unwrap_or(u32::MAX);
         timeouts.first_token + timeouts.first_token_per_10k.saturating_mul(tens_of_thousands)
@@ -283,6 +290,12 @@ fn deadlines(provider: &ProviderRef, model: &ModelInfo, has_other: bool, prompt_
     };
     let idle = if reasons { timeouts.idle_reasoning } else { timeouts.idle };
     Deadlines { first_content, idle, silent: timeouts.silent, finish: FINISH_WAIT }
+}
+
+/// Whether a request asks for thinking; a bound or an effort does as well as a plain yes.
+fn wants_thinking(request: &ChatRequest) -> Option<bool> {
+    let thinking = request.thinking.as_ref()?;
+    thinking.enabled.or((thinking.budget.is_some() || thinking.effort.is_some()).then_some(true))
 }
 
 fn down(candidate: &Candidate, unavailable: Unavailable) -> ChatError {
@@ -315,3 +328,7 @@ impl Shared {
         list
     }
 }
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod tests;

@@ -1,0 +1,45 @@
+use std::num::NonZeroU64;
+
+use super::*;
+use crate::{Model, Runtime};
+
+fn written(kind: Kind, base: Option<&str>) -> config::Provider {
+    let base_url = base.map(|base| base.parse().unwrap());
+    config::Provider { base_url, ..config::Provider::new("lab", kind) }
+}
+
+#[test]
+fn the_address_tells_whose_models_a_provider_has() {
+    for (kind, base, catalogued_as) in [
+        (Kind::OpenAi, None, "openai"),
+        (Kind::OpenAi, Some("https://api.openai.com/v1"), "openai"),
+        (Kind::OpenAi, Some("http://127.0.0.1:8000/v1"), "openai-compatible"),
+        (Kind::OpenAi, Some("https://api.openai.com.example/v1"), "openai-compatible"),
+        (Kind::OpenAiCompatible, Some("https://api.openai.com/v1"), "openai"),
+        (Kind::OpenAiCompatible, Some("https://openrouter.ai/api/v1"), "openrouter"),
+        (Kind::OpenAiCompatible, Some("https://generativelanguage.googleapis.com/v1beta/openai"), "gemini"),
+        (Kind::OpenAiCompatible, Some("https://bedrock-mantle.us-east-1.api.aws/v1"), "bedrock-mantle"),
+        (Kind::OpenAiCompatible, Some("https://mine.openai.azure.com/openai/v1"), "azure"),
+        (Kind::Demo, None, "demo"),
+    ] {
+        assert_eq!(catalogued(&written(kind, base)), catalogued_as, "{kind:?} {base:?}");
+    }
+}
+
+#[tokio::test]
+async fn models_are_listed_with_what_the_catalogue_knows_of_them() {
+    let mut lab = written(Kind::OpenAiCompatible, Some("http://127.0.0.1:9/v1"));
+    let context = NonZeroU64::new(5000);
+    let cost = config::Cost { input: 0.5, output: 1.0, cache_read: None, cache_write: Some(0.25) };
+    lab.models.insert("claude-opus-4-6".into(), ModelFacts { context, cost: Some(cost), ..ModelFacts::default() });
+    lab.models.insert("nobody-knows".into(), ModelFacts::default());
+    let settings = Settings { providers: vec![lab], ..Settings::default() };
+    let runtime = Runtime::builder().settings(settings).start().await.unwrap();
+    let listing = runtime.models().await;
+    let [Model { info: known, .. }, Model { info: unknown, .. }] = &listing.models[..] else { panic!("{listing:?}") };
+    assert_eq!((known.context, known.max_output, known.tools), (Some(5000), Some(128_000), Some(true)));
+    let price = known.price.unwrap();
+    assert_eq!((price.input, price.cache_read, price.cache_write), (0.5, None, Some(0.25)), "the price is as written");
+    assert_eq!(*unknown, ModelInfo::named("nobody-knows"));
+    runtime.shutdown(Duration::ZERO).await;
+}
