@@ -315,6 +315,8 @@ pub struct CacheMark {
 pub enum Wire {
     /// OpenAI chat completions.
     OpenaiChat,
+    /// Ollama's own API.
+    Ollama,
 }
 
 /// What the chat language has no word for: kept as it was, sent on to the same wire, left out on another.

@@ -5,16 +5,19 @@
 
 pub mod chat;
 pub mod decode;
+pub mod embed;
 pub mod error;
 pub mod error_response;
 pub mod event;
 pub mod fold;
 pub mod frame;
 mod json;
+pub mod ollama;
 pub mod openai_chat;
 
 pub use chat::{ChatRequest, Message, Part, Role};
 pub use decode::{StreamDecoder, StreamState};
+pub use embed::{EmbedRequest, Embeddings};
 pub use error::{ChatError, ErrorKind};
 pub use error_response::ErrorResponse;
 pub use event::{ChatEvent, FinishReason, Usage};

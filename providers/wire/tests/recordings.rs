@@ -10,6 +10,8 @@ mod errors;
 mod load;
 #[path = "recordings/models.rs"]
 mod models;
+#[path = "recordings/ollama.rs"]
+mod ollama;
 #[path = "recordings/reading.rs"]
 mod reading;
 #[path = "recordings/requests.rs"]
@@ -67,6 +69,7 @@ fn explain(recording: &Recording) -> Option<(&'static str, Result<(), String>)> 
             path if path.ends_with("/models") => Some(("openai-chat models", models::check(recording))),
             _ => None,
         },
+        "ollama-native" => ollama::check(recording).map(|outcome| ("ollama", outcome)),
         _ => None,
     }
 }

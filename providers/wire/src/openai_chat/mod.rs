@@ -8,11 +8,11 @@
 //! form the answer had.
 
 mod answer;
-mod error;
+pub(crate) mod error;
 mod models;
-mod request;
+pub(crate) mod request;
 mod serve;
-mod stream;
+pub(crate) mod stream;
 
 pub use answer::decode_answer;
 pub use error::decode_error;

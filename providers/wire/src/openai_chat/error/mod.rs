@@ -76,7 +76,7 @@ fn from_shape(shape: &Shape, status: Option<u16>) -> ChatError {
 }
 
 /// What came where JSON should be.
-pub(super) fn not_json(body: &[u8], status: u16) -> ChatError {
+pub(crate) fn not_json(body: &[u8], status: u16) -> ChatError {
     let message = if is_html(body) {
         format!("the provider answered with HTML, not JSON (status {status})")
     } else if body.is_empty() {

@@ -8,7 +8,7 @@ mod encode;
 mod encode_message;
 mod encode_part;
 mod extras;
-mod reader;
+pub(crate) mod reader;
 
 pub use decode::{ServedRequest, decode_request};
 pub(super) use decode_part::split_data_url;

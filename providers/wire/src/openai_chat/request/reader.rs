@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A request that is wrong at `param`, which is written as OpenAI writes it: `messages[0].content`.
-pub(super) fn wrong(param: &str, message: impl Into<String>) -> ChatError {
+pub(crate) fn wrong(param: &str, message: impl Into<String>) -> ChatError {
     let mut error = ChatError::new(ErrorKind::InvalidRequest, message);
     error.details.param = Some(param.to_owned());
     error
@@ -27,44 +27,44 @@ fn wants(param: &str, what: &str, value: &Value) -> ChatError {
     wrong(param, format!("'{param}' must be {what}, not {is}"))
 }
 
-pub(super) fn string(param: &str, value: Value) -> Result<String, ChatError> {
+pub(crate) fn string(param: &str, value: Value) -> Result<String, ChatError> {
     match value {
         Value::String(text) => Ok(text),
         other => Err(wants(param, "a string", &other)),
     }
 }
 
-pub(super) fn object(param: &str, value: Value) -> Result<Map<String, Value>, ChatError> {
+pub(crate) fn object(param: &str, value: Value) -> Result<Map<String, Value>, ChatError> {
     match value {
         Value::Object(map) => Ok(map),
         other => Err(wants(param, "an object", &other)),
     }
 }
 
-pub(super) fn array(param: &str, value: Value) -> Result<Vec<Value>, ChatError> {
+pub(crate) fn array(param: &str, value: Value) -> Result<Vec<Value>, ChatError> {
     match value {
         Value::Array(list) => Ok(list),
         other => Err(wants(param, "an array", &other)),
     }
 }
 
-pub(super) fn boolean(param: &str, value: &Value) -> Result<bool, ChatError> {
+pub(crate) fn boolean(param: &str, value: &Value) -> Result<bool, ChatError> {
     value.as_bool().ok_or_else(|| wants(param, "a boolean", value))
 }
 
-pub(super) fn number(param: &str, value: &Value) -> Result<f64, ChatError> {
+pub(crate) fn number(param: &str, value: &Value) -> Result<f64, ChatError> {
     value.as_f64().ok_or_else(|| wants(param, "a number", value))
 }
 
 /// A count; clients of languages without integers write `100.0`.
-pub(super) fn count(param: &str, value: &Value) -> Result<u64, ChatError> {
+pub(crate) fn count(param: &str, value: &Value) -> Result<u64, ChatError> {
     let float = || value.as_f64().filter(|float| float.fract() == 0.0 && (0.0..9e15).contains(float));
     let count = value.as_u64().or_else(|| float().map(|float| float as u64));
     count.ok_or_else(|| wrong(param, format!("'{param}' must be a whole number that is not negative")))
 }
 
 /// Takes a required key out of an object.
-pub(super) fn take(map: &mut Map<String, Value>, param: &str, key: &str) -> Result<Value, ChatError> {
+pub(crate) fn take(map: &mut Map<String, Value>, param: &str, key: &str) -> Result<Value, ChatError> {
     match map.shift_remove(key) {
         Some(value) if !value.is_null() => Ok(value),
         _ => {
@@ -75,7 +75,7 @@ pub(super) fn take(map: &mut Map<String, Value>, param: &str, key: &str) -> Resu
 }
 
 /// Takes an optional string out of an object; null is absent.
-pub(super) fn take_string(map: &mut Map<String, Value>, param: &str, key: &str) -> Result<Option<String>, ChatError> {
+pub(crate) fn take_string(map: &mut Map<String, Value>, param: &str, key: &str) -> Result<Option<String>, ChatError> {
     match map.shift_remove(key) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => string(&format!("{param}.{key}"), value).map(Some),

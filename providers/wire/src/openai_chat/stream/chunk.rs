@@ -12,11 +12,11 @@ use serde_json::{Value, value::RawValue};
 
 /// A string. (`Option<Cow<str>>` would always copy: serde borrows only for a bare `Cow` field.)
 #[derive(Debug, Default, Clone)]
-pub(super) struct Str<'a>(pub(super) Cow<'a, str>);
+pub(crate) struct Str<'a>(pub(crate) Cow<'a, str>);
 
 impl<'a> Str<'a> {
     /// The text, unless there is none: servers write "", null and nothing for the same thing.
-    pub(super) fn filled(this: &Option<Self>) -> Option<&str> {
+    pub(crate) fn filled(this: &Option<Self>) -> Option<&str> {
         this.as_ref().map(|text| &*text.0).filter(|text| !text.is_empty())
     }
 }
@@ -141,6 +141,7 @@ macro_rules! object {
     (@key $field:ident) => { stringify!($field) };
     (@key $field:ident $key:literal $(| $alias:literal)?) => { $key $(| $alias)? };
 }
+pub(crate) use object;
 
 object! {
     /// One chunk of a stream, or one whole answer.

@@ -2,14 +2,14 @@
 
 mod assembler;
 mod calls;
-mod chunk;
+pub(crate) mod chunk;
 mod details;
 mod extras;
-mod queue;
+pub(crate) mod queue;
 mod usage;
 
 pub(super) use assembler::Assembler;
-pub(super) use extras::pointer;
+pub(crate) use extras::pointer;
 
 use crate::{
     decode::{StreamDecoder, StreamState},

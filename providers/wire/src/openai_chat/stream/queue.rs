@@ -5,18 +5,18 @@ use std::collections::VecDeque;
 use crate::event::ChatEvent;
 
 #[derive(Debug, Default)]
-pub(super) struct Queue(VecDeque<ChatEvent>);
+pub(crate) struct Queue(VecDeque<ChatEvent>);
 
 impl Queue {
-    pub(super) fn pop(&mut self) -> Option<ChatEvent> {
+    pub(crate) fn pop(&mut self) -> Option<ChatEvent> {
         self.0.pop_front()
     }
 
-    pub(super) fn push(&mut self, event: ChatEvent) {
+    pub(crate) fn push(&mut self, event: ChatEvent) {
         self.0.push_back(event);
     }
 
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         match self.0.back_mut() {
             _ if text.is_empty() => {}
             Some(ChatEvent::Text { delta }) => delta.push_str(text),
@@ -24,7 +24,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn refusal(&mut self, text: &str) {
+    pub(crate) fn refusal(&mut self, text: &str) {
         match self.0.back_mut() {
             _ if text.is_empty() => {}
             Some(ChatEvent::Refusal { delta }) => delta.push_str(text),
@@ -32,7 +32,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn thinking(&mut self, text: &str) {
+    pub(crate) fn thinking(&mut self, text: &str) {
         match self.0.back_mut() {
             _ if text.is_empty() => {}
             Some(ChatEvent::Thinking { delta }) => delta.push_str(text),
@@ -40,7 +40,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn arguments(&mut self, call: u32, text: &str) {
+    pub(crate) fn arguments(&mut self, call: u32, text: &str) {
         match self.0.back_mut() {
             _ if text.is_empty() => {}
             Some(ChatEvent::ToolCallArgs { index, delta }) if *index == call => delta.push_str(text),
