@@ -9,6 +9,8 @@ pub mod cost;
 pub mod credential;
 pub mod demo;
 pub mod drive;
+mod endpoint;
+pub mod ollama;
 pub mod openai;
 pub mod provider;
 pub mod retry;
@@ -19,5 +21,7 @@ pub mod watchdog;
 pub use catalog::{Catalog, Facts};
 pub use cost::{Cost, Price};
 pub use credential::Credential;
-pub use provider::{Capabilities, ChatCall, Modalities, ModelInfo, Provider, Sink, SinkState};
+pub use provider::{
+    Capabilities, ChatCall, EmbedCall, Modalities, ModelInfo, Provider, PullCall, PullSink, Sink, SinkState, unsupported,
+};
 pub use watchdog::Deadlines;

@@ -1,9 +1,9 @@
 //! What greenroom asks of a model provider.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
 
 use futures::future::BoxFuture;
-use greenroom_wire::{ChatError, ChatEvent, ChatRequest};
+use greenroom_wire::{ChatError, ChatEvent, ChatRequest, EmbedRequest, Embeddings, ErrorKind, ollama::PullProgress};
 
 use crate::{Credential, Deadlines, catalog::Date, cost::Price};
 
@@ -29,6 +29,69 @@ pub trait Provider: Send + Sync + 'static {
     /// # Errors
     /// Why they can't be listed; `NotFound` where the provider has no such list.
     fn models<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Vec<ModelInfo>, ChatError>>;
+
+    /// What there is to know of one model, where that takes a question of its own.
+    ///
+    /// # Errors
+    /// Why it isn't told; [`unsupported`] where the provider has no such question.
+    fn describe<'a>(&'a self, _: &'a str, _: &'a Credential) -> BoxFuture<'a, Result<ModelInfo, ChatError>> {
+        Box::pin(async { Err(unsupported(self.kind(), "describe a model")) })
+    }
+
+    /// Makes texts into vectors, one for each.
+    ///
+    /// # Errors
+    /// Why there are none; [`unsupported`] where the provider makes no embeddings.
+    fn embed<'a>(&'a self, _: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {
+        Box::pin(async { Err(unsupported(self.kind(), "make embeddings")) })
+    }
+
+    /// Has the provider fetch a model, and tells `sink` how far that has come. Nothing more is read from the provider
+    /// before the sink has taken what came.
+    ///
+    /// Dropping the future cancels; what was fetched so far is the provider's to keep.
+    ///
+    /// # Errors
+    /// Why the model isn't there; [`unsupported`] where the provider fetches none; `Cancelled` if the sink asked to stop.
+    fn pull<'a>(&'a self, _: PullCall<'a>, _: &'a mut dyn PullSink) -> BoxFuture<'a, Result<(), ChatError>> {
+        Box::pin(async { Err(unsupported(self.kind(), "fetch models")) })
+    }
+}
+
+/// What a provider answers to a question that it has no way to ask. It is an invalid request: nothing is wrong with the
+/// provider, the profile or the model, so nothing must be marked for it.
+pub fn unsupported(kind: &str, what: &str) -> ChatError {
+    ChatError::new(ErrorKind::InvalidRequest, format!("a provider of the kind \"{kind}\" can't {what}"))
+}
+
+/// Texts to be made vectors.
+#[derive(Debug, Clone, Copy)]
+pub struct EmbedCall<'a> {
+    /// The texts; its `model` is ignored in favour of the next field.
+    pub request: &'a EmbedRequest,
+    /// The provider's own id of the model.
+    pub model: &'a str,
+    /// The profile's credential.
+    pub credential: &'a Credential,
+    /// How long it may take in all.
+    pub limit: Duration,
+}
+
+/// A model to be fetched.
+#[derive(Debug, Clone, Copy)]
+pub struct PullCall<'a> {
+    /// The provider's own id of it.
+    pub model: &'a str,
+    /// The profile's credential.
+    pub credential: &'a Credential,
+    /// How long nothing may come.
+    pub idle: Duration,
+}
+
+/// Who is told how far a pull has come.
+pub trait PullSink: Send {
+    /// Takes the next step; the pull waits until it is done with it. `Break` asks the pull to stop.
+    fn take(&mut self, progress: PullProgress) -> BoxFuture<'_, ControlFlow<()>>;
 }
 
 /// One attempt at an answer.
