@@ -3,6 +3,7 @@
 //! [`System`] is the tree of actors and the ways in. Control goes through actors' mailboxes; an answer's bytes never do:
 //! they go from a turn's task into an open log ([`session::mailbox`]) that its readers pull from.
 
+mod direct;
 mod handle;
 mod policy;
 mod provider;

@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-use greenroom_providers::ModelInfo;
-use greenroom_wire::{ChatError, ChatRequest, ErrorKind, Part};
+use greenroom_providers::{ModelInfo, PullSink};
+use greenroom_wire::{ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind, Part};
 use ractor::{Actor, ActorCell, SpawnErr};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -23,12 +23,13 @@ use tokio_util::{
 };
 
 use crate::{
+    direct,
     handle::{Handle, Unavailable},
     provider::{
         ProviderArgs, ProviderStatus,
         actor::{Limiters, ProviderActor, ProviderMsg},
     },
-    router::{Budget, RouterArgs, actor::Router},
+    router::{Budget, Candidate, RouterArgs, actor::Router},
     session::{
         Answering, Busy, Job, ProviderRef, RequestDefaults, SendError, Sent, Shared, Timeouts, TurnLimits,
         actor::{Core, Session, SessionArgs, SessionMsg},
@@ -213,6 +214,30 @@ impl System {
     /// Why they can't be listed.
     pub async fn models(&self, provider: &Arc<str>) -> Result<Arc<[ModelInfo]>, ChatError> {
         self.shared.list(provider).await
+    }
+
+    /// Makes texts into vectors. With them, who did: the provider, and its model.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn embed(&self, request: &EmbedRequest) -> Result<(Candidate, Embeddings), ChatError> {
+        direct::embed(&self.shared, request).await
+    }
+
+    /// What a provider tells of one of its models.
+    ///
+    /// # Errors
+    /// Why it isn't told.
+    pub async fn describe(&self, provider: &str, model: &str) -> Result<ModelInfo, ChatError> {
+        direct::describe(&self.shared, provider, model).await
+    }
+
+    /// Has a provider fetch a model; dropping the future cancels.
+    ///
+    /// # Errors
+    /// Why the model isn't there.
+    pub async fn pull(&self, provider: &str, model: &str, sink: &mut dyn PullSink) -> Result<(), ChatError> {
+        direct::pull(&self.shared, provider, model, sink).await
     }
 
     /// How a provider is. `None` if it is down.

@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::layers::{Layer, Merged, Written};
 use crate::origin::Place;
-use crate::{Discovery, Environment, IgnoredVariable, Kind, Origin};
+use crate::{Discovery, Environment, IgnoredVariable, Kind, LocalServer, Origin};
 
 /// Where OpenAI itself is, which an address without a key can't be for.
 pub(crate) const OPENAI_HOST: &str = "api.openai.com";
@@ -14,8 +14,8 @@ const COMPATIBLE: &str = "openai-compatible";
 
 /// What was found.
 pub(crate) struct Found {
-    /// The lowest layer: what the usual variables say of a provider.
-    pub(crate) layer: Option<Layer>,
+    /// The lowest layers: what the usual variables say of a provider, or what was found.
+    pub(crate) layers: Vec<Layer>,
     pub(crate) discovery: Discovery,
     pub(crate) ignored: Vec<IgnoredVariable>,
 }
@@ -24,17 +24,18 @@ pub(crate) struct Found {
 ///
 /// They also complete a `[providers.openai]` that says neither where it is nor how to get in: key and address belong
 /// together, so one of them is never taken without the other.
-pub(crate) fn discover(written: &Merged, environment: &Environment) -> Found {
+pub(crate) fn discover(written: &Merged, environment: &Environment, local: &[LocalServer]) -> Found {
     let providers = written.section("providers").unwrap_or_default();
     if written.root.contains_key("providers") && !providers.is_empty() {
         let layer = providers.get("openai").filter(|openai| needs_variables(openai)).and_then(|_| openai(environment));
-        return Found { layer, discovery: Discovery::Configured, ignored: Vec::new() };
+        return Found { layers: Vec::from_iter(layer), discovery: Discovery::Configured, ignored: Vec::new() };
     }
-    let (layer, discovery) = match openai(environment) {
-        Some(layer) => (layer, Discovery::Environment),
-        None => (demo(), Discovery::Demo),
+    let (layers, discovery) = match openai(environment) {
+        Some(layer) => (vec![layer], Discovery::Environment),
+        None if !local.is_empty() => (local.iter().map(found).collect(), Discovery::Local),
+        None => (vec![demo()], Discovery::Demo),
     };
-    Found { layer: Some(layer), discovery, ignored: ignored(environment) }
+    Found { layers, discovery, ignored: ignored(environment) }
 }
 
 fn needs_variables(openai: &Value) -> bool {
@@ -76,6 +77,14 @@ fn openai(environment: &Environment) -> Option<Layer> {
     Some(found.layer())
 }
 
+fn found(server: &LocalServer) -> Layer {
+    let origin = Origin::Found { address: server.base_url.to_string() };
+    let mut found = Provider::new(server.name, origin.clone());
+    found.set_from("kind", server.kind.name(), origin.clone());
+    found.set_from("base_url", server.base_url.as_str(), origin);
+    found.layer()
+}
+
 fn demo() -> Layer {
     Provider::new("demo", Origin::BuiltIn).layer()
 }
@@ -95,7 +104,10 @@ impl Provider {
     }
 
     fn set(&mut self, setting: &str, value: &str, variable: &str) {
-        let origin = Origin::Environment { variable: variable.to_owned() };
+        self.set_from(setting, value, Origin::Environment { variable: variable.to_owned() });
+    }
+
+    fn set_from(&mut self, setting: &str, value: &str, origin: Origin) {
         let place = Place { key: origin.clone(), value: origin };
         self.places.push(Written { path: format!("providers.{}.{setting}", self.name), place, is_table: false });
         self.table.insert(setting.to_owned(), Value::new(None, value));
@@ -108,7 +120,7 @@ impl Provider {
 }
 
 /// Variables of providers that this version has no kind for.
-const NOT_YET: [(&str, &str); 14] = [
+const NOT_YET: [(&str, &str); 13] = [
     ("ANTHROPIC_API_KEY", "anthropic"),
     ("GEMINI_API_KEY", "gemini"),
     ("GOOGLE_API_KEY", "gemini"),
@@ -117,7 +129,6 @@ const NOT_YET: [(&str, &str); 14] = [
     ("AZURE_OPENAI_ENDPOINT", "azure"),
     ("AWS_BEARER_TOKEN_BEDROCK", "bedrock"),
     ("COPILOT_GITHUB_TOKEN", "copilot"),
-    ("OLLAMA_HOST", "ollama"),
     ("GROQ_API_KEY", "groq"),
     ("MISTRAL_API_KEY", "mistral"),
     ("DEEPSEEK_API_KEY", "deepseek"),
@@ -142,7 +153,6 @@ pub(crate) fn compatible_hint(provider: &str) -> Option<&'static str> {
         "gemini" => {
             "it works as kind = \"openai-compatible\" with base_url = \"https://generativelanguage.googleapis.com/v1beta/openai\" and key = \"env:GEMINI_API_KEY\""
         }
-        "ollama" => "it works as kind = \"openai-compatible\" with base_url = \"http://127.0.0.1:11434/v1\"",
         "llamacpp" => "it works as kind = \"openai-compatible\" with base_url = \"http://127.0.0.1:8080/v1\"",
         "groq" => {
             "it works as kind = \"openai-compatible\" with base_url = \"https://api.groq.com/openai/v1\" and key = \"env:GROQ_API_KEY\""

@@ -22,6 +22,7 @@ mod environment;
 mod error;
 mod layers;
 mod load;
+mod local;
 mod models;
 mod origin;
 mod paths;
@@ -37,7 +38,8 @@ mod warning;
 
 pub use environment::Environment;
 pub use error::{ConfigError, ErrorKind, Problems};
-pub use load::{Loaded, Override, Source, load};
+pub use load::{Loaded, Override, Source, load, load_found};
+pub use local::{LocalServer, local_servers};
 pub use models::{Alias, AliasTarget, Models, Strategy, Weighted};
 pub use origin::{Origin, Origins};
 pub use paths::{NoHome, config_file, data_dir};

@@ -8,7 +8,7 @@ use crate::check::check;
 use crate::discovery::discover;
 use crate::layers::{Layer, Merged, file, overrides, variables};
 use crate::read::{Reader, settings};
-use crate::{ConfigError, Environment, ErrorKind, Origin, Origins, Problems, Settings, Warning, paths};
+use crate::{ConfigError, Environment, ErrorKind, LocalServer, Origin, Origins, Problems, Settings, Warning, paths};
 
 /// What settings are read from.
 #[derive(Debug, Clone, Default)]
@@ -81,6 +81,17 @@ pub struct Loaded {
 ///
 /// [`Problems`] with everything that is wrong. Where the file can't be read or isn't TOML, little else can be said.
 pub fn load(source: &Source) -> Result<Loaded, Problems> {
+    load_found(source, &[])
+}
+
+/// As [`load`], with the local servers that answered: they are the providers where none is written and no variable
+/// names one. Looking for them is worth it where [`load`] gave [`Discovery::Demo`](crate::Discovery::Demo);
+/// [`local_servers`](crate::local_servers) says where.
+///
+/// # Errors
+///
+/// As of [`load`].
+pub fn load_found(source: &Source, local: &[LocalServer]) -> Result<Loaded, Problems> {
     let mut errors = Vec::new();
     let mut written: Vec<Layer> = Vec::new();
 
@@ -97,8 +108,8 @@ pub fn load(source: &Source) -> Result<Loaded, Problems> {
         return Err(Problems::new(errors, Vec::new()));
     }
 
-    let found = discover(&Merged::of(&written), &source.environment);
-    written.splice(0..0, found.layer);
+    let found = discover(&Merged::of(&written), &source.environment, local);
+    written.splice(0..0, found.layers);
     let merged = Merged::of(&written);
 
     let reader = Reader::new(&merged.origins, errors);

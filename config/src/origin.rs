@@ -24,6 +24,11 @@ pub enum Origin {
         /// Its name.
         variable: String,
     },
+    /// Nobody wrote it: a server that answered there.
+    Found {
+        /// Its address.
+        address: String,
+    },
     /// A flag of the command line.
     Flag {
         /// As the person gave it, such as `--listen`.
@@ -41,7 +46,7 @@ impl Origin {
     /// then flags.
     pub(crate) fn order(&self) -> (u8, usize, usize) {
         match self {
-            Self::BuiltIn => (0, 0, 0),
+            Self::BuiltIn | Self::Found { .. } => (0, 0, 0),
             Self::File { line, column, .. } => (1, *line, *column),
             Self::Environment { .. } => (2, 0, 0),
             Self::Flag { .. } => (3, 0, 0),
@@ -64,6 +69,7 @@ impl fmt::Display for Origin {
             Self::File { path, line: 0, .. } => write!(f, "{}", path.display()),
             Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
             Self::Environment { variable } => f.write_str(variable),
+            Self::Found { address } => write!(f, "found at {address}"),
             Self::Flag { flag } => f.write_str(flag),
         }
     }

@@ -78,13 +78,15 @@ pub enum Kind {
     OpenAi,
     /// Any server that speaks OpenAI's chat completions.
     OpenAiCompatible,
+    /// Ollama, through its own API.
+    Ollama,
     /// The built-in demo, which needs no network and no key.
     Demo,
 }
 
 impl Kind {
     /// Every kind of this version.
-    pub const ALL: [Self; 3] = [Self::OpenAi, Self::OpenAiCompatible, Self::Demo];
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::OpenAiCompatible, Self::Ollama, Self::Demo];
 
     /// As it is written.
     #[must_use]
@@ -92,6 +94,7 @@ impl Kind {
         match self {
             Self::OpenAi => "openai",
             Self::OpenAiCompatible => "openai-compatible",
+            Self::Ollama => "ollama",
             Self::Demo => "demo",
         }
     }

@@ -53,6 +53,8 @@ pub enum Discovery {
     Configured,
     /// None was configured, and the usual variables named one.
     Environment,
+    /// None was configured or named by a variable, and a server on this machine answered.
+    Local,
     /// None was configured and none was found: the built-in demo serves.
     Demo,
 }

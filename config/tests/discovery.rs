@@ -3,7 +3,9 @@
 mod common;
 
 use common::{complaints, loaded};
-use greenroom_config::{Discovery, Environment, Kind, Loaded, Origin, SecretReference, Source, load};
+use greenroom_config::{
+    Discovery, Environment, Kind, Loaded, LocalServer, Origin, SecretReference, Source, load, load_found, local_servers,
+};
 
 fn with(variables: &[(&str, &str)]) -> Loaded {
     load(&Source::new(variables.iter().copied().collect::<Environment>()))
@@ -98,4 +100,44 @@ fn key_and_address_are_taken_together_or_not_at_all() {
     assert!(elsewhere[0].starts_with("config.toml:1:12: providers.openai: \"key\" is missing"), "{elsewhere:?}");
     let own_key = loaded("[providers.openai]\nkey = \"env:OPENAI_API_KEY\"\n", &variables).settings;
     assert_eq!(own_key.providers[0].base_url, None);
+}
+
+fn answering(names: &[&str]) -> Vec<LocalServer> {
+    let all = local_servers(&Default::default(), &Environment::empty());
+    all.into_iter().filter(|server| names.contains(&server.name)).collect()
+}
+
+fn found(variables: &[(&str, &str)], names: &[&str]) -> Loaded {
+    let source = Source::new(variables.iter().copied().collect::<Environment>());
+    load_found(&source, &answering(names)).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn servers_that_answer_serve_before_the_demo_does() {
+    let both = found(&[], &["ollama", "llamacpp"]);
+    assert_eq!(both.settings.discovery, Discovery::Local);
+    let seen: Vec<_> = both
+        .settings
+        .providers
+        .iter()
+        .map(|provider| (provider.name.as_str(), provider.kind, provider.base_url.as_ref().unwrap().as_str()))
+        .collect();
+    let ollama = ("ollama", Kind::Ollama, "http://127.0.0.1:11434/");
+    let llamacpp = ("llamacpp", Kind::OpenAiCompatible, "http://127.0.0.1:8080/v1");
+    assert_eq!(seen, [ollama, llamacpp], "in the order of preference");
+    assert_eq!(both.settings.providers[0].origin, Origin::Found { address: ollama.2.into() });
+    assert!(both.show_toml().contains("found at http://127.0.0.1:11434/"), "{}", both.show_toml());
+    assert!(both.warnings.is_empty(), "{:?}", both.warnings);
+    assert_eq!(found(&[], &["llamacpp"]).settings.providers.len(), 1);
+}
+
+#[test]
+fn a_variable_or_a_file_goes_before_what_was_found() {
+    let keyed = found(&[("OPENAI_API_KEY", "sk-1")], &["ollama"]).settings;
+    assert_eq!((keyed.discovery, keyed.providers.len()), (Discovery::Environment, 1));
+    let written = common::write("[providers.ollama]\nbase_url = \"http://10.0.0.5:11434\"\n");
+    let loaded = load_found(&common::source(&written.path, &[], &[]), &answering(&["llamacpp"]));
+    let settings = loaded.unwrap_or_else(|problems| panic!("{problems}")).settings;
+    assert_eq!((settings.discovery, settings.providers.len()), (Discovery::Configured, 1));
+    assert_eq!((settings.providers[0].kind, &settings.providers[0].profiles[0].key), (Kind::Ollama, &None));
 }

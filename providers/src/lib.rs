@@ -12,6 +12,7 @@ pub mod drive;
 mod endpoint;
 pub mod ollama;
 pub mod openai;
+pub mod probe;
 pub mod provider;
 pub mod retry;
 mod scrub;

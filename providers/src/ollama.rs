@@ -47,8 +47,7 @@ impl Ollama {
     /// `Config`: a header that can't be one.
     pub fn new(args: OllamaArgs) -> Result<Self, ChatError> {
         let OllamaArgs { transport, mut base, headers } = args;
-        let last =
-            base.path_segments().and_then(|path| path.filter(|one| !one.is_empty()).next_back().map(str::to_owned));
+        let last = base.path_segments().and_then(|mut path| path.rfind(|one| !one.is_empty()).map(str::to_owned));
         if matches!(last.as_deref(), Some("api" | "v1"))
             && let Ok(mut path) = base.path_segments_mut()
         {

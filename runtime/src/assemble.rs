@@ -14,6 +14,7 @@ use greenroom_config::{self as config, AliasTarget, CredentialError, Environment
 use greenroom_providers::{
     Catalog, Credential, Facts, ModelInfo, Price, Provider,
     demo::Demo,
+    ollama::{OLLAMA_BASE, Ollama, OllamaArgs},
     openai::{OPENAI_BASE, OpenAi, OpenAiArgs},
     transport::Transport,
 };
@@ -171,17 +172,22 @@ fn provider(
     environment: &Environment,
     transports: &mut Transports,
 ) -> Result<Arc<dyn Provider>, ChatError> {
-    let args = |transports: &mut Transports, base: &str| -> Result<OpenAiArgs, ChatError> {
-        let base = match &written.base_url {
-            Some(url) => url.clone(),
-            None => base.parse().expect("the address of a kind is an address"),
-        };
+    let base = |own: &str| match &written.base_url {
+        Some(url) => url.clone(),
+        None => own.parse().expect("the address of a kind is an address"),
+    };
+    let args = |transports: &mut Transports, own: &str| -> Result<OpenAiArgs, ChatError> {
         let headers = headers(written, environment)?;
-        Ok(OpenAiArgs { transport: transports.get(written.timeouts.connect), base, headers })
+        Ok(OpenAiArgs { transport: transports.get(written.timeouts.connect), base: base(own), headers })
     };
     Ok(match written.kind {
         Kind::OpenAi => Arc::new(OpenAi::official(args(transports, OPENAI_BASE)?)?),
         Kind::OpenAiCompatible => Arc::new(OpenAi::compatible(args(transports, OPENAI_BASE)?)?),
+        Kind::Ollama => Arc::new(Ollama::new(OllamaArgs {
+            transport: transports.get(written.timeouts.connect),
+            base: base(OLLAMA_BASE),
+            headers: headers(written, environment)?,
+        })?),
         Kind::Demo => Arc::new(Demo),
     })
 }

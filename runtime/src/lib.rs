@@ -18,6 +18,7 @@
 //! runtimes live side by side.
 
 mod assemble;
+pub mod discover;
 mod error;
 pub mod frontends;
 mod models;
@@ -33,16 +34,21 @@ pub use greenroom_actors::{
     session::{event, log::Cursor},
 };
 pub use greenroom_config as config;
-pub use greenroom_providers::{Modalities, ModelInfo, Price, catalog::Date, cost::Cost};
-pub use greenroom_wire::{self as wire, ChatError, ChatEvent, ChatRequest, ErrorKind, Message, Part, Role};
+pub use greenroom_providers::{Modalities, ModelInfo, Price, PullSink, catalog::Date, cost::Cost};
+pub use greenroom_wire::{
+    self as wire, ChatError, ChatEvent, ChatRequest, ErrorKind, Message, Part, Role, ollama::PullProgress,
+};
 pub use models::{Listing, Model};
 pub use session::{Events, Session, Turn};
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
 
 use greenroom_actors::System;
-use greenroom_config::{Environment, Problems, Settings, Source};
+use greenroom_config::{Discovery, Environment, Problems, Settings, Source};
 use greenroom_providers::Facts;
-use greenroom_wire::fold::{Fold, Folded};
+use greenroom_wire::{
+    EmbedRequest, Embeddings,
+    fold::{Fold, Folded},
+};
 
 /// Everything that runs: providers, router, sessions. Clones are the same runtime.
 #[derive(Clone)]
@@ -58,6 +64,8 @@ pub struct Runtime {
 pub struct Builder {
     settings: Settings,
     environment: Option<Environment>,
+    /// Where the settings came from, if nobody wrote or named a provider there: one may be found.
+    seeking: Option<Source>,
 }
 
 impl Builder {
@@ -65,6 +73,7 @@ impl Builder {
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self.seeking = None;
         self
     }
 
@@ -76,21 +85,28 @@ impl Builder {
     }
 
     /// Takes settings and environment from the process, as the program does: the configuration file if there is one,
-    /// variables, and what is found without either.
+    /// variables, and what is found without either: a server on this machine is looked for at the start.
     ///
     /// # Errors
     /// Every problem of the configuration.
     pub fn from_process(self) -> Result<Self, Problems> {
         let environment: Environment = std::env::vars_os().collect();
-        let loaded = greenroom_config::load(&Source::locate(None, environment.clone()))?;
-        Ok(self.settings(loaded.settings).environment(environment))
+        let source = Source::locate(None, environment.clone());
+        let loaded = greenroom_config::load(&source)?;
+        let seeking = (loaded.settings.discovery == Discovery::Demo).then_some(source);
+        Ok(Self { seeking, ..self.settings(loaded.settings).environment(environment) })
     }
 
     /// Starts it.
     ///
     /// # Errors
     /// No provider can be used, or an actor does not start.
-    pub async fn start(self) -> Result<Runtime, StartError> {
+    pub async fn start(mut self) -> Result<Runtime, StartError> {
+        if let Some(source) = self.seeking.take()
+            && let Some(found) = discover::load_with_local(&source, &self.settings).await
+        {
+            self.settings = found.settings;
+        }
         let environment = self.environment.unwrap_or_else(Environment::empty);
         let assembled = assemble::assemble(&self.settings, &environment)?;
         let facts = Arc::clone(&assembled.args.router.facts);
@@ -169,6 +185,47 @@ impl Runtime {
     /// model is filled in from the catalogue.
     pub async fn models(&self) -> Listing {
         models::list(&self.system, &self.settings, &self.facts).await
+    }
+
+    /// Makes texts into vectors, one for each. With them, who did, as `provider/model`.
+    ///
+    /// # Errors
+    /// Why there are none; `InvalidRequest` where the model's provider makes no embeddings.
+    pub async fn embed(&self, request: &EmbedRequest) -> Result<(String, Embeddings), ChatError> {
+        let (who, embeddings) = self.system.embed(request).await?;
+        Ok((who.to_string(), embeddings))
+    }
+
+    /// Has a provider fetch a model and tells `sink` how far that has come. `model` is `provider/model`, or an id for the
+    /// first provider that fetches any. Dropping the future cancels.
+    ///
+    /// # Errors
+    /// Why the model isn't there; `InvalidRequest` where the provider fetches none.
+    pub async fn pull(&self, model: &str, sink: &mut dyn PullSink) -> Result<(), ChatError> {
+        let (provider, model) = self.fetching(model);
+        self.system.pull(provider, model, sink).await
+    }
+
+    /// What a provider tells of one of its models, where it takes a question of its own. `model` is as for
+    /// [`pull`](Self::pull).
+    ///
+    /// # Errors
+    /// Why it isn't told; `InvalidRequest` where the provider has no such question.
+    pub async fn describe(&self, model: &str) -> Result<ModelInfo, ChatError> {
+        let (provider, model) = self.fetching(model);
+        self.system.describe(provider, model).await
+    }
+
+    /// The provider that a model is fetched by, and its id there. Ids of Ollama may hold slashes.
+    fn fetching<'a>(&'a self, model: &'a str) -> (&'a str, &'a str) {
+        let providers = &self.settings.providers;
+        if let Some((provider, id)) = model.split_once('/')
+            && let Some(written) = self.settings.provider(provider)
+        {
+            return (&written.name, id);
+        }
+        let fetches = providers.iter().find(|provider| provider.kind == greenroom_config::Kind::Ollama);
+        (fetches.or(providers.first()).map_or("", |provider| &provider.name), model)
     }
 
     /// How each provider is, in the order they were written; those that can't be used are there as well.

@@ -6,6 +6,7 @@ mod attempt;
 pub mod client;
 pub mod harness;
 pub mod http1;
+pub mod ollama;
 pub mod openai;
 mod payload;
 mod provider;

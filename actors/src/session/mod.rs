@@ -10,5 +10,5 @@ mod turn;
 
 pub use actor::{Busy, SendError, Sent};
 pub(crate) use answering::Answering;
-pub(crate) use turn::{Job, ProviderRef, Shared, router_down, run};
+pub(crate) use turn::{Job, ProviderRef, Shared, plan, router_down, run};
 pub use turn::{RequestDefaults, Timeouts, TurnLimits};

@@ -214,7 +214,7 @@ async fn seek(shared: &Shared, job: &Job, answering: &mut Answering) -> Result<(
 }
 
 /// Who may answer, in order of preference.
-async fn plan(shared: &Shared, model: &str, needs: Needs) -> Result<Vec<Candidate>, ChatError> {
+pub(crate) async fn plan(shared: &Shared, model: &str, needs: Needs) -> Result<Vec<Candidate>, ChatError> {
     // Lists are asked for once at most: what they don't decide they won't decide the second time.
     for _ in 0..2 {
         let question = |reply| RouterMsg::Plan { model: model.to_owned(), needs, reply };

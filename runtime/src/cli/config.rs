@@ -108,6 +108,7 @@ fn summary(loaded: &Loaded) -> String {
     let found = match loaded.settings.discovery {
         Discovery::Configured => "providers",
         Discovery::Environment => "found in the environment",
+        Discovery::Local => "found on this machine",
         Discovery::Demo => "no provider is configured, so there is",
     };
     format!("ok: {file}; {found}: {}", names.join(", "))

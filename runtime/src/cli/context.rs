@@ -6,6 +6,7 @@ use clap::{ArgAction, Args};
 use greenroom::{
     Runtime,
     config::{self, Discovery, Environment, Loaded, Override, Settings, Source},
+    discover,
 };
 
 use super::{data_dir::DataDir, failure::Failure, notes};
@@ -37,9 +38,21 @@ impl Context {
         Source { overrides, ..Source::locate(self.globals.config.as_deref(), self.environment.clone()) }
     }
 
-    /// The configuration.
+    /// The configuration; where nobody wrote or named a provider, with the servers that this machine has.
     pub(crate) fn load(&self, overrides: Vec<Override>) -> Result<Loaded, Failure> {
-        Ok(config::load(&self.source(overrides))?)
+        let source = self.source(overrides);
+        let loaded = config::load(&source)?;
+        if loaded.settings.discovery != Discovery::Demo {
+            return Ok(loaded);
+        }
+        // Without the threads that a command may want later: nothing is found on most machines, and that at once.
+        let probing = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let found = probing.ok().and_then(|runtime| {
+            let found = runtime.block_on(discover::load_with_local(&source, &loaded.settings));
+            runtime.shutdown_background();
+            found
+        });
+        Ok(found.unwrap_or(loaded))
     }
 
     /// The data directory, made if it isn't there.
@@ -67,7 +80,7 @@ impl Context {
         let file = self.source(Vec::new()).file.map_or_else(String::new, |file| format!(" to {}", file.display()));
         notes::note(&format!(
             "no provider is configured, so the built-in demo answers, which is no language model; to add a real one, set \
-             OPENAI_API_KEY (and OPENAI_BASE_URL for any compatible server), or add [providers.NAME]{file}"
+             OPENAI_API_KEY (and OPENAI_BASE_URL for any compatible server), start Ollama, or add [providers.NAME]{file}"
         ));
         self.tell_ignored(settings);
     }

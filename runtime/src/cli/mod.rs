@@ -7,12 +7,14 @@ mod config;
 mod context;
 mod daemon;
 mod data_dir;
+mod embed;
 mod failure;
 mod lock;
 mod models;
 mod notes;
 mod output;
 mod providers;
+mod pull;
 mod serve;
 mod signals;
 mod table;
@@ -45,6 +47,10 @@ pub(crate) enum Command {
     Serve(serve::ServeArgs),
     /// List the models that there are
     Models(models::ModelsArgs),
+    /// Have a provider fetch a model
+    Pull(pull::PullArgs),
+    /// Make a text into a vector
+    Embed(embed::EmbedArgs),
     /// Show how the providers and their keys are
     Providers(providers::ProvidersArgs),
     /// Let clients in
@@ -69,6 +75,8 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
         Command::Chat(args) => chat::run(&context, args),
         Command::Serve(args) => serve::run(&context, &args),
         Command::Models(args) => models::run(&context, &args),
+        Command::Pull(args) => pull::run(&context, &args),
+        Command::Embed(args) => embed::run(&context, &args),
         Command::Providers(args) => providers::run(&context, &args),
         Command::Auth(args) => auth::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),

@@ -1,0 +1,125 @@
+//! What is asked of one provider and is no answer of a conversation: embeddings, a description of a model, a pull.
+//!
+//! There is no handing on: vectors of different models have nothing in common, and a model is fetched where it was asked
+//! for. The work runs in the asker's task; the provider's actor gives leave and hears how it went.
+
+use std::{sync::Arc, time::Duration};
+
+use greenroom_providers::{EmbedCall, ModelInfo, PullCall, PullSink};
+use greenroom_wire::{ChatError, EmbedRequest, Embeddings, ErrorKind, error::Origin};
+use tokio::time::Instant;
+
+use crate::{
+    handle::Unavailable,
+    provider::{
+        actor::ProviderMsg,
+        permit::{Permit, Refusal, Want},
+    },
+    router::{Candidate, plan::Needs},
+    session::{ProviderRef, Shared, plan},
+};
+
+/// How long a server may be silent while it fetches: checking the digest of a large model takes minutes.
+const PULL_IDLE: Duration = Duration::from_secs(600);
+/// Stands for no model, so that what is known of one keeps nobody from asking about it.
+const NO_MODEL: &str = "";
+/// About how many bytes of text are a token.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// Makes texts into vectors. With them, who did.
+pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Candidate, Embeddings), ChatError> {
+    let candidates = plan(shared, &request.model, Needs::default()).await?;
+    let candidate = candidates.into_iter().next().ok_or_else(|| unknown(&request.model))?;
+    let (provider, name) = (of(shared, &candidate.provider)?, &candidate.provider);
+    let tokens = request.input.iter().map(String::len).sum::<usize>() / BYTES_PER_TOKEN;
+    let permit = acquire(provider, name, &candidate.model.id, tokens).await?;
+    let call = EmbedCall {
+        request,
+        model: &candidate.model.id,
+        credential: &permit.credential,
+        limit: provider.timeouts.first_token_alone,
+    };
+    let outcome =
+        permit.provider.embed(call).await.map_err(|error| told(error, name, &candidate.model.id, &permit.profile));
+    permit.report(outcome.as_ref().map(|_| ()), false);
+    Ok((candidate, outcome?))
+}
+
+/// What there is to know of a model.
+pub(crate) async fn describe(shared: &Shared, name: &str, model: &str) -> Result<ModelInfo, ChatError> {
+    let permit = acquire(of(shared, name)?, name, NO_MODEL, 0).await?;
+    let described = permit.provider.describe(model, &permit.credential).await;
+    described.map_err(|error| told(error, name, model, &permit.profile))
+}
+
+/// Has a provider fetch a model.
+pub(crate) async fn pull(shared: &Shared, name: &str, model: &str, sink: &mut dyn PullSink) -> Result<(), ChatError> {
+    let actor = of(shared, name)?;
+    let permit = acquire(actor, name, NO_MODEL, 0).await?;
+    let (provider, credential) = (Arc::clone(&permit.provider), Arc::clone(&permit.credential));
+    let profile = Arc::clone(&permit.profile);
+    // A pull takes minutes, and no place of an answer.
+    drop(permit);
+    let call = PullCall { model, credential: &credential, idle: PULL_IDLE };
+    provider.pull(call, sink).await.map_err(|error| told(error, name, model, &profile))?;
+    // It may have been left alone because it was not there.
+    actor.handle.cast(ProviderMsg::Report { profile, model: model.to_owned(), outcome: Ok(()), spoke: false });
+    Ok(())
+}
+
+fn of<'a>(shared: &'a Shared, name: &str) -> Result<&'a ProviderRef, ChatError> {
+    shared.provider(name).ok_or_else(|| {
+        let known: Vec<&str> = shared.providers.iter().map(|(name, _)| &**name).collect();
+        ChatError::new(ErrorKind::NotFound, format!("there is no provider \"{name}\""))
+            .with_hint(format!("there are {}", known.join(", ")))
+    })
+}
+
+async fn acquire(provider: &ProviderRef, name: &str, model: &str, tokens: usize) -> Result<Permit, ChatError> {
+    let want = Want {
+        model: model.to_owned(),
+        owner: "direct".into(),
+        exclude: Vec::new(),
+        only: None,
+        prefer: None,
+        tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
+        until: Instant::now() + provider.queue_wait,
+    };
+    match provider.handle.call(|reply| ProviderMsg::Acquire(want.clone(), reply)).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(refusal)) => Err(refused(refusal, name)),
+        Err(unavailable) => Err(down(name, unavailable)),
+    }
+}
+
+fn refused(refusal: Refusal, name: &str) -> ChatError {
+    match refusal {
+        Refusal::Cooling { until, kind } => {
+            let message = format!("{name} is left alone for now, since it failed before ({kind})");
+            let mut error = ChatError::new(ErrorKind::Exhausted, message);
+            error.details.retry_after = until.duration_since(std::time::SystemTime::now()).ok();
+            error.with_hint("`greenroom providers status` says for how long")
+        }
+        Refusal::Tried => ChatError::new(ErrorKind::Exhausted, format!("no profile of {name} will do")),
+        Refusal::QueueFull => ChatError::new(ErrorKind::Overloaded, format!("too many requests wait for {name}")),
+        Refusal::Waited => {
+            ChatError::new(ErrorKind::Overloaded, format!("no place came free in time within the limits of {name}"))
+        }
+    }
+}
+
+fn down(name: &str, unavailable: Unavailable) -> ChatError {
+    ChatError::new(ErrorKind::Overloaded, format!("the provider \"{name}\" is down inside greenroom"))
+        .with_source(unavailable)
+}
+
+fn unknown(model: &str) -> ChatError {
+    ChatError::new(ErrorKind::NotFound, format!("there is no model \"{model}\""))
+}
+
+/// The error with who failed.
+fn told(mut error: ChatError, provider: &str, model: &str, profile: &str) -> ChatError {
+    let (provider, model) = (provider.to_owned(), model.to_owned());
+    error.details.origin = Some(Origin { provider, model, profile: Some(profile.to_owned()) });
+    error
+}

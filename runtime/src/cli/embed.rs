@@ -1,0 +1,61 @@
+//! `greenroom embed`.
+
+use std::io::{self, IsTerminal as _};
+
+use clap::Args;
+use greenroom::{event, wire::EmbedRequest};
+use serde_json::json;
+
+use super::{
+    Exit, Failure,
+    context::{Context, block_on},
+    output::Output,
+};
+
+const WORKERS: usize = 1;
+
+/// Arguments of `greenroom embed`.
+#[derive(Debug, Args)]
+pub(crate) struct EmbedArgs {
+    /// The text; without one, what is piped in
+    text: Option<String>,
+    /// The model that makes the vector: PROVIDER/MODEL, an alias, or an id that one provider has
+    #[arg(short, long, value_name = "MODEL")]
+    model: String,
+    /// Print an object with who made it and what it took
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &EmbedArgs) -> Result<Exit, Failure> {
+    let text = match &args.text {
+        Some(text) => text.clone(),
+        None => piped()?,
+    };
+    let settings = context.load(Vec::new())?.settings;
+    context.tell_demo(&settings);
+    block_on(WORKERS, async {
+        let runtime = context.start(settings).await?;
+        let request = EmbedRequest { model: args.model.clone(), input: vec![text], ..EmbedRequest::default() };
+        let made = runtime.embed(&request).await;
+        let (who, embeddings) = made.map_err(|error| Failure::answer(&event::Failure::from(&error), false))?;
+        let vector = embeddings.vectors.first();
+        let mut output = Output::new();
+        if args.json {
+            output.json(&json!({"model": who, "embedding": vector, "tokens": embeddings.tokens}))?;
+        } else {
+            output.json(&vector)?;
+        }
+        Ok(Exit::Done)
+    })
+}
+
+fn piped() -> Result<String, Failure> {
+    let missing = || Failure::usage("there is no text to make a vector of", "greenroom embed \"some text\" -m MODEL");
+    if io::stdin().is_terminal() {
+        return Err(missing());
+    }
+    let text = io::read_to_string(io::stdin())
+        .map_err(|error| Failure::failed(format!("can't read standard input: {error}"), "pipe UTF-8 text in"))?;
+    if text.is_empty() { Err(missing()) } else { Ok(text) }
+}
