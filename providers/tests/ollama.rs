@@ -238,7 +238,7 @@ async fn models_that_chat_are_listed_first_and_one_is_described() {
 #[tokio::test]
 async fn what_other_clients_want_at_the_end_of_the_address_is_left_out() {
     for end in ["/", "/api", "/v1/", ""] {
-        let (_, base) = (0, TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let base = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let provider = ollama(&format!("http://{}{end}", base.local_addr().unwrap()));
         let serve = async {
             let (mut socket, _) = base.accept().await.unwrap();
@@ -282,10 +282,9 @@ async fn an_old_server_is_asked_for_one_vector_after_another() {
     let one = |number: u32| Answer::json(200, &json!({"embedding": [number]}));
     let (vectors, asked) = embed(vec![missing(), one(1), one(2)], &["a", "b"]).await;
     assert_eq!(vectors.unwrap(), [[1.0], [2.0]]);
-    let asked = asked.lock().unwrap();
+    let asked = asked.lock().unwrap().clone();
     assert!(asked[1].0.starts_with("POST /api/embeddings "), "{}", asked[1].0);
     assert_eq!(asked[2].1, json!({"model": "m", "prompt": "b"}));
-    drop(asked);
     let unknown = Answer::json(404, &json!({"error": "model \"m\" not found, try pulling it first"}));
     let (failed, asked) = embed(vec![unknown], &["a"]).await;
     assert_eq!((failed.unwrap_err().kind, asked.lock().unwrap().len()), (ErrorKind::NotFound, 1));
