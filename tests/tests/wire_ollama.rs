@@ -43,7 +43,7 @@ fn reason(events: &[Event]) -> Value {
         .iter()
         .filter(|event| event.text() != "[DONE]")
         .map(|event| event.json()["choices"][0]["finish_reason"].clone());
-    reasons.filter(Value::is_string).last().unwrap_or_default()
+    reasons.fold(Value::Null, |last, reason| if reason.is_string() { reason } else { last })
 }
 
 /// The chat streams among the recordings.
