@@ -123,6 +123,7 @@ fn catalogued(written: &config::Provider) -> &'static str {
     let host = written.base_url.as_ref().map(|url| url.host_str().unwrap_or_default());
     match (written.kind, host) {
         (Kind::Demo, _) => "demo",
+        (Kind::Ollama, _) => "ollama",
         (Kind::OpenAi, None) | (_, Some("api.openai.com")) => "openai",
         (_, Some("openrouter.ai")) => "openrouter",
         (_, Some("generativelanguage.googleapis.com")) => "gemini",
