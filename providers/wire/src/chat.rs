@@ -317,6 +317,8 @@ pub enum Wire {
     OpenaiChat,
     /// Ollama's own API.
     Ollama,
+    /// Anthropic messages.
+    Anthropic,
 }
 
 /// What the chat language has no word for: kept as it was, sent on to the same wire, left out on another.

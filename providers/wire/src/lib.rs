@@ -3,21 +3,28 @@
 //! Bytes go in, [`ChatEvent`]s come out; a [`ChatRequest`] goes in, a body comes out. Nothing here knows a socket, a
 //! clock or an actor, so everything can be fed recorded traffic, split at every byte.
 
+pub mod anthropic;
 pub mod chat;
 pub mod decode;
 pub mod embed;
+pub mod encode;
 pub mod error;
 pub mod error_response;
 pub mod event;
+mod extras;
 pub mod fold;
 pub mod frame;
 mod json;
 pub mod ollama;
+mod object;
 pub mod openai_chat;
+mod queue;
+mod reader;
 
 pub use chat::{ChatRequest, Message, Part, Role};
 pub use decode::{StreamDecoder, StreamState};
 pub use embed::{EmbedRequest, Embeddings};
+pub use encode::LeftOut;
 pub use error::{ChatError, ErrorKind};
 pub use error_response::ErrorResponse;
 pub use event::{ChatEvent, FinishReason, Usage};

@@ -1,5 +1,7 @@
 //! A provider's own words, made fit to show.
 
+use crate::error::{ChatError, ErrorKind};
+
 /// The longest message that is shown, in characters.
 const LONGEST: usize = 500;
 
@@ -68,12 +70,26 @@ fn push_word(shown: &mut String, word: &str, bearer: bool) {
 }
 
 /// Whether a body is a web page: what proxies, gateways and wrong addresses answer with.
-pub(crate) fn is_html(body: &[u8]) -> bool {
+fn is_html(body: &[u8]) -> bool {
     let start = body.trim_ascii_start();
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     ["<!doctype html", "<html", "<head", "<body", "<!--", "<?xml"]
         .iter()
         .any(|tag| start.get(..tag.len()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(tag.as_bytes())))
+}
+
+/// What came where JSON should be.
+pub(crate) fn not_json(body: &[u8], status: u16) -> ChatError {
+    let message = if is_html(body) {
+        format!("the provider answered with HTML, not JSON (status {status})")
+    } else if body.is_empty() {
+        format!("the provider answered with status {status} and nothing else")
+    } else if body.starts_with(b"{") || status < 300 {
+        "the provider answered with something that is not JSON".into()
+    } else {
+        fit_to_show(&String::from_utf8_lossy(&body[..body.len().min(4096)]))
+    };
+    ChatError::new(ErrorKind::Protocol, message)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::{
     decode::{StreamDecoder, StreamState},
     error::{ChatError, ErrorKind},
     event::ChatEvent,
-    openai_chat::error::not_json,
+    error_response::not_json,
 };
 
 /// Reads a whole answer: the events that it would have been as a stream, `Finished` last.

@@ -9,11 +9,9 @@ use crate::{
     embed::{EmbedRequest, Embeddings},
     error::{ChatError, ErrorKind},
     json::{put_key, put_str, put_value},
-    openai_chat::{
-        error::not_json,
-        request::reader::{array, count, string, take, wrong},
-        stream::pointer,
-    },
+    error_response::not_json,
+    extras::pointer,
+    reader::{array, count, string, take, wrong},
 };
 
 /// Writes the body of `POST /api/embed`; `model` is the provider's own id of it.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     error::{ChatError, ErrorKind},
     json::put_value,
-    openai_chat::error::not_json,
+    error_response::not_json,
 };
 
 /// A model that is on the server (`GET /api/tags`).

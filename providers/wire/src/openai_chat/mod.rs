@@ -8,19 +8,17 @@
 //! form the answer had.
 
 mod answer;
-pub(crate) mod error;
+mod error;
 mod models;
-pub(crate) mod request;
+mod request;
 mod serve;
-pub(crate) mod stream;
+mod stream;
 
 pub use answer::decode_answer;
 pub use error::decode_error;
 pub use models::{ModelEntry, ServedModel, decode_models, encode_models};
-pub use request::{
-    Dialect, Encoded, LeftOut, MaxTokensKey, ServedRequest, ThinkingForm, decode_request, encode_request,
-};
+pub use request::{Dialect, Encoded, MaxTokensKey, ServedRequest, ThinkingForm, decode_request, encode_request};
 pub use serve::{StreamWriter, error_body, whole_answer};
 pub use stream::OpenaiChatDecoder;
 
-pub use crate::error_response::ErrorResponse;
+pub use crate::{encode::LeftOut, error_response::ErrorResponse};

@@ -9,10 +9,8 @@ use super::{
 use crate::{
     chat::{ChatRequest, ResponseFormat, ThinkingRequest, Tool, Wire},
     error::{ChatError, ErrorKind},
-    openai_chat::{
-        request::reader::{array, boolean, number, object, string, take, take_string, wrong},
-        stream::pointer,
-    },
+    extras::pointer,
+    reader::{array, boolean, number, object, string, take, take_string, wrong},
 };
 
 /// What a schema is called that has no name on this wire; other wires want one.

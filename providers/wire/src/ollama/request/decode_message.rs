@@ -7,7 +7,7 @@ use crate::{
     chat::{MediaSource, Message, Part, Role, ToolCallKind},
     error::ChatError,
     ollama::media::media_type,
-    openai_chat::request::reader::{array, object, string, take, take_string, wrong},
+    reader::{array, object, string, take, take_string, wrong},
 };
 
 /// A call that has no result yet.

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     chat::{ChatRequest, Extra, ResponseFormat, ThinkingRequest, Tool, ToolChoice, Wire},
     json::{put_comma, put_key, put_str, put_value},
-    openai_chat::{Encoded, LeftOut},
+    encode::LeftOut,
+    openai_chat::Encoded,
 };
 
 /// Options that OpenAI's wire has too, under the same name and with the same meaning, but as fields of the request.

@@ -8,7 +8,7 @@ use super::extras::{put_extras, report_foreign};
 use crate::{
     chat::{MediaSource, Message, Part, Role},
     json::{put_comma, put_key, put_str},
-    openai_chat::LeftOut,
+    encode::LeftOut,
 };
 
 /// What a call without a result is answered with, or a model would take it that it has to call again.

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use crate::{
     chat::{Extra, Wire},
     json::{put_key, put_value},
-    openai_chat::{LeftOut, stream::pointer},
+    encode::LeftOut,
+    extras::pointer,
 };
 
 /// What stands at a pointer and has no word in the chat language.

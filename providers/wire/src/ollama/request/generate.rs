@@ -7,7 +7,7 @@ use crate::{
     chat::{ChatRequest, MediaSource, Message, Part, Role},
     error::ChatError,
     ollama::media::media_type,
-    openai_chat::request::reader::{array, string, take},
+    reader::{array, string, take},
 };
 
 /// Reads the body of `/api/generate` as a conversation of its system text and its prompt. What only a prompt without

@@ -12,7 +12,8 @@ use crate::{
     error::{ChatError, ErrorKind},
     event::{ChatEvent, FinishReason, Usage},
     ollama::{error::decode_error_line, media::media_type},
-    openai_chat::stream::{chunk::Str, queue::Queue},
+    object::Str,
+    queue::Queue,
 };
 
 /// What a line can fail for, in words fit to show; they never quote the line.

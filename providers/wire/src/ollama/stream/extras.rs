@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use crate::{
     chat::{Extra, Wire},
     event::ChatEvent,
-    openai_chat::stream::{pointer, queue::Queue},
+    extras::pointer,
+    queue::Queue,
 };
 
 /// How many constants are remembered. No server has that many; a hostile one must not fill the memory.

@@ -1,14 +1,8 @@
 //! The shape of a line, read without copying what needs no unescaping. A whole answer has the shape of its last line.
 
-use std::{borrow::Cow, fmt};
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
 use serde_json::value::RawValue;
 
-use crate::openai_chat::stream::chunk::{Str, object};
+use crate::object::{Str, object};
 
 object! {
     /// One line; `response` and `thinking` stand here in answers of `/api/generate`.

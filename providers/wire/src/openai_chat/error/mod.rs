@@ -6,9 +6,10 @@ mod shape;
 use serde_json::Value;
 
 use self::shape::Shape;
+pub(super) use crate::error_response::not_json;
 use crate::{
-    error::{ChatError, ErrorKind},
-    error_response::{ErrorResponse, fit_to_show, is_html, retry_after},
+    error::ChatError,
+    error_response::{ErrorResponse, fit_to_show, retry_after},
 };
 
 /// Reads a response that is an error, from OpenAI or any server that is compatible with it.
@@ -73,18 +74,4 @@ fn from_shape(shape: &Shape, status: Option<u16>) -> ChatError {
     // The model made a bad call: another attempt can make a good one (Groq).
     error.details.should_retry = (shape.code.as_deref() == Some("tool_use_failed")).then_some(true);
     error
-}
-
-/// What came where JSON should be.
-pub(crate) fn not_json(body: &[u8], status: u16) -> ChatError {
-    let message = if is_html(body) {
-        format!("the provider answered with HTML, not JSON (status {status})")
-    } else if body.is_empty() {
-        format!("the provider answered with status {status} and nothing else")
-    } else if body.starts_with(b"{") || status < 300 {
-        "the provider answered with something that is not JSON".into()
-    } else {
-        fit_to_show(&String::from_utf8_lossy(&body[..body.len().min(4096)]))
-    };
-    ChatError::new(ErrorKind::Protocol, message)
 }

@@ -161,7 +161,7 @@ fn read_field(request: &mut ChatRequest, key: &str, value: Value) -> Result<(), 
             }
             rest(&mut request.extra, "/reasoning", wish);
         }
-        _ => request.extra.push(extra(format!("/{}", crate::openai_chat::stream::pointer(key)), value)),
+        _ => request.extra.push(extra(format!("/{}", crate::extras::pointer(key)), value)),
     }
     Ok(())
 }

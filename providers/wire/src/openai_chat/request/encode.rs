@@ -3,10 +3,11 @@
 use super::{
     dialect::{Dialect, MaxTokensKey, ThinkingForm},
     encode_message::Messages,
-    extras::Extras,
+    extras::{Extras, own},
 };
 use crate::{
     chat::{ChatRequest, Extra, ResponseFormat, ThinkingRequest, Tool, ToolChoice, Wire},
+    encode::{LeftOut, put_number, put_some},
     json::{put_comma, put_key, put_str, put_value},
 };
 
@@ -19,15 +20,6 @@ pub struct Encoded {
     pub left_out: Vec<LeftOut>,
 }
 
-/// Something that this wire or this server does not take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Where it stands in the request: `messages[3].parts[0]`, `tools[1]`, `thinking.budget`.
-    pub at: String,
-    /// What was left out, or what became of it; for a log.
-    pub what: &'static str,
-}
-
 /// Writes a request for a provider of this wire: always as a stream, with usage.
 ///
 /// `model` is the provider's own id of the model, whatever name the request has for it. With `provider` it is the name
@@ -36,7 +28,7 @@ pub struct LeftOut {
 /// one's messages end, byte for byte: prompt caches depend on it.
 pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
     let mut left_out = Vec::new();
-    let extras = Extras(&request.extra);
+    let extras = own(&request.extra);
     let mut out = Vec::with_capacity(4096);
     out.push(b'{');
     put_key(&mut out, "model");
@@ -94,18 +86,7 @@ pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialec
 const WRITTEN: &[&str] = &["model", "stream", "messages", "tools", "max_tokens", "max_completion_tokens"];
 
 pub(super) fn report_foreign(at: &str, extras: &[Extra], left_out: &mut Vec<LeftOut>) {
-    for extra in extras.iter().filter(|extra| extra.wire != Wire::OpenaiChat) {
-        left_out.push(LeftOut { at: format!("{at}{}", extra.path), what: "another wire's own field" });
-    }
-}
-
-/// Whole numbers without a fraction, as people write them and strict servers want them.
-fn put_number(out: &mut Vec<u8>, number: f64) {
-    if number.fract() == 0.0 && number.abs() < 1e15 {
-        put_value(out, &(number as i64));
-    } else {
-        put_value(out, &number);
-    }
+    crate::encode::report_foreign(Wire::OpenaiChat, at, extras, left_out);
 }
 
 fn put_tools(out: &mut Vec<u8>, tools: &[Tool], left_out: &mut Vec<LeftOut>) {
@@ -124,7 +105,7 @@ fn put_tools(out: &mut Vec<u8>, tools: &[Tool], left_out: &mut Vec<LeftOut>) {
             Tool::Native { json, .. } => put_value(out, json),
             Tool::Function { name, description, parameters, strict, extra } => {
                 report_foreign(&format!("tools[{index}]"), extra, left_out);
-                let extras = Extras(extra);
+                let extras = own(extra);
                 out.extend_from_slice(b"{\"type\":\"function\",\"function\":{");
                 put_key(out, "name");
                 put_str(out, name);
@@ -139,13 +120,6 @@ fn put_tools(out: &mut Vec<u8>, tools: &[Tool], left_out: &mut Vec<LeftOut>) {
         }
     }
     out.push(b']');
-}
-
-fn put_some<T: serde::Serialize>(out: &mut Vec<u8>, key: &str, value: Option<&T>) {
-    if let Some(value) = value {
-        put_key(out, key);
-        put_value(out, value);
-    }
 }
 
 fn put_tool_choice(out: &mut Vec<u8>, choice: Option<&ToolChoice>, left_out: &mut Vec<LeftOut>) {

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use super::{
     dialect::Dialect,
-    encode::{LeftOut, report_foreign},
+    encode::report_foreign,
     encode_part::{put_call, put_part},
-    extras::Extras,
+    extras::{Extras, own},
 };
 use crate::{
     chat::{CacheMark, Message, Part, Role},
+    encode::LeftOut,
     json::{put_comma, put_key, put_str, put_value},
 };
 
@@ -79,7 +80,7 @@ impl<'a> Messages<'a> {
         marks: &[&CacheMark],
         open: &mut Open<'a>,
     ) {
-        let extras = Extras(&message.extra);
+        let extras = own(&message.extra);
         put_comma(self.out);
         self.out.extend_from_slice(b"{\"role\":\"tool\",\"tool_call_id\":");
         put_str(self.out, id);
@@ -135,9 +136,9 @@ impl<'a> Messages<'a> {
             if before != Some(id) {
                 before = Some(id);
                 put_comma(self.out);
-                put_text(self.out, &format!("{FROM_TOOL} ({id})"), Extras(&[]), 0, None);
+                put_text(self.out, &format!("{FROM_TOOL} ({id})"), own(&[]), 0, None);
             }
-            if !put_part(self.out, part, Extras(&[]), 0, None) {
+            if !put_part(self.out, part, own(&[]), 0, None) {
                 self.left_out
                     .push(LeftOut { at: format!("tool result {id}"), what: "a part that this wire cannot say" });
             }
@@ -162,12 +163,12 @@ impl<'a> Messages<'a> {
         self.put_name(message);
         let parts: Vec<_> = message.parts.iter().enumerate().filter(|(_, part)| !is_of_tool(part)).collect();
         self.put_content(at, message, &parts, false);
-        Extras(&message.extra).put_keys(self.out, "", &["role", "content"]);
+        own(&message.extra).put_keys(self.out, "", &["role", "content"]);
         self.out.push(b'}');
     }
 
     fn put_assistant(&mut self, at: &str, message: &Message) {
-        let extras = Extras(&message.extra);
+        let extras = own(&message.extra);
         put_comma(self.out);
         self.out.extend_from_slice(b"{\"role\":\"assistant\"");
         self.put_name(message);
@@ -260,7 +261,7 @@ impl<'a> Messages<'a> {
 
     /// Writes `content`: one plain text as a string, else a list; `null` for nothing where that is allowed.
     fn put_content(&mut self, at: &str, message: &Message, parts: &[(usize, &Part)], nullable: bool) {
-        let extras = Extras(&message.extra);
+        let extras = own(&message.extra);
         let mark = |index: usize| message.cache.iter().find(|mark| self.dialect.cache_control && mark.part == index);
         put_key(self.out, "content");
         match parts {

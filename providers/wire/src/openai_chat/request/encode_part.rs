@@ -16,7 +16,7 @@ pub(super) fn put_part(
     next: usize,
     mark: Option<&CacheMark>,
 ) -> bool {
-    let at = |key: &str| if extras.0.is_empty() { String::new() } else { format!("/content/{next}/{key}") };
+    let at = |key: &str| if extras.is_empty() { String::new() } else { format!("/content/{next}/{key}") };
     let start = out.len();
     put_comma(out);
     match part {
@@ -83,7 +83,7 @@ pub(super) fn end_part(out: &mut Vec<u8>, extras: Extras<'_>, next: usize, mark:
         }
         out.push(b'}');
     }
-    if !extras.0.is_empty() {
+    if !extras.is_empty() {
         extras.put_keys(out, &format!("/content/{next}"), &["type"]);
     }
     out.push(b'}');

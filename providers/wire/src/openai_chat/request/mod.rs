@@ -13,4 +13,4 @@ pub(crate) mod reader;
 pub use decode::{ServedRequest, decode_request};
 pub(super) use decode_part::split_data_url;
 pub use dialect::{Dialect, MaxTokensKey, ThinkingForm};
-pub use encode::{Encoded, LeftOut, encode_request};
+pub use encode::{Encoded, encode_request};

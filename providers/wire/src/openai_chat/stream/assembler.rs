@@ -7,7 +7,6 @@ use super::{
     chunk::{Choice, Chunk, Content, ContentPart, Delta, Str},
     details::Details,
     extras::Extras,
-    queue::Queue,
     usage::read_usage,
 };
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     event::{ChatEvent, FinishReason},
     frame::SseFrame,
     openai_chat::error::decode_error_event,
+    queue::Queue,
 };
 
 /// What a chunk can fail for, in words fit to show; they never quote the chunk.
@@ -270,7 +270,7 @@ impl Assembler {
                 let empty = json.is_null() || json.as_object().is_some_and(Map::is_empty);
                 if key != "index" && !empty {
                     let key = if key == "message" { "delta" } else { &key };
-                    let path = format!("/choices/{index}/{}", super::pointer(key));
+                    let path = format!("/choices/{index}/{}", crate::extras::pointer(key));
                     self.extras.push(Extra { wire: Wire::OpenaiChat, path, json }, &mut self.queue);
                 }
             }

@@ -1,10 +1,7 @@
 //! Tool calls, put together from fragments as the many servers cut and number them.
 
-use super::{
-    chunk::{CallDelta, FunctionDelta, Str},
-    queue::Queue,
-};
-use crate::{chat::ToolCallKind, event::ChatEvent};
+use super::chunk::{CallDelta, FunctionDelta, Str};
+use crate::{chat::ToolCallKind, event::ChatEvent, queue::Queue};
 
 /// The calls of one answer.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! The shape of a chunk, read without copying what needs no unescaping.
+//! The shape of a chunk.
 //!
 //! A whole answer has the same shape, with `message` in the place of `delta`.
 
@@ -6,39 +6,12 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::{Value, value::RawValue};
 
-/// A string. (`Option<Cow<str>>` would always copy: serde borrows only for a bare `Cow` field.)
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Str<'a>(pub(crate) Cow<'a, str>);
-
-impl<'a> Str<'a> {
-    /// The text, unless there is none: servers write "", null and nothing for the same thing.
-    pub(crate) fn filled(this: &Option<Self>) -> Option<&str> {
-        this.as_ref().map(|text| &*text.0).filter(|text| !text.is_empty())
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Str<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Str(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Str(Cow::Owned(text.to_owned())))
-            }
-        }
-        from.deserialize_str(Text)
-    }
-}
+pub(super) use crate::object::Str;
+use crate::object::object;
 
 /// What a tool is called with: text, though some servers write the object itself.
 #[derive(Debug, Default, Clone)]
@@ -99,49 +72,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
         from.deserialize_any(Either)
     }
 }
-
-/// An object: its known fields, null or absent being `None`, and in `rest` what is not known and not null.
-macro_rules! object {
-    ($(#[$about:meta])* $name:ident { $($field:ident $(= $key:literal $(| $alias:literal)?)? : $type:ty),* $(,)? } ignore [$($ignored:literal),*]) => {
-        $(#[$about])*
-        #[derive(Debug, Default, Clone)]
-        pub(super) struct $name<'a> {
-            $(pub(super) $field: Option<$type>,)*
-            pub(super) rest: Vec<(Cow<'a, str>, &'a RawValue)>,
-        }
-
-        impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                struct Fields<'a>(std::marker::PhantomData<&'a ()>);
-                impl<'de: 'a, 'a> Visitor<'de> for Fields<'a> {
-                    type Value = $name<'a>;
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("an object")
-                    }
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                        let mut this = $name::default();
-                        while let Some(Str(key)) = map.next_key::<Str<'a>>()? {
-                            match &*key {
-                                $(object!(@key $field $($key $(| $alias)?)?) => if let Some(value) = map.next_value::<Option<$type>>()? {
-                                    this.$field = Some(value);
-                                },)*
-                                $($ignored => drop(map.next_value::<IgnoredAny>()?),)*
-                                _ => if let Some(raw) = map.next_value::<Option<&'a RawValue>>()? {
-                                    this.rest.push((key, raw));
-                                },
-                            }
-                        }
-                        Ok(this)
-                    }
-                }
-                from.deserialize_map(Fields(std::marker::PhantomData))
-            }
-        }
-    };
-    (@key $field:ident) => { stringify!($field) };
-    (@key $field:ident $key:literal $(| $alias:literal)?) => { $key $(| $alias)? };
-}
-pub(crate) use object;
 
 object! {
     /// One chunk of a stream, or one whole answer.

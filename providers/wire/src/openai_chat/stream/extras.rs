@@ -4,19 +4,15 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::queue::Queue;
 use crate::{
     chat::{Extra, Wire},
     event::ChatEvent,
+    extras::pointer,
+    queue::Queue,
 };
 
 /// How many constants are remembered. No server has that many; a hostile one must not fill the memory.
 const MOST_CONSTANTS: usize = 64;
-
-/// A key as it stands in a JSON pointer (RFC 6901).
-pub(crate) fn pointer(key: &str) -> Cow<'_, str> {
-    if key.contains(['~', '/']) { key.replace('~', "~0").replace('/', "~1").into() } else { key.into() }
-}
 
 /// What was said last at a place.
 #[derive(Debug)]

@@ -2,14 +2,12 @@
 
 mod assembler;
 mod calls;
-pub(crate) mod chunk;
+mod chunk;
 mod details;
 mod extras;
-pub(crate) mod queue;
 mod usage;
 
 pub(super) use assembler::Assembler;
-pub(crate) use extras::pointer;
 
 use crate::{
     decode::{StreamDecoder, StreamState},

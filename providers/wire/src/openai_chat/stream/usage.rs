@@ -37,7 +37,7 @@ pub(super) fn read_usage(mut usage: Map<String, Value>) -> (Usage, Vec<Extra>) {
     let mut say = |at: &str, map: Map<String, Value>| {
         extras.extend(map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, json)| Extra {
             wire: Wire::OpenaiChat,
-            path: format!("{at}/{}", super::pointer(&key)),
+            path: format!("{at}/{}", crate::extras::pointer(&key)),
             json,
         }));
     };

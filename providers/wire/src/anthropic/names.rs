@@ -1,0 +1,23 @@
+//! Names of tools that this wire does not take, and what is sent in their place.
+
+/// What the names of an answer's tools mean: those that were sent in the place of others, and the others.
+///
+/// Empty where every name could be sent as it is, which is nearly always.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolNames(Vec<(String, String)>);
+
+impl ToolNames {
+    pub(super) fn push(&mut self, sent: String, name: String) {
+        self.0.push((sent, name));
+    }
+
+    /// The name for which `sent` stands.
+    pub fn name<'a>(&'a self, sent: &'a str) -> &'a str {
+        self.0.iter().find(|(own, _)| own == sent).map_or(sent, |(_, name)| name)
+    }
+
+    /// Whether nothing was renamed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

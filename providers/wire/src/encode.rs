@@ -1,0 +1,41 @@
+//! What every wire's writing of a request has in common.
+
+use serde::Serialize;
+
+use crate::{
+    chat::{Extra, Wire},
+    json::{put_key, put_value},
+};
+
+/// Something that this wire or this server does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Where it stands in the request: `messages[3].parts[0]`, `tools[1]`, `thinking.budget`.
+    pub at: String,
+    /// What was left out, or what became of it; for a log.
+    pub what: &'static str,
+}
+
+/// Reports the extras of a holder that are of other wires.
+pub(crate) fn report_foreign(wire: Wire, at: &str, extras: &[Extra], left_out: &mut Vec<LeftOut>) {
+    for extra in extras.iter().filter(|extra| extra.wire != wire) {
+        left_out.push(LeftOut { at: format!("{at}{}", extra.path), what: "another wire's own field" });
+    }
+}
+
+/// Whole numbers without a fraction, as people write them and strict servers want them.
+pub(crate) fn put_number(out: &mut Vec<u8>, number: f64) {
+    if number.fract() == 0.0 && number.abs() < 1e15 {
+        put_value(out, &(number as i64));
+    } else {
+        put_value(out, &number);
+    }
+}
+
+/// Writes a key if there is something under it.
+pub(crate) fn put_some<T: Serialize>(out: &mut Vec<u8>, key: &str, value: Option<&T>) {
+    if let Some(value) = value {
+        put_key(out, key);
+        put_value(out, value);
+    }
+}
