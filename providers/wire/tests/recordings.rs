@@ -2,6 +2,8 @@
 //!
 //! The folder of the recordings is named by `GREENROOM_RECORDINGS`; they are not part of this project.
 
+#[path = "recordings/anthropic/mod.rs"]
+mod anthropic;
 #[path = "recordings/check.rs"]
 mod check;
 #[path = "recordings/errors.rs"]
@@ -70,7 +72,7 @@ fn explain(recording: &Recording) -> Option<(&'static str, Result<(), String>)> 
             _ => None,
         },
         "ollama-native" => ollama::check(recording).map(|outcome| ("ollama", outcome)),
-        _ => None,
+        _ => anthropic::explain(recording),
     }
 }
 

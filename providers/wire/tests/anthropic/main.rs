@@ -1,0 +1,12 @@
+//! Anthropic's messages, by hand-written traffic.
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
+
+mod answers;
+mod errors;
+mod harness;
+mod laws;
+mod laws_requests;
+mod requests;
+mod served;
+mod streams;
+mod thinking;
