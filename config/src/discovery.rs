@@ -20,35 +20,60 @@ pub(crate) struct Found {
     pub(crate) ignored: Vec<IgnoredVariable>,
 }
 
+/// How the usual variables say a provider.
+type Finder = fn(&Environment) -> Option<Provider>;
+
+/// The providers that can be found, in the order in which they are tried.
+const FINDERS: [(&str, Kind, Finder); 2] =
+    [("anthropic", Kind::Anthropic, anthropic), ("openai", Kind::OpenAi, openai)];
+
 /// Looks at the usual variables where no provider was written.
 ///
-/// They also complete a `[providers.openai]` that says neither where it is nor how to get in: key and address belong
-/// together, so one of them is never taken without the other.
+/// They also complete a `[providers.openai]` or `[providers.anthropic]` that says neither where it is nor how to get in:
+/// key and address belong together, so one of them is never taken without the other.
 pub(crate) fn discover(written: &Merged, environment: &Environment, local: &[LocalServer]) -> Found {
     let providers = written.section("providers").unwrap_or_default();
     if written.root.contains_key("providers") && !providers.is_empty() {
-        let layer = providers.get("openai").filter(|openai| needs_variables(openai)).and_then(|_| openai(environment));
-        return Found { layers: Vec::from_iter(layer), discovery: Discovery::Configured, ignored: Vec::new() };
+        let incomplete = FINDERS
+            .into_iter()
+            .filter(|(name, kind, _)| providers.get(*name).is_some_and(|provider| needs_variables(provider, *kind)));
+        let found = incomplete.filter_map(|(_, _, find)| find(environment));
+        let layers = Vec::from_iter(layer(found));
+        return Found { layers, discovery: Discovery::Configured, ignored: Vec::new() };
     }
-    let (layers, discovery) = match openai(environment) {
+    let found = FINDERS.into_iter().filter_map(|(_, _, find)| find(environment));
+    let (layers, discovery) = match layer(found) {
         Some(layer) => (vec![layer], Discovery::Environment),
-        None if !local.is_empty() => (local.iter().map(found).collect(), Discovery::Local),
+        None if !local.is_empty() => (Vec::from_iter(layer(local.iter().map(found_there))), Discovery::Local),
         None => (vec![demo()], Discovery::Demo),
     };
     Found { layers, discovery, ignored: ignored(environment) }
 }
 
-fn needs_variables(openai: &Value) -> bool {
-    let ValueKind::Table(table) = &openai.kind else { return false };
+fn needs_variables(provider: &Value, kind: Kind) -> bool {
+    let ValueKind::Table(table) = &provider.kind else { return false };
     let own_kind = match table.get("kind").map(|kind| &kind.kind) {
         None => true,
-        Some(ValueKind::String(kind)) => kind == Kind::OpenAi.name(),
+        Some(ValueKind::String(written)) => written == kind.name(),
         Some(_) => false,
     };
     own_kind && !["key", "profiles", "base_url"].iter().any(|key| table.contains_key(*key))
 }
 
-fn openai(environment: &Environment) -> Option<Layer> {
+fn anthropic(environment: &Environment) -> Option<Provider> {
+    const KEY: &str = "ANTHROPIC_API_KEY";
+    const BASE: &str = "ANTHROPIC_BASE_URL";
+    environment.text(KEY)?;
+    let mut found = Provider::new("anthropic", Origin::Environment { variable: KEY.to_owned() });
+    found.set("kind", Kind::Anthropic.name(), KEY);
+    found.set("key", &format!("env:{KEY}"), KEY);
+    if let Some(base) = environment.text(BASE) {
+        found.set("base_url", base, BASE);
+    }
+    Some(found)
+}
+
+fn openai(environment: &Environment) -> Option<Provider> {
     let key = environment.text("OPENAI_API_KEY").map(|_| "OPENAI_API_KEY");
     let base = environment.text("OPENAI_BASE_URL");
     let own_host = |base: &str| Url::parse(base).is_ok_and(|url| url.host_str() == Some(OPENAI_HOST));
@@ -74,22 +99,22 @@ fn openai(environment: &Environment) -> Option<Layer> {
             found.set(setting, value, variable);
         }
     }
-    Some(found.layer())
+    Some(found)
 }
 
-fn found(server: &LocalServer) -> Layer {
+fn found_there(server: &LocalServer) -> Provider {
     let origin = Origin::Found { address: server.base_url.to_string() };
     let mut found = Provider::new(server.name, origin.clone());
     found.set_from("kind", server.kind.name(), origin.clone());
     found.set_from("base_url", server.base_url.as_str(), origin);
-    found.layer()
+    found
 }
 
 fn demo() -> Layer {
-    Provider::new("demo", Origin::BuiltIn).layer()
+    layer([Provider::new("demo", Origin::BuiltIn)]).expect("one provider makes a layer")
 }
 
-/// The layer of one provider, in the making.
+/// One provider of a layer, in the making.
 struct Provider {
     name: &'static str,
     table: Map<String, Value>,
@@ -112,16 +137,21 @@ impl Provider {
         self.places.push(Written { path: format!("providers.{}.{setting}", self.name), place, is_table: false });
         self.table.insert(setting.to_owned(), Value::new(None, value));
     }
+}
 
-    fn layer(self) -> Layer {
-        let providers = Map::from_iter([(self.name.to_owned(), Value::from(self.table))]);
-        Layer { root: Map::from_iter([("providers".to_owned(), Value::from(providers))]), places: self.places }
+/// The layer of these providers; none if there are none.
+fn layer(found: impl IntoIterator<Item = Provider>) -> Option<Layer> {
+    let (mut tables, mut places) = (Map::new(), Vec::new());
+    for provider in found {
+        tables.insert(provider.name.to_owned(), Value::from(provider.table));
+        places.extend(provider.places);
     }
+    let root = |tables: Map<String, Value>| Map::from_iter([("providers".to_owned(), Value::from(tables))]);
+    (!tables.is_empty()).then(|| Layer { root: root(tables), places })
 }
 
 /// Variables of providers that this version has no kind for.
-const NOT_YET: [(&str, &str); 13] = [
-    ("ANTHROPIC_API_KEY", "anthropic"),
+const NOT_YET: [(&str, &str); 12] = [
     ("GEMINI_API_KEY", "gemini"),
     ("GOOGLE_API_KEY", "gemini"),
     ("OPENROUTER_API_KEY", "openrouter"),

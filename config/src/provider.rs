@@ -74,6 +74,8 @@ impl Provider {
 /// How a provider is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
+    /// Anthropic itself, or what stands in for it at another address.
+    Anthropic,
     /// OpenAI itself.
     OpenAi,
     /// Any server that speaks OpenAI's chat completions.
@@ -86,12 +88,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind of this version.
-    pub const ALL: [Self; 4] = [Self::OpenAi, Self::OpenAiCompatible, Self::Ollama, Self::Demo];
+    pub const ALL: [Self; 5] = [Self::Anthropic, Self::OpenAi, Self::OpenAiCompatible, Self::Ollama, Self::Demo];
 
     /// As it is written.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
             Self::OpenAiCompatible => "openai-compatible",
             Self::Ollama => "ollama",

@@ -41,6 +41,25 @@ fn the_usual_variables_give_openai() {
 }
 
 #[test]
+fn anthropic_is_found_first() {
+    let loaded = with(&[
+        ("OPENAI_API_KEY", "sk-1"),
+        ("ANTHROPIC_API_KEY", "sk-2"),
+        ("ANTHROPIC_BASE_URL", "https://proxy.example/anthropic"),
+    ]);
+    assert_eq!(loaded.settings.discovery, Discovery::Environment);
+    let [anthropic, openai] = loaded.settings.providers.as_slice() else { panic!("two providers") };
+    assert_eq!((anthropic.name.as_str(), anthropic.kind), ("anthropic", Kind::Anthropic));
+    assert_eq!(anthropic.origin, Origin::Environment { variable: "ANTHROPIC_API_KEY".into() });
+    assert_eq!(anthropic.profiles[0].key, Some(SecretReference::Environment { variable: "ANTHROPIC_API_KEY".into() }));
+    assert_eq!(anthropic.base_url.as_ref().unwrap().as_str(), "https://proxy.example/anthropic");
+    assert_eq!((openai.name.as_str(), openai.kind, &openai.base_url), ("openai", Kind::OpenAi, &None));
+    assert!(loaded.settings.ignored_variables.is_empty() && loaded.warnings.is_empty());
+    // An address without a key leads nowhere.
+    assert_eq!(with(&[("ANTHROPIC_BASE_URL", "https://proxy.example")]).settings.discovery, Discovery::Demo);
+}
+
+#[test]
 fn an_address_alone_is_a_compatible_server() {
     let loaded = with(&[("OPENAI_BASE_URL", "http://10.0.0.5:8000/v1")]);
     let [lab] = loaded.settings.providers.as_slice() else { panic!("one provider") };
@@ -67,11 +86,11 @@ fn a_found_provider_is_checked_like_a_written_one() {
 
 #[test]
 fn keys_that_cannot_be_used_are_listed() {
-    let loaded = with(&[("ANTHROPIC_API_KEY", "a"), ("OPENROUTER_API_KEY", "o"), ("GEMINI_API_KEY", "")]);
+    let loaded = with(&[("MISTRAL_API_KEY", "m"), ("OPENROUTER_API_KEY", "o"), ("GEMINI_API_KEY", "")]);
     assert_eq!(loaded.settings.discovery, Discovery::Demo);
     let ignored: Vec<_> = loaded.settings.ignored_variables.iter().map(|ignored| ignored.variable).collect();
-    assert_eq!(ignored, ["ANTHROPIC_API_KEY", "OPENROUTER_API_KEY"]);
-    assert!(loaded.settings.ignored_variables[1].hint.unwrap().contains("https://openrouter.ai/api/v1"));
+    assert_eq!(ignored, ["OPENROUTER_API_KEY", "MISTRAL_API_KEY"]);
+    assert!(loaded.settings.ignored_variables[0].hint.unwrap().contains("https://openrouter.ai/api/v1"));
 }
 
 #[test]
@@ -100,6 +119,14 @@ fn key_and_address_are_taken_together_or_not_at_all() {
     assert!(elsewhere[0].starts_with("config.toml:1:12: providers.openai: \"key\" is missing"), "{elsewhere:?}");
     let own_key = loaded("[providers.openai]\nkey = \"env:OPENAI_API_KEY\"\n", &variables).settings;
     assert_eq!(own_key.providers[0].base_url, None);
+
+    let both = [variables.as_slice(), &[("ANTHROPIC_API_KEY", "sk-2")]].concat();
+    let claude = loaded("[providers.anthropic]\nlimits = { concurrent = 2 }\n", &both).settings;
+    let [claude] = claude.providers.as_slice() else { panic!("one provider") };
+    let key = SecretReference::Environment { variable: "ANTHROPIC_API_KEY".into() };
+    assert_eq!((claude.kind, claude.profiles[0].key.as_ref()), (Kind::Anthropic, Some(&key)));
+    let lacking = complaints("[providers.anthropic]\nlimits = { concurrent = 2 }\n", &variables, &[]);
+    assert!(lacking[0].starts_with("config.toml:1:12: providers.anthropic: \"key\" is missing"), "{lacking:?}");
 }
 
 fn answering(names: &[&str]) -> Vec<LocalServer> {

@@ -1,20 +1,22 @@
-//! An address, what goes with every request to it, and the one way in which a request begins.
+//! Where a provider over HTTP is, and what every request to it carries.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use greenroom_wire::{ChatError, ErrorKind};
 use reqwest::{
-    Method, RequestBuilder,
+    Client, Method, RequestBuilder,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 use url::Url;
 
 use crate::{
     Credential,
-    transport::{Transport, is_loopback},
+    drive::{DecodeError, WHOLE_BODY, read_bounded, read_error},
+    scrub::scrub,
+    transport::{Transport, is_loopback, send_failure},
 };
 
-/// Where a server is.
+/// An address with its pool of connections and its headers.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     transport: Arc<Transport>,
@@ -23,7 +25,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// `headers` go with every request.
+    /// An endpoint at `base`, to which the user's own `headers` go with every request.
     ///
     /// # Errors
     /// `Config`: a header that can't be one.
@@ -32,16 +34,23 @@ impl Endpoint {
         base: Url,
         headers: &BTreeMap<String, String>,
     ) -> Result<Self, ChatError> {
-        let mut sent = HeaderMap::new();
+        let mut map = HeaderMap::new();
         for (name, value) in headers {
             let header = (name.parse::<HeaderName>().ok()).zip(HeaderValue::from_str(value).ok());
             let (name, mut value) = header
                 .ok_or_else(|| ChatError::new(ErrorKind::Config, format!("the header \"{name}\" can't be sent")))?;
             // A user's own header may well be a secret.
             value.set_sensitive(true);
-            sent.insert(name, value);
+            map.insert(name, value);
         }
-        Ok(Self { transport, base, headers: sent })
+        Ok(Self { transport, base, headers: map })
+    }
+
+    /// With a header that the user's own may replace.
+    #[must_use]
+    pub(crate) fn with_default(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.entry(name).or_insert(HeaderValue::from_static(value));
+        self
     }
 
     /// Whether it is on this machine.
@@ -52,22 +61,50 @@ impl Endpoint {
     /// A request to a path below the address, with the key as a bearer token if there is one.
     ///
     /// # Errors
-    /// `Config`: the HTTP client can't be set up, or the address can't have a path.
-    pub(crate) fn request(
+    /// As [`request`](Self::request).
+    pub(crate) fn bearer(
         &self,
         method: Method,
         path: &str,
         credential: &Credential,
+    ) -> Result<RequestBuilder, ChatError> {
+        let request = self.request(|client, url| client.request(method, url), path)?;
+        Ok(match credential.expose() {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        })
+    }
+
+    /// A request to a path below the address.
+    ///
+    /// # Errors
+    /// `Config`: the address can't have a path, or the client can't be set up.
+    pub(crate) fn request(
+        &self,
+        make: impl FnOnce(Client, Url) -> RequestBuilder,
+        path: &str,
     ) -> Result<RequestBuilder, ChatError> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| ChatError::new(ErrorKind::Config, "the base address can't have a path"))?
             .pop_if_empty()
             .extend(path.split('/'));
-        let request = self.transport.client(&self.base)?.request(method, url).headers(self.headers.clone());
-        Ok(match credential.expose() {
-            Some(key) => request.bearer_auth(key),
-            None => request,
-        })
+        Ok(make(self.transport.client(&self.base)?, url).headers(self.headers.clone()))
     }
+}
+
+/// Sends a request whose response is read whole.
+///
+/// # Errors
+/// What the provider said, by `decode`, or what the connection did.
+pub(crate) async fn fetch(
+    request: RequestBuilder,
+    credential: &Credential,
+    decode: &DecodeError<'_>,
+) -> Result<Vec<u8>, ChatError> {
+    let response = request.send().await.map_err(send_failure)?;
+    if !response.status().is_success() {
+        return Err(scrub(read_error(response, decode).await, credential, None));
+    }
+    read_bounded(response, WHOLE_BODY).await
 }

@@ -4,6 +4,7 @@
 //! says only where it is, how a request is made and what its errors mean. Nothing here holds mutable state or knows an
 //! actor.
 
+pub mod anthropic;
 pub mod catalog;
 pub mod cost;
 pub mod credential;

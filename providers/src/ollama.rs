@@ -57,7 +57,7 @@ impl Ollama {
     }
 
     fn post(&self, path: &str, credential: &Credential, body: Vec<u8>) -> Result<RequestBuilder, ChatError> {
-        let request = self.0.request(Method::POST, path, credential)?;
+        let request = self.0.bearer(Method::POST, path, credential)?;
         Ok(request.header("content-type", "application/json").body(body))
     }
 
@@ -84,7 +84,7 @@ impl Ollama {
     }
 
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
-        let request = self.0.request(Method::GET, "api/tags", credential)?;
+        let request = self.0.bearer(Method::GET, "api/tags", credential)?;
         let mut models = decode_tags(&self.whole(request, credential).await?)?;
         // The first one is the default, which has to be one that chats.
         models.sort_by_key(is_for_embedding);

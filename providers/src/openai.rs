@@ -4,20 +4,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, ChatRequest, ErrorKind,
+    ChatError, ChatRequest,
     openai_chat::{Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_error, decode_models, encode_request},
 };
-use reqwest::{
-    Client, RequestBuilder,
-    header::{HeaderMap, HeaderName, HeaderValue},
-};
+use reqwest::Method;
 use url::Url;
 
 use crate::{
     Capabilities, ChatCall, Credential, ModelInfo, Provider, Sink,
-    drive::{self, Language, WHOLE_BODY, read_bounded, read_error},
+    drive::{self, Language},
+    endpoint::{Endpoint, fetch},
     scrub::scrub,
-    transport::{Transport, is_loopback, send_failure},
+    transport::Transport,
 };
 
 /// Where OpenAI's own API is.
@@ -27,10 +25,8 @@ pub const OPENAI_BASE: &str = "https://api.openai.com/v1";
 #[derive(Debug)]
 pub struct OpenAi {
     kind: &'static str,
-    transport: Arc<Transport>,
-    base: Url,
+    endpoint: Endpoint,
     dialect: Dialect,
-    headers: HeaderMap,
 }
 
 /// What a server is made of.
@@ -62,43 +58,13 @@ impl OpenAi {
     }
 
     fn new(kind: &'static str, args: OpenAiArgs) -> Result<Self, ChatError> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &args.headers {
-            let header = (name.parse::<HeaderName>().ok()).zip(HeaderValue::from_str(value).ok());
-            let (name, mut value) = header
-                .ok_or_else(|| ChatError::new(ErrorKind::Config, format!("the header \"{name}\" can't be sent")))?;
-            // A user's own header may well be a secret.
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-        Ok(Self { kind, transport: args.transport, dialect: dialect(&args.base), base: args.base, headers })
-    }
-
-    fn request(
-        &self,
-        credential: &Credential,
-        make: impl FnOnce(Client, Url) -> RequestBuilder,
-        path: &str,
-    ) -> Result<RequestBuilder, ChatError> {
-        let mut url = self.base.clone();
-        url.path_segments_mut()
-            .map_err(|()| ChatError::new(ErrorKind::Config, "the base address can't have a path"))?
-            .pop_if_empty()
-            .extend(path.split('/'));
-        let request = make(self.transport.client(&self.base)?, url).headers(self.headers.clone());
-        Ok(match credential.expose() {
-            Some(key) => request.bearer_auth(key),
-            None => request,
-        })
+        let dialect = dialect(&args.base);
+        Ok(Self { kind, endpoint: Endpoint::new(args.transport, args.base, &args.headers)?, dialect })
     }
 
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
-        let request = self.request(credential, |client, url| client.get(url), "models")?;
-        let response = request.send().await.map_err(send_failure)?;
-        if !response.status().is_success() {
-            return Err(scrub(read_error(response, &decode_error).await, credential, None));
-        }
-        let body = read_bounded(response, WHOLE_BODY).await?;
+        let request = self.endpoint.bearer(Method::GET, "models", credential)?;
+        let body = fetch(request, credential, &decode_error).await?;
         Ok(decode_models(&body)?.into_iter().map(info).collect())
     }
 }
@@ -129,7 +95,7 @@ impl Provider for OpenAi {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let local = is_loopback(&self.base);
+        let local = self.endpoint.is_local();
         Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local }
     }
 
@@ -139,7 +105,7 @@ impl Provider for OpenAi {
             for left_out in &encoded.left_out {
                 tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
             }
-            let request = self.request(call.credential, |client, url| client.post(url), "chat/completions")?;
+            let request = self.endpoint.bearer(Method::POST, "chat/completions", call.credential)?;
             let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
             let choices = choices(call.request);
             let language = Language {

@@ -32,7 +32,7 @@ pub async fn is_llamacpp(transport: Arc<Transport>, base: Url) -> bool {
 async fn is_well(transport: Arc<Transport>, base: &Url) -> bool {
     let Ok(root) = base.join("/") else { return false };
     let Ok(request) = Endpoint::new(transport, root, &BTreeMap::new())
-        .and_then(|endpoint| endpoint.request(Method::GET, "health", &Credential::None))
+        .and_then(|endpoint| endpoint.bearer(Method::GET, "health", &Credential::None))
     else {
         return false;
     };

@@ -56,6 +56,14 @@ pub trait Provider: Send + Sync + 'static {
     fn pull<'a>(&'a self, _: PullCall<'a>, _: &'a mut dyn PullSink) -> BoxFuture<'a, Result<(), ChatError>> {
         Box::pin(async { Err(unsupported(self.kind(), "fetch models")) })
     }
+
+    /// How many tokens the prompt of this call has, as the provider counts them.
+    ///
+    /// # Errors
+    /// Why they can't be counted; [`unsupported`] where the provider has no way to.
+    fn count_tokens<'a>(&'a self, _: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {
+        Box::pin(async { Err(unsupported(self.kind(), "count tokens")) })
+    }
 }
 
 /// What a provider answers to a question that it has no way to ask. It is an invalid request: nothing is wrong with the
@@ -101,6 +109,8 @@ pub struct ChatCall<'a> {
     pub request: &'a ChatRequest,
     /// The provider's own id of the model.
     pub model: &'a str,
+    /// What is known of the model.
+    pub info: &'a ModelInfo,
     /// The provider's configured name, under which its opaque parts are kept.
     pub provider: &'a str,
     /// The profile's credential.

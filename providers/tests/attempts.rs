@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc, time::Duration};
 
 use greenroom_providers::{
-    ChatCall, Credential, Deadlines, Provider, Sink, SinkState,
+    ChatCall, Credential, Deadlines, ModelInfo, Provider, Sink, SinkState,
     openai::{OpenAi, OpenAiArgs},
     transport::Transport,
 };
@@ -101,8 +101,14 @@ async fn ask(base: String, taken: &mut Taken) -> Result<(), ChatError> {
     let messages = vec![Message::user("a prompt that nobody else may read")];
     let request = ChatRequest { messages, ..ChatRequest::default() };
     let credential = Credential::Key(KEY.into());
-    let call =
-        ChatCall { request: &request, model: "m", provider: "lab", credential: &credential, deadlines: &DEADLINES };
+    let call = ChatCall {
+        request: &request,
+        model: "m",
+        info: &ModelInfo::named("m"),
+        provider: "lab",
+        credential: &credential,
+        deadlines: &DEADLINES,
+    };
     provider.chat(call, taken).await
 }
 

@@ -13,6 +13,7 @@ use greenroom_actors::{
 use greenroom_config::{self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, Settings};
 use greenroom_providers::{
     Catalog, Credential, Facts, ModelInfo, Price, Provider,
+    anthropic::{ANTHROPIC_BASE, Anthropic, AnthropicArgs},
     demo::Demo,
     ollama::{OLLAMA_BASE, Ollama, OllamaArgs},
     openai::{OPENAI_BASE, OpenAi, OpenAiArgs},
@@ -173,22 +174,24 @@ fn provider(
     environment: &Environment,
     transports: &mut Transports,
 ) -> Result<Arc<dyn Provider>, ChatError> {
-    let base = |own: &str| match &written.base_url {
+    let base = |default: &str| match &written.base_url {
         Some(url) => url.clone(),
-        None => own.parse().expect("the address of a kind is an address"),
+        None => default.parse().expect("the address of a kind is an address"),
     };
-    let args = |transports: &mut Transports, own: &str| -> Result<OpenAiArgs, ChatError> {
-        let headers = headers(written, environment)?;
-        Ok(OpenAiArgs { transport: transports.get(written.timeouts.connect), base: base(own), headers })
-    };
+    let headers = || headers(written, environment);
+    let transport = transports.get(written.timeouts.connect);
+    let openai = |headers| OpenAiArgs { transport: Arc::clone(&transport), base: base(OPENAI_BASE), headers };
     Ok(match written.kind {
-        Kind::OpenAi => Arc::new(OpenAi::official(args(transports, OPENAI_BASE)?)?),
-        Kind::OpenAiCompatible => Arc::new(OpenAi::compatible(args(transports, OPENAI_BASE)?)?),
-        Kind::Ollama => Arc::new(Ollama::new(OllamaArgs {
-            transport: transports.get(written.timeouts.connect),
-            base: base(OLLAMA_BASE),
-            headers: headers(written, environment)?,
-        })?),
+        Kind::Anthropic => {
+            let (base, headers) = (base(ANTHROPIC_BASE), headers()?);
+            Arc::new(Anthropic::new(AnthropicArgs { transport, base, headers })?)
+        }
+        Kind::OpenAi => Arc::new(OpenAi::official(openai(headers()?))?),
+        Kind::OpenAiCompatible => Arc::new(OpenAi::compatible(openai(headers()?))?),
+        Kind::Ollama => {
+            let (base, headers) = (base(OLLAMA_BASE), headers()?);
+            Arc::new(Ollama::new(OllamaArgs { transport, base, headers })?)
+        }
         Kind::Demo => Arc::new(Demo),
     })
 }

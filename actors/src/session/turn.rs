@@ -259,6 +259,7 @@ async fn attempt(
     let call = ChatCall {
         request,
         model: &candidate.model.id,
+        info: &candidate.model,
         provider: &candidate.provider,
         credential: &permit.credential,
         deadlines,

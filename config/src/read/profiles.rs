@@ -38,8 +38,9 @@ pub(crate) fn profiles(kind: Kind, table: &Table<'_>) -> Vec<Profile> {
         }
         (Some(key), None) => SecretReference::read(&key).map(|key| vec![only(Some(key), limits)]).unwrap_or_default(),
         (None, Some(list)) => read_all(&list, limits),
-        (None, None) if kind == Kind::OpenAi => {
-            let hint = Some("add key = \"env:OPENAI_API_KEY\"".to_owned());
+        (None, None) if matches!(kind, Kind::Anthropic | Kind::OpenAi) => {
+            let variable = if kind == Kind::Anthropic { "ANTHROPIC_API_KEY" } else { "OPENAI_API_KEY" };
+            let hint = Some(format!("add key = \"env:{variable}\""));
             table.node.refuse_key(ErrorKind::Missing { key: "key" }, hint);
             Vec::new()
         }

@@ -1,0 +1,168 @@
+//! Anthropic, and whatever serves its messages at another address.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::future::BoxFuture;
+use greenroom_wire::{
+    ChatError, ErrorKind, LeftOut,
+    anthropic::{
+        AnthropicDecoder, Dialect, ModelEntry, decode_answer, decode_count, decode_error, decode_models, encode_count,
+        encode_request,
+    },
+};
+use reqwest::{Client, RequestBuilder, header::HeaderValue};
+use url::Url;
+
+use crate::{
+    Capabilities, ChatCall, Credential, ModelInfo, Provider, Sink,
+    drive::{self, Language},
+    endpoint::{Endpoint, fetch},
+    scrub::scrub,
+    transport::Transport,
+};
+
+/// Where Anthropic's own API is.
+pub const ANTHROPIC_BASE: &str = "https://api.anthropic.com";
+/// The version of the wire, which every request must name.
+const VERSION: &str = "2023-06-01";
+/// Most models on a page, the API's own bound.
+const PAGE: &str = "1000";
+/// Most pages of models that are asked for; more than any list has.
+const MOST_PAGES: usize = 20;
+
+/// One server of this wire.
+#[derive(Debug)]
+pub struct Anthropic {
+    endpoint: Endpoint,
+    /// What stands before a path: the version, unless the address ends with it.
+    version_path: &'static str,
+}
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct AnthropicArgs {
+    /// The pool of connections.
+    pub transport: Arc<Transport>,
+    /// Its address, with or without the `v1` at its end, such as `https://api.anthropic.com`.
+    pub base: Url,
+    /// Headers for every request, beyond those of the wire; `anthropic-version` and `anthropic-beta` may be among them.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Anthropic {
+    /// Anthropic itself, or what stands in for it at another address.
+    ///
+    /// # Errors
+    /// `Config`: a header that can't be one.
+    pub fn new(args: AnthropicArgs) -> Result<Self, ChatError> {
+        let versioned = args.base.path().trim_end_matches('/').ends_with("/v1");
+        let endpoint = Endpoint::new(args.transport, args.base, &args.headers)?;
+        Ok(Self {
+            endpoint: endpoint.with_default("anthropic-version", VERSION),
+            version_path: if versioned { "" } else { "v1/" },
+        })
+    }
+
+    fn request(
+        &self,
+        credential: &Credential,
+        make: impl FnOnce(Client, Url) -> RequestBuilder,
+        path: &str,
+    ) -> Result<RequestBuilder, ChatError> {
+        let request = self.endpoint.request(make, &format!("{}{path}", self.version_path))?;
+        let Some(key) = credential.expose() else { return Ok(request) };
+        let mut key = HeaderValue::from_str(key).map_err(|_| {
+            ChatError::new(ErrorKind::Config, "the key has characters that can't be sent")
+                .with_hint("check that the key was copied whole and without line ends")
+        })?;
+        key.set_sensitive(true);
+        Ok(request.header("x-api-key", key))
+    }
+
+    async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
+        let mut models = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let get = |client: Client, mut url: Url| {
+                url.query_pairs_mut().append_pair("limit", PAGE);
+                if let Some(after) = &after {
+                    url.query_pairs_mut().append_pair("after_id", after);
+                }
+                client.get(url)
+            };
+            let body = fetch(self.request(credential, get, "models")?, credential, &decode_error).await?;
+            let page = decode_models(&body)?;
+            models.extend(page.models.into_iter().map(info));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(models)
+    }
+
+    async fn count(&self, call: ChatCall<'_>) -> Result<u64, ChatError> {
+        let encoded = encode_count(call.request, call.provider, call.model, &dialect(call));
+        log_left_out(call.provider, &encoded.left_out);
+        let request = self.request(call.credential, |client, url| client.post(url), "messages/count_tokens")?;
+        let request = request.header("content-type", "application/json").body(encoded.body);
+        let fetch = fetch(request, call.credential, &decode_error);
+        let body = tokio::time::timeout(call.deadlines.first_content, fetch)
+            .await
+            .map_err(|_| ChatError::new(ErrorKind::Timeout, "the provider did not count the tokens in time"))?
+            .map_err(|error| scrub(error, call.credential, Some(call.request)))?;
+        decode_count(&body)
+    }
+}
+
+/// What the model takes: by its id, and by what is known of it otherwise.
+fn dialect(call: ChatCall<'_>) -> Dialect {
+    Dialect::of_model(call.model).with_max_output(call.info.max_output)
+}
+
+/// That a model can think says nothing of whether it will, which is what `reasoning` is of: it does so when asked.
+fn info(entry: ModelEntry) -> ModelInfo {
+    ModelInfo { name: entry.name, context: entry.context, max_output: entry.max_output, ..ModelInfo::named(entry.id) }
+}
+
+fn log_left_out(provider: &str, left_out: &[LeftOut]) {
+    for left_out in left_out {
+        tracing::debug!(provider, at = left_out.at, "left out of a request: {}", left_out.what);
+    }
+}
+
+impl Provider for Anthropic {
+    fn kind(&self) -> &'static str {
+        "anthropic"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let local = self.endpoint.is_local();
+        Capabilities { tools: true, images: true, documents: true, audio: false, json_schema: true, local }
+    }
+
+    fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
+        Box::pin(async move {
+            let encoded = encode_request(call.request, call.provider, call.model, &dialect(call));
+            log_left_out(call.provider, &encoded.left_out);
+            let request = self.request(call.credential, |client, url| client.post(url), "messages")?;
+            let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
+            let names = encoded.names;
+            let language = Language {
+                decoder: &mut AnthropicDecoder::new(names.clone()),
+                whole: &|body| decode_answer(body, &names),
+                error: &decode_error,
+            };
+            let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
+            outcome.map_err(|error| scrub(error, call.credential, Some(call.request)))
+        })
+    }
+
+    fn models<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Vec<ModelInfo>, ChatError>> {
+        Box::pin(self.list(credential))
+    }
+
+    fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {
+        Box::pin(self.count(call))
+    }
+}
