@@ -2,6 +2,7 @@
 //! ([`ScriptedProvider`]), a client that sees every byte ([`client`]), and a home for the built
 //! `greenroom` program to run in ([`harness`]).
 
+pub mod anthropic;
 mod attempt;
 pub mod client;
 pub mod harness;
