@@ -133,6 +133,16 @@ fn an_answer_goes_back_as_it_came() {
 }
 
 #[test]
+fn thinking_kept_in_pieces_is_held_by_its_block() {
+    let whole = json!({"type": "thinking", "thinking": "hmm", "signature": "s"});
+    let pieces = ["h", "mm"].map(|text| Part::Thinking { text: text.into() });
+    let parts = [&pieces[..], &[block(whole.clone()), Part::text("x"), pieces[0].clone()]].concat();
+    let (body, left) = sent([Message::user("go"), says(Role::Assistant, parts)]);
+    assert_eq!(body[1]["content"], json!([whole, {"type": "text", "text": "x"}]));
+    assert_eq!(left, ["messages[1].parts[4]"]);
+}
+
+#[test]
 fn thinking_with_a_budget_is_not_begun_among_calls() {
     let asked = |answer: Vec<Part>, last: Vec<Message>| {
         let mut messages = vec![Message::user("go"), says(Role::Assistant, answer)];

@@ -329,9 +329,10 @@ impl<'a> Messages<'a, '_> {
             _ => None,
         };
         let blocks: Vec<Option<&'a Map<String, Value>>> = parts.iter().map(|part| own_block(Some(part))).collect();
-        // What the next part's block says again.
+        // What the block after a part, or after all of the thinking that comes before it in pieces, says again.
         let said_by_next = |place: usize, key: &str| {
-            let block = blocks.get(place + 1).copied().flatten()?;
+            let at = (place + 1..parts.len()).find(|at| !matches!(parts[*at], Part::Thinking { .. }))?;
+            let block = blocks[at]?;
             (block.get("type")? == key).then(|| block.get(key)?.as_str()).flatten()
         };
         let (mut next, mut calls) = (0, 0);
@@ -357,7 +358,7 @@ impl<'a> Messages<'a, '_> {
                     next += usize::from(repeated.is_none());
                 }
                 Part::Thinking { text } => {
-                    if said_by_next(place, "thinking") != Some(text) {
+                    if said_by_next(place, "thinking").is_none_or(|said| !said.contains(text.as_str())) {
                         self.miss(at(), "thinking that this model did not sign");
                     }
                 }
