@@ -35,7 +35,9 @@ pub(super) fn is_known(block: &Value) -> bool {
 pub(super) fn read_stream(body: &str) -> Reading {
     let mut reading = Reading { message: json!({"content": []}), ..Reading::default() };
     for line in body.split(['\n', '\r']) {
-        let Some(data) = line.strip_prefix("data:").map(str::trim).filter(|data| !data.is_empty()) else { continue };
+        let Some(data) = line.strip_prefix("data:").map(str::trim).filter(|data| data.starts_with('{')) else {
+            continue;
+        };
         let event: Value = serde_json::from_str(data).expect("recorded events are JSON");
         if reading.error.is_none() && !reading.ended {
             reading.event(&event);
@@ -60,6 +62,9 @@ impl Reading {
         match event["type"].as_str().unwrap_or_default() {
             "message_start" => {
                 self.message = event["message"].clone();
+                if !self.message["content"].is_array() {
+                    self.message["content"] = json!([]);
+                }
                 let blocks = self.message["content"].as_array().map_or(0, Vec::len);
                 self.arguments.resize(blocks, String::new());
             }

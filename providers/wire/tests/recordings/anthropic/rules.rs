@@ -11,6 +11,10 @@ pub(super) fn normalise(body: &mut Value) {
     the_older_format(body);
     if let Some(system) = body.get_mut("system") {
         a_text_is_one_block(system);
+        blocks(system);
+    }
+    if body.get("system") == Some(&json!([])) {
+        body.shift_remove("system");
     }
     for tool in body.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Value::Object(tool) = tool
