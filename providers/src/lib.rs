@@ -24,6 +24,7 @@ pub use catalog::{Catalog, Facts};
 pub use cost::{Cost, Price};
 pub use credential::Credential;
 pub use provider::{
-    Capabilities, ChatCall, EmbedCall, Modalities, ModelInfo, Provider, PullCall, PullSink, Sink, SinkState, unsupported,
+    Capabilities, ChatCall, EmbedCall, Modalities, ModelInfo, Provider, PullCall, PullSink, Sink, SinkState,
+    unsupported,
 };
 pub use watchdog::Deadlines;

@@ -268,8 +268,8 @@ async fn tokens_are_counted_where_there_is_a_way_to() {
 
     let transport = Arc::new(Transport::new(Duration::from_secs(1)));
     let args = OpenAiArgs { transport, base: base.parse().unwrap(), headers: BTreeMap::new() };
-    let error = OpenAi::openai(args).unwrap().count_tokens(call(&request, &info, &credential)).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::NotFound);
+    let error = OpenAi::official(args).unwrap().count_tokens(call(&request, &info, &credential)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidRequest);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use greenroom_providers::{
-    ChatCall, Credential, Deadlines, EmbedCall, Provider, PullCall, PullSink, Sink, SinkState,
+    ChatCall, Credential, Deadlines, EmbedCall, ModelInfo, Provider, PullCall, PullSink, Sink, SinkState,
     ollama::{Ollama, OllamaArgs},
     transport::Transport,
 };
@@ -131,8 +131,15 @@ async fn chat(provider: &Ollama) -> (Result<(), ChatError>, Taken) {
     let messages = vec![Message::user("a prompt that nobody else may read")];
     let request = ChatRequest { messages, ..ChatRequest::default() };
     let credential = Credential::Key(KEY.into());
-    let call =
-        ChatCall { request: &request, model: "m", provider: "home", credential: &credential, deadlines: &DEADLINES };
+    let info = ModelInfo::named("m");
+    let call = ChatCall {
+        request: &request,
+        model: "m",
+        info: &info,
+        provider: "home",
+        credential: &credential,
+        deadlines: &DEADLINES,
+    };
     let mut taken = Taken::default();
     (provider.chat(call, &mut taken).await, taken)
 }

@@ -125,6 +125,7 @@ fn catalogued(written: &config::Provider) -> &'static str {
     match (written.kind, host) {
         (Kind::Demo, _) => "demo",
         (Kind::Ollama, _) => "ollama",
+        (Kind::Anthropic, None) => "anthropic",
         (Kind::OpenAi, None) | (_, Some("api.openai.com")) => "openai",
         (_, Some("openrouter.ai")) => "openrouter",
         (_, Some("generativelanguage.googleapis.com")) => "gemini",
@@ -132,6 +133,7 @@ fn catalogued(written: &config::Provider) -> &'static str {
         (_, Some("api.githubcopilot.com")) => "copilot",
         (_, Some(host)) if host.starts_with("bedrock-mantle.") && host.ends_with(".api.aws") => "bedrock-mantle",
         (_, Some(host)) if host.ends_with(".openai.azure.com") => "azure",
+        (Kind::Anthropic, _) => "anthropic-compatible",
         (Kind::OpenAi | Kind::OpenAiCompatible, _) => "openai-compatible",
     }
 }

@@ -4,8 +4,8 @@ use super::stream::{Assembler, OllamaDecoder};
 use crate::{
     decode::{StreamDecoder, StreamState},
     error::{ChatError, ErrorKind},
-    event::ChatEvent,
     error_response::not_json,
+    event::ChatEvent,
 };
 
 /// Reads a whole answer: the events that it would have been as a stream, `Finished` last.

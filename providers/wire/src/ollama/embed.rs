@@ -8,9 +8,9 @@ use crate::{
     chat::Extra,
     embed::{EmbedRequest, Embeddings},
     error::{ChatError, ErrorKind},
-    json::{put_key, put_str, put_value},
     error_response::not_json,
     extras::pointer,
+    json::{put_key, put_str, put_value},
     reader::{array, count, string, take, wrong},
 };
 

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::{
     error::{ChatError, ErrorKind},
-    error_response::{ErrorResponse, fit_to_show, retry_after},
     error_response::not_json,
+    error_response::{ErrorResponse, fit_to_show, retry_after},
 };
 
 /// Reads a response that is an error: `{"error": "…"}`, from a local server, from ollama.com through one, or from what

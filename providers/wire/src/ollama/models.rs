@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{ChatError, ErrorKind},
-    json::put_value,
     error_response::not_json,
+    json::put_value,
 };
 
 /// A model that is on the server (`GET /api/tags`).

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     chat::{ChatRequest, Extra, ResponseFormat, ThinkingRequest, Tool, ToolChoice, Wire},
-    json::{put_comma, put_key, put_str, put_value},
     encode::LeftOut,
+    json::{put_comma, put_key, put_str, put_value},
     openai_chat::Encoded,
 };
 

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use super::extras::{put_extras, report_foreign};
 use crate::{
     chat::{MediaSource, Message, Part, Role},
-    json::{put_comma, put_key, put_str},
     encode::LeftOut,
+    json::{put_comma, put_key, put_str},
 };
 
 /// What a call without a result is answered with, or a model would take it that it has to call again.

@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     chat::{Extra, Wire},
-    json::{put_key, put_value},
     encode::LeftOut,
     extras::pointer,
+    json::{put_key, put_value},
 };
 
 /// What stands at a pointer and has no word in the chat language.

@@ -11,8 +11,8 @@ use crate::{
     decode::StreamState,
     error::{ChatError, ErrorKind},
     event::{ChatEvent, FinishReason, Usage},
-    ollama::{error::decode_error_line, media::media_type},
     object::Str,
+    ollama::{error::decode_error_line, media::media_type},
     queue::Queue,
 };
 
