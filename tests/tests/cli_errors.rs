@@ -48,7 +48,7 @@ async fn an_address_that_refuses_is_told() {
     assert_failed(&output, 1, "lab/any: can't connect: connection refused", "base_url");
     // Without a model the list is what can't be had.
     let output = home_at(&format!("{address}/v1")).run(&["chat", "hello"]).await;
-    assert_failed(&output, 1, "connection refused", "");
+    assert_failed(&output, 1, "lab does not list its models: can't connect: connection refused", "base_url");
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ async fn one_provider_that_fails_does_not_hide_the_others() {
     let output = home.run(&["models"]).await.succeeded();
     assert!(output.stdout.contains(&format!("good/{MODEL}")), "{}", output.stdout);
     assert!(output.stderr.contains("gone does not list its models"), "{}", output.stderr);
-    assert_eq!(home.run(&["models", "--provider", "gone"]).await.code(), Some(1));
+    assert_failed(&home.run(&["models", "--provider", "gone"]).await, 1, "gone does not list its models", "base_url");
 
     let listed = good.stats().route(openai::MODELS).requests;
     run_well(&home, &["models", "--provider", "good"], "").await;

@@ -252,20 +252,18 @@ impl Book {
         if !shelf.is_fresh(now) {
             return Ok(Meaning::NeedsLists(vec![shelf.name()]));
         }
-        let message = format!("no model was named, and {} lists none to take", shelf.provider);
-        let mut error = match &shelf.listed {
+        match &shelf.listed {
             // Why the list could not be had is what the user has to mend.
             Some((_, Err(error))) if error.kind != ErrorKind::NotFound => {
                 let message = format!("{} does not list its models: {}", shelf.provider, error.message);
-                ChatError { message, ..error.clone() }
+                Err(ChatError { message, ..error.clone() })
             }
-            _ => ChatError::new(ErrorKind::NotFound, message),
-        };
-        error
-            .details
-            .hint
-            .get_or_insert_with(|| "name one: -m PROVIDER/MODEL, or models.default in the configuration".into());
-        Err(error)
+            _ => {
+                let message = format!("no model was named, and {} lists none to take", shelf.provider);
+                let hint = "name one: -m PROVIDER/MODEL, or models.default in the configuration";
+                Err(ChatError::new(ErrorKind::NotFound, message).with_hint(hint))
+            }
+        }
     }
 
     fn ambiguous(&self, name: &str, having: &[&Shelf]) -> ChatError {

@@ -161,7 +161,7 @@ fn exit_of(error: &event::Failure) -> Exit {
 }
 
 /// What to do about a failure that does not say so itself.
-fn hint_of(kind: ErrorKind) -> &'static str {
+pub(crate) fn hint_of(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Auth | ErrorKind::AuthPermanent => {
             "check the key: `greenroom config show` says where each one comes from"

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Exit, Failure,
     context::{Context, block_on},
+    failure::hint_of,
     notes,
     output::Output,
     table::table,
@@ -38,7 +39,7 @@ pub(crate) fn run(context: &Context, args: &ModelsArgs) -> Result<Exit, Failure>
         print(&listing, args.json)?;
         for (provider, error) in &listing.failed {
             notes::error(&format!("{provider} does not list its models: {error}"));
-            error.details.hint.as_deref().into_iter().for_each(notes::hint);
+            notes::hint(error.details.hint.as_deref().unwrap_or_else(|| hint_of(error.kind)));
         }
         let all_failed = listing.models.is_empty() && !listing.failed.is_empty();
         Ok(if all_failed { Exit::Failed } else { Exit::Done })
