@@ -286,6 +286,14 @@ impl Book {
             _ if known.is_empty() => "no model is known; say PROVIDER/MODEL".to_owned(),
             _ => format!("known are {}", few(&known)),
         };
+        let silent = self.shelves.iter().filter(|shelf| matches!(&shelf.listed, Some((_, Err(_)))));
+        let silent: Vec<&str> = silent.map(|shelf| &*shelf.provider).collect();
+        let hint = match &silent[..] {
+            [] => hint,
+            silent => {
+                format!("{hint}; {} could not list its models, of which PROVIDER/MODEL names one", silent.join(", "))
+            }
+        };
         ChatError::new(ErrorKind::NotFound, format!("there is no model \"{name}\"")).with_hint(hint)
     }
 

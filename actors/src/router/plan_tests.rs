@@ -81,6 +81,14 @@ fn an_unknown_name_is_not_found_and_suggests() {
 }
 
 #[test]
+fn an_unknown_name_tells_of_providers_whose_models_are_not_known() {
+    let mut book = book();
+    book.shelves[1].listed = Some((Instant::now(), Err(ChatError::new(ErrorKind::Network, "refused"))));
+    let hint = resolve(&book, "qwen3-next").unwrap_err().details.hint.unwrap();
+    assert!(hint.contains("lab could not list its models"), "{hint}");
+}
+
+#[test]
 fn an_id_of_several_providers_must_be_said_in_full() {
     let error = resolve(&book(), "shared").unwrap_err();
     assert_eq!(error.details.hint.unwrap(), "say which: openai/shared or lab/shared");

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process,
+    time::Duration,
 };
 
 use super::{
@@ -14,6 +15,9 @@ use super::{
 };
 
 const NAME: &str = "lock";
+/// How often the lock is asked for, and the pause between.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The data directory is this process's for as long as it lives; the system takes the lock back when it dies.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ impl Lock {
     /// Takes the directory, or says who has it.
     pub(crate) fn take(dir: &DataDir) -> Result<Self, Failure> {
         let mut file = open_private(&dir.at(NAME), true).map_err(|error| unusable(dir.path(), &error))?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {
                 let lock = Self(file);
                 lock.write("").map_err(|error| unusable(dir.path(), &error))?;
@@ -54,6 +58,19 @@ impl Lock {
         file.rewind()?;
         write!(file, "pid {}\n{address}", process::id())
     }
+}
+
+/// Takes the lock. A command that looks whether somebody holds it has it for an instant, which is no daemon.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    let mut taken = file.try_lock();
+    for _ in 1..TRIES {
+        if !matches!(taken, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        taken = file.try_lock();
+    }
+    taken
 }
 
 /// Where the daemon listens that holds this data directory, if one does and has said so.
