@@ -51,7 +51,8 @@ async fn answers(server: &LocalServer) -> bool {
         Kind::Ollama => {
             let args = OllamaArgs { transport, base: url.clone(), headers: BTreeMap::new() };
             match Ollama::new(args) {
-                Ok(ollama) => ollama.models(&Credential::None).await.is_ok(),
+                // One without a model has nothing to answer with; the demo at least says what to do.
+                Ok(ollama) => ollama.models(&Credential::None).await.is_ok_and(|models| !models.is_empty()),
                 Err(_) => false,
             }
         }

@@ -123,8 +123,17 @@ async fn a_home_shows_nothing_of_the_machine() {
     let mut names: Vec<&str> = output.stdout.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     names.retain(|name| *name != "LLVM_PROFILE_FILE");
     names.sort_unstable();
-    let want =
-        ["EXTRA", "HOME", "PATH", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"];
+    let want = [
+        "EXTRA",
+        "HOME",
+        "OLLAMA_HOST",
+        "PATH",
+        "TMPDIR",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_RUNTIME_DIR",
+    ];
     assert_eq!(names, want);
     let inside = home.path().to_str().unwrap();
     let outside: Vec<&str> = output

@@ -185,6 +185,10 @@ async fn a_server_that_answers_is_found_and_one_that_does_not_costs_nothing() {
     let shown = home_with(&other).run(&["config", "show"]).await.succeeded().stdout;
     assert!(shown.contains("[providers.demo]"), "what answers otherwise is no Ollama: {shown}");
 
+    let empty = ScriptedProvider::start(ollama::tags([])).await;
+    let shown = home_with(&empty).run(&["config", "show"]).await.succeeded().stdout;
+    assert!(shown.contains("[providers.demo]"), "one without a model can't answer: {shown}");
+
     // Something that takes connections and never answers is not waited for.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut home = Home::new();

@@ -107,8 +107,8 @@ fn to_json(Model { provider, info }: &Model) -> Value {
         "name": info.name,
         "context": info.context,
         "max_output": info.max_output,
-        // No provider of this version says of a model what it takes beside text.
-        "modalities": null,
+        // What it takes beside text.
+        "modalities": info.takes.known(),
         "tools": info.tools,
         "reasoning": info.reasoning,
         "prefill": info.prefill,

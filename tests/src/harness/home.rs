@@ -16,6 +16,9 @@ use super::daemon::Daemon;
 /// A command that takes longer than this has hung.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// An address at which nothing listens.
+const NOBODY: &str = "127.0.0.1:1";
+
 /// What of the tests' own environment the program sees: where programs are found, and where coverage is
 /// to be written.
 const KEPT: [&str; 2] = ["PATH", "LLVM_PROFILE_FILE"];
@@ -143,6 +146,8 @@ impl Home {
             .env("XDG_CACHE_HOME", self.at("cache"))
             .env("XDG_RUNTIME_DIR", self.at("run"))
             .env("TMPDIR", self.at("tmp"))
+            // An Ollama that runs on this machine would be found by the program, as it should.
+            .env("OLLAMA_HOST", NOBODY)
             .envs(&self.environment);
         command
     }
