@@ -228,9 +228,11 @@ async fn a_recording_may_hold_any_bytes_and_is_checked() {
 }
 
 #[tokio::test]
-#[ignore = "wants GREENROOM_RECORDINGS, the folder of the recordings"]
 async fn every_recording_is_played_byte_for_byte() {
-    let folder = env::var_os("GREENROOM_RECORDINGS").expect("GREENROOM_RECORDINGS is set");
+    let Some(folder) = env::var_os("GREENROOM_RECORDINGS") else {
+        println!("passed over: GREENROOM_RECORDINGS names no folder of recordings");
+        return;
+    };
     let provider = ScriptedProvider::start(Script::default()).await;
     let mut played = 0;
     for case in fs::read_dir(folder).unwrap().filter_map(|api| fs::read_dir(api.unwrap().path()).ok()).flatten() {
