@@ -28,7 +28,7 @@ const BYTES_PER_TOKEN: usize = 4;
 
 /// Makes texts into vectors. With them, who did.
 pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Candidate, Embeddings), ChatError> {
-    let candidates = plan(shared, &request.model, Needs::default()).await?;
+    let candidates = plan(shared, &request.model, Needs::default()).await?.candidates;
     let candidate = candidates.into_iter().next().ok_or_else(|| unknown(&request.model))?;
     let (provider, name) = (of(shared, &candidate.provider)?, &candidate.provider);
     let tokens = request.input.iter().map(String::len).sum::<usize>() / BYTES_PER_TOKEN;

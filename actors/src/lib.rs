@@ -14,7 +14,8 @@ mod system;
 
 pub use handle::Unavailable;
 pub use provider::{
-    Limits, MarkStatus, ModelStatus, ProfileArgs, ProfileId, ProfileStatus, ProviderArgs, ProviderStatus,
+    CachedList, Limits, ListedHook, MarkStatus, ModelStatus, ProfileArgs, ProfileId, ProfileStatus, ProviderArgs,
+    ProviderStatus,
 };
 pub use router::{Budget, Candidate, RouterArgs, Strategy, Target, Unusable};
 pub use session::{Busy, RequestDefaults, SendError, Sent, Timeouts, TurnLimits};

@@ -26,10 +26,13 @@ use crate::{
     direct,
     handle::{Handle, Unavailable},
     provider::{
-        ProviderArgs, ProviderStatus,
+        ListedHook, ProviderArgs, ProviderStatus,
         actor::{Limiters, ProviderActor, ProviderMsg},
     },
-    router::{Budget, Candidate, RouterArgs, actor::Router},
+    router::{
+        Budget, Candidate, RouterArgs,
+        actor::{Router, RouterMsg},
+    },
     session::{
         Answering, Busy, Job, ProviderRef, RequestDefaults, SendError, Sent, Shared, Timeouts, TurnLimits,
         actor::{Core, Session, SessionArgs, SessionMsg},
@@ -103,13 +106,16 @@ impl System {
         top.set(crate::handle::Place::Alive(root.clone()));
         let providers = branch(&top, "providers").await?;
         let sessions = branch(&top, "sessions").await?;
+        let router = Handle::new();
         let mut refs = Vec::new();
-        for spec in args.providers {
+        let mut cached = Vec::new();
+        for mut spec in args.providers {
             let name = Arc::clone(&spec.args.name);
+            cached.extend(spec.args.cached.clone().map(|list| (Arc::clone(&name), list)));
+            spec.args.listed = Some(telling(router.clone(), spec.args.listed.take()));
             refs.push((Arc::clone(&name), start_provider(&providers, spec).await?));
         }
-        let router = Handle::new();
-        let make = move || (Router, args.router.clone());
+        let make = move || (Router, (args.router.clone(), cached.clone()));
         start(&top, "router".into(), Child::<Router, _> { handle: router.clone(), make }).await?;
         let shared = Shared {
             router,
@@ -208,12 +214,18 @@ impl System {
         self.shared.providers.iter().map(|(name, _)| name)
     }
 
-    /// The models that a provider lists. The answer may be some minutes old.
+    /// The models that a provider lists. A `fresh` answer is some minutes old at most; another is given at once if there
+    /// is one of old, which is then renewed behind it.
     ///
     /// # Errors
     /// Why they can't be listed.
-    pub async fn models(&self, provider: &Arc<str>) -> Result<Arc<[ModelInfo]>, ChatError> {
-        self.shared.list(provider).await
+    pub async fn models(&self, provider: &Arc<str>, fresh: bool) -> Result<Arc<[ModelInfo]>, ChatError> {
+        self.shared.list(provider, fresh).await
+    }
+
+    /// What a provider listed at any time, without asking it.
+    pub async fn old_models(&self, provider: &str) -> Option<Arc<[ModelInfo]>> {
+        self.shared.provider(provider)?.handle.call(ProviderMsg::OldModels).await.ok().flatten()
     }
 
     /// Makes texts into vectors. With them, who did: the provider, and its model.
@@ -302,6 +314,14 @@ async fn start_provider(supervisor: &Handle<SupervisorMsg>, spec: ProviderSpec) 
     let make = move || (ProviderActor, (args.clone(), Arc::clone(&limiters), myself.clone()));
     start(supervisor, name, Child::<ProviderActor, _> { handle: handle.clone(), make }).await?;
     Ok(ProviderRef { handle, timeouts, local, queue_wait, defaults })
+}
+
+/// What a provider's actor tells of its lists: to the router, and to whoever else wants it.
+fn telling(router: Handle<RouterMsg>, more: Option<ListedHook>) -> ListedHook {
+    Arc::new(move |provider, models| {
+        router.cast(RouterMsg::Listed { provider: Arc::clone(provider), list: Ok(Arc::clone(models)) });
+        more.iter().for_each(|more| more(provider, models));
+    })
 }
 
 /// Starts a supervisor under another.

@@ -64,6 +64,8 @@ async fn system(address: &str) -> System {
             profiles: vec![profile],
             shared_limits: Limits::default(),
             queue: 8,
+            cached: None,
+            listed: None,
         },
         timeouts: Timeouts {
             first_token: 5 * SECOND,

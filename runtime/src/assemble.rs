@@ -22,7 +22,10 @@ use greenroom_providers::{
 use greenroom_wire::{ChatError, ErrorKind};
 use secrecy::ExposeSecret as _;
 
-use crate::StartError;
+use crate::{
+    StartError,
+    lists::{ListStore, Origin},
+};
 
 /// Something that was left out at the start.
 #[derive(Debug, Clone)]
@@ -42,8 +45,12 @@ pub(crate) struct Assembled {
     pub(crate) warnings: Vec<Warned>,
 }
 
-/// Turns settings into the arguments of the actors.
-pub(crate) fn assemble(settings: &Settings, environment: &Environment) -> Result<Assembled, StartError> {
+/// Turns settings into the arguments of the actors; with `lists`, they start with the lists of models kept there.
+pub(crate) fn assemble(
+    settings: &Settings,
+    environment: &Environment,
+    lists: Option<&ListStore>,
+) -> Result<Assembled, StartError> {
     let mut transports = Transports::default();
     let mut providers = Vec::new();
     let mut unusable = Vec::new();
@@ -64,7 +71,13 @@ pub(crate) fn assemble(settings: &Settings, environment: &Environment) -> Result
         if usable {
             let failed = |source| StartError::Provider { provider: written.name.clone(), source };
             let provider = provider(written, environment, &mut transports).map_err(failed)?;
-            providers.push(spec(written, provider, profiles));
+            let mut spec = spec(written, provider, profiles);
+            if let Some(lists) = lists.filter(|_| written.kind != Kind::Demo) {
+                let origin = origin(written, spec.args.provider.kind());
+                spec.args.cached = lists.read(&origin);
+                spec.args.listed = Some(lists.keeper(origin));
+            }
+            providers.push(spec);
         }
     }
     if providers.is_empty() {
@@ -222,6 +235,8 @@ fn spec(written: &config::Provider, provider: Arc<dyn Provider>, profiles: Vec<P
             profiles,
             shared_limits: limits(written.shared_limits),
             queue: written.queue.max_waiting.get(),
+            cached: None,
+            listed: None,
         },
         timeouts: Timeouts {
             first_token: timeouts.first_token,
@@ -237,6 +252,11 @@ fn spec(written: &config::Provider, provider: Arc<dyn Provider>, profiles: Vec<P
             max_tokens: written.defaults.max_tokens.map(|most| u64::from(most.get())),
         },
     }
+}
+
+fn origin(written: &config::Provider, kind: &str) -> Origin {
+    let base = written.base_url.as_ref().map_or_else(String::new, ToString::to_string);
+    Origin { provider: written.name.clone(), kind: kind.to_owned(), base }
 }
 
 fn limits(limits: config::Limits) -> Limits {

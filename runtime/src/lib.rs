@@ -21,11 +21,12 @@ mod assemble;
 pub mod discover;
 mod error;
 pub mod frontends;
+mod lists;
 mod models;
 mod session;
 mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use assemble::Warned;
 pub use error::{Error, StartError};
@@ -57,6 +58,7 @@ pub struct Runtime {
     settings: Arc<Settings>,
     facts: Arc<Facts>,
     warnings: Arc<[Warned]>,
+    lists: Option<lists::ListStore>,
 }
 
 /// What a runtime is built from.
@@ -64,6 +66,7 @@ pub struct Runtime {
 pub struct Builder {
     settings: Settings,
     environment: Option<Environment>,
+    data_dir: Option<PathBuf>,
     /// Where the settings came from, if nobody wrote or named a provider there: one may be found.
     seeking: Option<Source>,
 }
@@ -81,6 +84,15 @@ impl Builder {
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = Some(environment);
+        self
+    }
+
+    /// Keeps here what may be of use to a later process, such as the providers' lists of models; nothing is kept if it
+    /// is not said. The directory is made if it isn't there; it has to be its user's alone. One that can't be used is
+    /// no error: then nothing is kept.
+    #[must_use]
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
         self
     }
 
@@ -108,10 +120,11 @@ impl Builder {
             self.settings = found.settings;
         }
         let environment = self.environment.unwrap_or_else(Environment::empty);
-        let assembled = assemble::assemble(&self.settings, &environment)?;
+        let lists = self.data_dir.as_deref().map(lists::ListStore::new);
+        let assembled = assemble::assemble(&self.settings, &environment, lists.as_ref())?;
         let facts = Arc::clone(&assembled.args.router.facts);
         let system = System::start(assembled.args).await.map_err(StartError::Actors)?;
-        Ok(Runtime { system, settings: Arc::new(self.settings), facts, warnings: assembled.warnings.into() })
+        Ok(Runtime { system, settings: Arc::new(self.settings), facts, warnings: assembled.warnings.into(), lists })
     }
 }
 
@@ -182,9 +195,23 @@ impl Runtime {
     }
 
     /// Every model that is known: aliases, what was configured, and what the providers list. What they don't say of a
-    /// model is filled in from the catalogue.
+    /// model is filled in from the catalogue. A list that is known of old is given at once and renewed behind it.
     pub async fn models(&self) -> Listing {
-        models::list(&self.system, &self.settings, &self.facts).await
+        models::list(&self.system, &self.settings, &self.facts, false).await
+    }
+
+    /// The same with lists that are some minutes old at most. Of a provider that can't be reached, what it listed before
+    /// is there as well as why it can't be.
+    pub async fn fresh_models(&self) -> Listing {
+        models::list(&self.system, &self.settings, &self.facts, true).await
+    }
+
+    /// Waits until what is kept in the data directory is there. A process that ends sooner may have to ask again for it
+    /// the next time; a runtime that is [shut down](Self::shutdown) has waited.
+    pub async fn settle(&self) {
+        if let Some(lists) = &self.lists {
+            lists.settle().await;
+        }
     }
 
     /// Makes texts into vectors, one for each. With them, who did, as `provider/model`.
@@ -265,6 +292,7 @@ impl Runtime {
         self.end_turns();
         self.drain(LAST_WORDS).await;
         self.system.stop().await;
+        self.settle().await;
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Listing {
     pub models: Vec<Model>,
     /// Providers whose list could not be had, and why.
     pub failed: Vec<(Arc<str>, ChatError)>,
+    /// Those of them whose models are there all the same, as they were listed before.
+    pub old: Vec<Arc<str>>,
 }
 
 /// A model of a provider.
@@ -29,8 +31,13 @@ pub struct Model {
     pub info: ModelInfo,
 }
 
-pub(crate) async fn list(system: &System, settings: &Settings, facts: &Facts) -> Listing {
-    let asked = system.providers().map(|name| async { (Arc::clone(name), system.models(name).await) });
+pub(crate) async fn list(system: &System, settings: &Settings, facts: &Facts, fresh: bool) -> Listing {
+    let asked = system.providers().map(|name| async move {
+        let list = system.models(name, fresh).await;
+        // One that has just failed is not asked again: this is what it listed before, or nothing.
+        let old = if fresh && list.is_err() { system.old_models(name).await } else { None };
+        (Arc::clone(name), list, old)
+    });
     let mut listing = Listing {
         aliases: settings
             .models
@@ -41,15 +48,16 @@ pub(crate) async fn list(system: &System, settings: &Settings, facts: &Facts) ->
             .collect(),
         models: Vec::new(),
         failed: Vec::new(),
+        old: Vec::new(),
     };
-    for (provider, list) in futures::future::join_all(asked).await {
+    for (provider, list, old) in futures::future::join_all(asked).await {
         let configured: Vec<ModelInfo> = settings
             .provider(&provider)
             .map(|provider| provider.models.iter().map(model_info).collect())
             .unwrap_or_default();
-        let listed: &[ModelInfo] = match &list {
-            Ok(list) => list,
-            Err(_) => &[],
+        let listed: &[ModelInfo] = match (&list, &old) {
+            (Ok(list), _) | (Err(_), Some(list)) => list,
+            (Err(_), None) => &[],
         };
         let mut seen = HashSet::new();
         for info in listed.iter().chain(&configured) {
@@ -61,6 +69,7 @@ pub(crate) async fn list(system: &System, settings: &Settings, facts: &Facts) ->
             }
         }
         if let Err(error) = list {
+            listing.old.extend(old.map(|_| Arc::clone(&provider)));
             listing.failed.push((provider, error));
         }
     }

@@ -16,6 +16,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     limiter::{Full, Limiter, Limits},
+    lists::{CachedList, ListedHook, Lists, ModelList},
     permit::{Permit, Refusal, Waiting, Want},
     profiles::{NoProfile, ProfileId, Profiles, Wanted},
     queue::FairQueue,
@@ -23,8 +24,6 @@ use super::{
 };
 use crate::handle::Handle;
 
-/// A list of models is good for this long.
-const LIST_FRESH: Duration = Duration::from_secs(300);
 /// A list that does not come in this time does not come.
 const LIST_WAIT: Duration = Duration::from_secs(10);
 
@@ -38,8 +37,12 @@ pub(crate) enum ProviderMsg {
     Freed,
     /// A waiting request may be able to go now, or has waited long enough.
     Wake,
-    /// Asks for the models that the provider lists.
-    Models(RpcReplyPort<ModelList>),
+    /// Asks for the models that the provider lists; unless `fresh`, an old list will do, which is then asked for anew.
+    Models { fresh: bool, reply: RpcReplyPort<ModelList> },
+    /// Asks for a list of any age without asking the provider.
+    OldModels(RpcReplyPort<Option<Arc<[ModelInfo]>>>),
+    /// An old list was used: it may be time for a new one.
+    Refresh,
     /// The list has come.
     Listed(ModelList),
     /// Asks how it is.
@@ -50,9 +53,6 @@ pub(crate) enum ProviderMsg {
     #[cfg(test)]
     Panic,
 }
-
-/// The models that a provider lists, or why they can't be had.
-pub(crate) type ModelList = Result<Arc<[ModelInfo]>, ChatError>;
 
 /// What a provider's actor is made of.
 #[derive(Clone)]
@@ -67,6 +67,10 @@ pub struct ProviderArgs {
     pub shared_limits: Limits,
     /// Most requests that wait.
     pub queue: usize,
+    /// The models that it listed to an earlier process.
+    pub cached: Option<CachedList>,
+    /// Who is told of each list.
+    pub listed: Option<ListedHook>,
 }
 
 /// One auth profile.
@@ -106,7 +110,7 @@ pub(crate) struct State {
     queue: FairQueue<Waiting>,
     /// When the next [`ProviderMsg::Wake`] comes.
     wake: Option<Instant>,
-    list: Option<(Instant, ModelList)>,
+    lists: Lists,
     list_waiters: Vec<RpcReplyPort<ModelList>>,
     tasks: JoinSet<()>,
 }
@@ -234,16 +238,26 @@ impl State {
         }
     }
 
-    fn handle_models(&mut self, reply: RpcReplyPort<ModelList>) {
-        if let Some((at, list)) = &self.list
-            && at.elapsed() < LIST_FRESH
-            && list.is_ok()
-        {
-            answer(reply, list.clone());
-            return;
+    fn handle_models(&mut self, fresh: bool, reply: RpcReplyPort<ModelList>) {
+        let known = if fresh { self.lists.fresh() } else { self.lists.any() };
+        if let Some(list) = known {
+            answer(reply, Ok(list));
+            self.handle_refresh();
+        } else {
+            self.list_waiters.push(reply);
+            self.ask_for_list();
         }
-        self.list_waiters.push(reply);
-        if self.list_waiters.len() > 1 {
+    }
+
+    fn handle_refresh(&mut self) {
+        if self.lists.is_due() {
+            self.ask_for_list();
+        }
+    }
+
+    /// Has the provider list its models, if it isn't asked already.
+    fn ask_for_list(&mut self) {
+        if std::mem::replace(&mut self.lists.asking, true) {
             return;
         }
         let now = SystemTime::now();
@@ -262,10 +276,15 @@ impl State {
     }
 
     fn handle_listed(&mut self, list: ModelList) {
+        self.lists.handle_listed(&list);
+        match &list {
+            // Before who waits is answered: they may ask at once for what the hook tells.
+            Ok(models) => self.args.listed.iter().for_each(|listed| listed(&self.args.name, models)),
+            Err(error) => tracing::debug!(provider = %self.args.name, kind = %error.kind, "no list of models: {error}"),
+        }
         for reply in self.list_waiters.drain(..) {
             answer(reply, list.clone());
         }
-        self.list = Some((Instant::now(), list));
     }
 
     fn status(&self) -> ProviderStatus {
@@ -314,7 +333,7 @@ impl Actor for ProviderActor {
             limiters,
             myself,
             wake: None,
-            list: None,
+            lists: Lists::new(args.cached.clone()),
             list_waiters: Vec::new(),
             tasks: JoinSet::new(),
             args,
@@ -339,7 +358,9 @@ impl Actor for ProviderActor {
                 state.wake = None;
                 state.pump(&myself);
             }
-            ProviderMsg::Models(reply) => state.handle_models(reply),
+            ProviderMsg::Models { fresh, reply } => state.handle_models(fresh, reply),
+            ProviderMsg::OldModels(reply) => answer(reply, state.lists.any()),
+            ProviderMsg::Refresh => state.handle_refresh(),
             ProviderMsg::Listed(list) => state.handle_listed(list),
             ProviderMsg::Status(reply) => answer(reply, state.status()),
             ProviderMsg::Reset(reply) => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 mod limiter;
+pub(crate) mod lists;
 mod marks;
 pub(crate) mod permit;
 mod profiles;
@@ -10,5 +11,6 @@ mod status;
 
 pub use actor::{ProfileArgs, ProviderArgs};
 pub use limiter::Limits;
+pub use lists::{CachedList, ListedHook};
 pub use profiles::ProfileId;
 pub use status::{MarkStatus, ModelStatus, ProfileStatus, ProviderStatus};

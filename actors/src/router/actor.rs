@@ -15,7 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use rand::RngExt as _;
 
 use super::plan::{Book, Candidate, Meaning, Needs, Preference, Shelf, Strategy, Target, Unusable};
-use crate::provider::actor::ModelList;
+use crate::provider::lists::{CachedList, ModelList};
 
 /// How much of a mean each new first-token time makes up.
 const LATENCY_SHARE: f64 = 0.2;
@@ -36,8 +36,8 @@ pub(crate) enum RouterMsg {
 /// Who may answer.
 #[derive(Debug)]
 pub(crate) enum Plan {
-    /// These, in order of preference.
-    Candidates(Vec<Candidate>),
+    /// These, in order of preference. That rests on an old list of `refresh`, if there is one.
+    Candidates { candidates: Vec<Candidate>, refresh: Option<Arc<str>> },
     /// It can't be told before these providers have listed their models: have them do it, and ask again.
     NeedsLists(Vec<Arc<str>>),
 }
@@ -109,20 +109,21 @@ fn cost(candidate: &Candidate) -> f64 {
 
 impl State {
     fn handle_plan(&mut self, model: &str, needs: &Needs) -> Result<Plan, ChatError> {
-        match self.book.resolve(model, &mut self.speed, Instant::now())? {
+        let now = Instant::now();
+        match self.book.resolve(model, &mut self.speed, now)? {
             Meaning::NeedsLists(providers) => Ok(Plan::NeedsLists(providers)),
-            Meaning::Candidates(candidates) => Ok(Plan::Candidates(self.book.fitting(candidates, needs)?)),
+            Meaning::Candidates(candidates) => Ok(Plan::Candidates {
+                candidates: self.book.fitting(candidates, needs)?,
+                refresh: self.book.rests_on_old(model, now),
+            }),
         }
     }
 
     fn handle_listed(&mut self, provider: &str, list: ModelList) {
         if let Some(shelf) = self.book.shelves.iter_mut().find(|shelf| &*shelf.provider == provider) {
             // A list that was had once is better than none.
-            if let (Some((at, Ok(_))), Err(_)) = (&mut shelf.listed, &list) {
-                *at = Instant::now();
-                return;
-            }
-            shelf.listed = Some((Instant::now(), list));
+            let failure = list.map(|models| shelf.listed = Some(models)).err();
+            shelf.asked = Some((Instant::now(), failure));
         }
     }
 }
@@ -130,14 +131,24 @@ impl State {
 impl Actor for Router {
     type Msg = RouterMsg;
     type State = State;
-    type Arguments = RouterArgs;
+    /// With the lists that an earlier process had.
+    type Arguments = (RouterArgs, Vec<(Arc<str>, CachedList)>);
 
-    async fn pre_start(&self, _: ActorRef<Self::Msg>, args: RouterArgs) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _: ActorRef<Self::Msg>,
+        (args, cached): Self::Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let listed = |name: &Arc<str>| {
+            let found = cached.iter().find(|(provider, list)| provider == name && list.is_usable());
+            found.map(|(_, list)| Arc::clone(&list.models))
+        };
         let shelves = args.providers.into_iter().map(|(provider, capabilities, configured)| Shelf {
+            listed: listed(&provider),
+            asked: None,
             provider,
             capabilities,
             configured,
-            listed: None,
             facts: Arc::clone(&args.facts),
         });
         let book =

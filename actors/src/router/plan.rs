@@ -8,8 +8,6 @@ use std::{
 use greenroom_providers::{Capabilities, Facts, ModelInfo};
 use greenroom_wire::{ChatError, ChatRequest, ErrorKind, Part, chat::ResponseFormat};
 
-use crate::provider::actor::ModelList;
-
 /// A list of a provider's models is asked for again after this, when a name isn't in it.
 const LIST_FRESH: Duration = Duration::from_secs(300);
 /// The same, after it could not be had.
@@ -83,8 +81,10 @@ pub(super) struct Shelf {
     pub(super) capabilities: Capabilities,
     /// Models named in the configuration.
     pub(super) configured: Vec<ModelInfo>,
-    /// What it listed, and when.
-    pub(super) listed: Option<(Instant, ModelList)>,
+    /// The last list that was had of it.
+    pub(super) listed: Option<Arc<[ModelInfo]>>,
+    /// When it was last asked for its list, and why that could not be had. Never, if the list is of an earlier process.
+    pub(super) asked: Option<(Instant, Option<ChatError>)>,
     /// What is known of models that neither says.
     pub(super) facts: Arc<Facts>,
 }
@@ -235,7 +235,7 @@ impl Book {
             return Ok(Meaning::NeedsLists(stale));
         }
         // A lone provider that can't list its models may well have this one.
-        if let [Shelf { listed: Some((_, Err(_))), .. }] = self.shelves[..] {
+        if let [Shelf { asked: Some((_, Some(_))), .. }] = self.shelves[..] {
             return Ok(Meaning::Candidates(vec![self.shelves[0].candidate(name)]));
         }
         Err(self.unknown(name))
@@ -252,9 +252,9 @@ impl Book {
         if !shelf.is_fresh(now) {
             return Ok(Meaning::NeedsLists(vec![shelf.name()]));
         }
-        match &shelf.listed {
+        match &shelf.asked {
             // Why the list could not be had is what the user has to mend.
-            Some((_, Err(error))) if error.kind != ErrorKind::NotFound => {
+            Some((_, Some(error))) if error.kind != ErrorKind::NotFound => {
                 let message = format!("{} does not list its models: {}", shelf.provider, error.message);
                 Err(ChatError { message, ..error.clone() })
             }
@@ -264,6 +264,28 @@ impl Book {
                 Err(ChatError::new(ErrorKind::NotFound, message).with_hint(hint))
             }
         }
+    }
+
+    /// The provider whose old list it was that told what `name` means. What is written in full, or as an alias, rests
+    /// on no list, so nothing is asked of a provider for it.
+    pub(super) fn rests_on_old(&self, name: &str, now: Instant) -> Option<Arc<str>> {
+        let is_default = name.is_empty() || name == "default" && self.alias(name).is_none();
+        let (shelf, id) = match (&self.default, is_default) {
+            (None, true) => {
+                let shelf = self.shelves.first()?;
+                (shelf, shelf.models().find(|model| chats(&model.id))?.id.as_str())
+            }
+            (default, _) => {
+                let name = default.as_deref().filter(|_| is_default).unwrap_or(name);
+                let is_full = name.split_once('/').is_some_and(|(provider, _)| self.shelf(provider).is_some());
+                if is_full || self.alias(name).is_some() {
+                    return None;
+                }
+                (self.shelves.iter().find(|shelf| shelf.find(name).is_some())?, name)
+            }
+        };
+        let is_configured = shelf.configured.iter().any(|model| model.id == id);
+        (!is_configured && !shelf.is_fresh(now)).then(|| shelf.name())
     }
 
     fn ambiguous(&self, name: &str, having: &[&Shelf]) -> ChatError {
@@ -286,7 +308,7 @@ impl Book {
             _ if known.is_empty() => "no model is known; say PROVIDER/MODEL".to_owned(),
             _ => format!("known are {}", few(&known)),
         };
-        let silent = self.shelves.iter().filter(|shelf| matches!(&shelf.listed, Some((_, Err(_)))));
+        let silent = self.shelves.iter().filter(|shelf| matches!(&shelf.asked, Some((_, Some(_)))));
         let silent: Vec<&str> = silent.map(|shelf| &*shelf.provider).collect();
         let hint = match &silent[..] {
             [] => hint,
@@ -337,14 +359,13 @@ impl Shelf {
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
-        self.listed.as_ref().is_some_and(|(at, list)| {
-            now.duration_since(*at) < if list.is_ok() { LIST_FRESH } else { FAILED_LIST_FRESH }
+        self.asked.as_ref().is_some_and(|(at, failure)| {
+            now.duration_since(*at) < if failure.is_none() { LIST_FRESH } else { FAILED_LIST_FRESH }
         })
     }
 
     fn models(&self) -> impl Iterator<Item = &ModelInfo> + Clone {
-        let listed = self.listed.iter().filter_map(|(_, list)| list.as_ref().ok()).flat_map(|list| list.iter());
-        self.configured.iter().chain(listed)
+        self.configured.iter().chain(self.listed.iter().flat_map(|list| list.iter()))
     }
 
     fn find(&self, id: &str) -> Option<&ModelInfo> {

@@ -12,12 +12,13 @@ const ALL: Capabilities =
     Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local: false };
 
 fn shelf(provider: &str, ids: Option<&[&str]>) -> Shelf {
-    let list = ids.map(|ids| Ok(ids.iter().map(|id| ModelInfo::named(*id)).collect()));
+    let listed: Option<Arc<[ModelInfo]>> = ids.map(|ids| ids.iter().map(|id| ModelInfo::named(*id)).collect());
     Shelf {
         provider: provider.into(),
         capabilities: ALL,
         configured: Vec::new(),
-        listed: list.map(|list| (Instant::now(), list)),
+        asked: listed.is_some().then(|| (Instant::now(), None)),
+        listed,
         facts: Arc::new(Facts::none()),
     }
 }
@@ -83,7 +84,7 @@ fn an_unknown_name_is_not_found_and_suggests() {
 #[test]
 fn an_unknown_name_tells_of_providers_whose_models_are_not_known() {
     let mut book = book();
-    book.shelves[1].listed = Some((Instant::now(), Err(ChatError::new(ErrorKind::Network, "refused"))));
+    book.shelves[1].asked = Some((Instant::now(), Some(ChatError::new(ErrorKind::Network, "refused"))));
     let hint = resolve(&book, "qwen3-next").unwrap_err().details.hint.unwrap();
     assert!(hint.contains("lab could not list its models"), "{hint}");
 }
@@ -111,16 +112,37 @@ fn a_cycle_ends_in_an_error() {
 #[test]
 fn lists_are_asked_for_only_when_they_decide() {
     let mut book = book();
-    book.shelves[1].listed = None;
+    (book.shelves[1].listed, book.shelves[1].asked) = (None, None);
     assert_eq!(resolve(&book, "gpt-5").unwrap(), ["openai/gpt-5"]);
     assert_eq!(resolve(&book, "new-one").unwrap(), ["list lab"]);
+}
+
+#[test]
+fn an_old_list_names_models_but_denies_none() {
+    let mut book = book();
+    let rests = |book: &Book, name: &str| book.rests_on_old(name, Instant::now()).map(|name| name.to_string());
+    assert_eq!(rests(&book, ""), None, "asked just now");
+    book.shelves[0].asked = None;
+    assert_eq!(resolve(&book, "").unwrap(), ["openai/gpt-5"]);
+    assert_eq!(resolve(&book, "gpt-5-mini").unwrap(), ["openai/gpt-5-mini"]);
+    assert_eq!(resolve(&book, "new-one").unwrap(), ["list openai"]);
+    for name in ["", "default", "gpt-5-mini"] {
+        assert_eq!(rests(&book, name).as_deref(), Some("openai"), "{name}");
+    }
+    for name in ["openai/gpt-5", "smart", "claude-x", "qwen/qwen3"] {
+        assert_eq!(rests(&book, name), None, "{name}");
+    }
+    book.default = Some("gpt-5".into());
+    assert_eq!(rests(&book, "").as_deref(), Some("openai"));
+    book.shelves[0].configured = vec![ModelInfo::named("gpt-5")];
+    assert_eq!(rests(&book, ""), None, "what is written needs no list");
 }
 
 #[test]
 fn a_lone_provider_that_can_not_list_is_given_the_name_as_it_is() {
     let mut book = book();
     book.shelves.truncate(1);
-    book.shelves[0].listed = Some((Instant::now(), Err(ChatError::new(ErrorKind::NotFound, "no list"))));
+    book.shelves[0].asked = Some((Instant::now(), Some(ChatError::new(ErrorKind::NotFound, "no list"))));
     assert_eq!(resolve(&book, "whatever").unwrap(), ["openai/whatever"]);
 }
 

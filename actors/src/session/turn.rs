@@ -159,14 +159,20 @@ pub(crate) async fn run(
 /// Seeks an answer until there is one or nothing is left to try.
 async fn seek(shared: &Shared, job: &Job, answering: &mut Answering) -> Result<(), ChatError> {
     let needs = Needs::of(&job.request);
-    let candidates = plan(shared, &job.request.model, needs).await?;
-    let mut dispatch = Dispatch::new(candidates, shared.budget);
+    let Planned { candidates, mut old } = plan(shared, &job.request.model, needs).await?;
+    let mut dispatch = Dispatch::new(candidates.clone(), shared.budget);
     let mut waits = Waits::new();
     let mut step = dispatch.start();
     let mut asked: Option<usize> = None;
     loop {
         let ask = match step {
-            Step::GiveUp(error) => return Err(error),
+            Step::GiveUp(error) => {
+                let again = replan(shared, job, needs, old.take(), error, &candidates).await?;
+                dispatch = Dispatch::new(again, shared.budget);
+                asked = None;
+                step = dispatch.start();
+                continue;
+            }
             Step::Ask(ask) => ask,
         };
         let candidate = dispatch.candidate(ask.candidate).clone();
@@ -213,15 +219,49 @@ async fn seek(shared: &Shared, job: &Job, answering: &mut Answering) -> Result<(
     }
 }
 
+/// Who may answer after all, where nobody did: what an old list named may be gone, and a new list says what there is.
+/// The error is given back if that is not why.
+async fn replan(
+    shared: &Shared,
+    job: &Job,
+    needs: Needs,
+    old: Option<Arc<str>>,
+    error: ChatError,
+    tried: &[Candidate],
+) -> Result<Vec<Candidate>, ChatError> {
+    let Some(provider) = old.filter(|_| error.kind == ErrorKind::NotFound) else { return Err(error) };
+    if shared.list(&provider, true).await.is_err() {
+        return Err(error);
+    }
+    let Planned { candidates, .. } = plan(shared, &job.request.model, needs).await?;
+    let is_new = candidates
+        .iter()
+        .any(|new| !tried.iter().any(|tried| tried.provider == new.provider && tried.model.id == new.model.id));
+    if is_new { Ok(candidates) } else { Err(error) }
+}
+
 /// Who may answer, in order of preference.
-pub(crate) async fn plan(shared: &Shared, model: &str, needs: Needs) -> Result<Vec<Candidate>, ChatError> {
+pub(crate) struct Planned {
+    pub(crate) candidates: Vec<Candidate>,
+    /// The provider whose old list named them, if it was one; a new one is on its way.
+    old: Option<Arc<str>>,
+}
+
+/// Finds out who may answer.
+pub(crate) async fn plan(shared: &Shared, model: &str, needs: Needs) -> Result<Planned, ChatError> {
     // Lists are asked for once at most: what they don't decide they won't decide the second time.
     for _ in 0..2 {
         let question = |reply| RouterMsg::Plan { model: model.to_owned(), needs, reply };
         match shared.router.call(question).await.map_err(router_down)?? {
-            Plan::Candidates(candidates) => return Ok(candidates),
+            Plan::Candidates { candidates, refresh } => {
+                // The old list will do for this turn, and the next has a new one.
+                if let Some(provider) = refresh.as_ref().and_then(|name| shared.provider(name)) {
+                    provider.handle.cast(ProviderMsg::Refresh);
+                }
+                return Ok(Planned { candidates, old: refresh });
+            }
             Plan::NeedsLists(providers) => {
-                futures::future::join_all(providers.iter().map(|provider| shared.list(provider))).await;
+                futures::future::join_all(providers.iter().map(|provider| shared.list(provider, true))).await;
             }
         }
     }
@@ -313,19 +353,22 @@ impl Shared {
         self.providers.iter().find(|(provider, _)| &**provider == name).map(|(_, provider)| provider)
     }
 
-    /// Has a provider list its models, and tells the router.
-    pub(crate) async fn list(&self, name: &Arc<str>) -> Result<Arc<[ModelInfo]>, ChatError> {
+    /// Has a provider list its models. Only if the list has to be `fresh` is the router told: it would take an old one
+    /// for a new one.
+    pub(crate) async fn list(&self, name: &Arc<str>, fresh: bool) -> Result<Arc<[ModelInfo]>, ChatError> {
         let Some(provider) = self.provider(name) else {
             return Err(ChatError::new(ErrorKind::NotFound, format!("there is no provider \"{name}\"")));
         };
-        let list = match provider.handle.call(ProviderMsg::Models).await {
+        let list = match provider.handle.call(|reply| ProviderMsg::Models { fresh, reply }).await {
             Ok(list) => list,
             Err(unavailable) => {
                 let message = format!("the provider \"{name}\" is down inside greenroom");
                 Err(ChatError::new(ErrorKind::Overloaded, message).with_source(unavailable))
             }
         };
-        self.router.cast(RouterMsg::Listed { provider: Arc::clone(name), list: list.clone() });
+        if fresh {
+            self.router.cast(RouterMsg::Listed { provider: Arc::clone(name), list: list.clone() });
+        }
         list
     }
 }

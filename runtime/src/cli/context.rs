@@ -9,7 +9,11 @@ use greenroom::{
     discover,
 };
 
-use super::{data_dir::DataDir, failure::Failure, notes};
+use super::{
+    data_dir::{self, DataDir},
+    failure::Failure,
+    notes,
+};
 
 /// Flags of all commands.
 #[derive(Debug, Clone, Args)]
@@ -64,7 +68,15 @@ impl Context {
 
     /// A runtime with these settings; what was left out of it is said on standard error.
     pub(crate) async fn start(&self, settings: Settings) -> Result<Runtime, Failure> {
-        let runtime = Runtime::builder().settings(settings).environment(self.environment.clone()).start().await?;
+        let mut builder = Runtime::builder().settings(settings).environment(self.environment.clone());
+        // A command that can't keep anything answers all the same.
+        if let Ok(path) = config::data_dir(self.globals.data_dir.as_deref(), &self.environment)
+            && let Ok(path) = std::path::absolute(path)
+            && data_dir::may_keep(&path)
+        {
+            builder = builder.data_dir(path);
+        }
+        let runtime = builder.start().await?;
         for warned in runtime.warnings() {
             notes::warning(&warned.message);
             notes::hint(&warned.hint);

@@ -36,6 +36,26 @@ impl DataDir {
     }
 }
 
+/// Whether what helps a later process may be kept there: the directory is this user's alone, or not there yet.
+pub(crate) fn may_keep(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(metadata) => metadata.is_dir() && is_closed(path, &metadata),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+#[cfg(unix)]
+fn is_closed(path: &Path, metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    metadata.mode() & 0o077 == 0 && check_owner(path, metadata).is_ok()
+}
+
+#[cfg(not(unix))]
+fn is_closed(_: &Path, _: &fs::Metadata) -> bool {
+    true
+}
+
 /// What is said where the directory can't be used.
 pub(crate) fn unusable(path: &Path, error: &io::Error) -> Failure {
     Failure::failed(

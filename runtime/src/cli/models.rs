@@ -35,12 +35,16 @@ pub(crate) fn run(context: &Context, args: &ModelsArgs) -> Result<Exit, Failure>
     }
     block_on(WORKERS, async {
         let runtime = context.start(settings).await?;
-        let listing = runtime.models().await;
+        let listing = runtime.fresh_models().await;
         print(&listing, args.json)?;
         for (provider, error) in &listing.failed {
             notes::error(&format!("{provider} does not list its models: {error}"));
             notes::hint(error.details.hint.as_deref().unwrap_or_else(|| hint_of(error.kind)));
+            if listing.old.contains(provider) {
+                notes::note(&format!("the models of {provider} are those that it listed before"));
+            }
         }
+        runtime.settle().await;
         let all_failed = listing.models.is_empty() && !listing.failed.is_empty();
         Ok(if all_failed { Exit::Failed } else { Exit::Done })
     })

@@ -68,10 +68,12 @@ pub(crate) fn run(context: &Context, args: ChatArgs) -> Result<Exit, Failure> {
         parts.extend(images);
         let turn = session.send_parts(parts, Busy::Refuse).await?;
         let asked = Asked { session: &session, turn, interrupt: &interrupt };
-        if args.json {
+        let outcome = if args.json {
             ask(asked, &mut Lines::new(Output::new())).await
         } else {
             ask(asked, &mut Plain::new(Output::new(), &context.environment)).await
-        }
+        };
+        runtime.settle().await;
+        outcome
     })
 }
