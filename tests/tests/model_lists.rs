@@ -125,7 +125,10 @@ async fn a_runtime_gives_the_list_of_the_one_before_it_and_then_the_new_one() {
 
 #[tokio::test]
 async fn an_id_that_only_the_new_list_has_is_found() {
-    let provider = provider(changing(&["old"], &["old", "new"])).await;
+    // The new list comes later than that of the other provider, so that only who waits for it finds the id.
+    let mut models = changing(&["old"], &["old", "new"]);
+    models.attempts[1] = models.attempts[1].clone().delayed(Duration::from_millis(500));
+    let provider = provider(models).await;
     let other = saying("never asked").await;
     let home = home_of(&provider);
     // Of two providers, neither is given an id that no list has.
