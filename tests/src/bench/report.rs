@@ -60,10 +60,16 @@ impl Report {
         self.rounds.iter().filter_map(|round| round.get(&kind)?.get(&metric).copied()).collect()
     }
 
-    /// Taken within each round, so that what changes between rounds falls out.
+    /// Taken within each round, so that what changes between rounds falls out. None of added times that were lost in the
+    /// noise: there is no ratio to less than nothing.
     fn ratio(&self, kind: Kind, base: Kind, metric: Metric) -> Option<f64> {
-        let of = |round: &Round| Some(round.get(&kind)?.get(&metric)? / round.get(&base)?.get(&metric)?);
-        median(self.rounds.iter().filter_map(of).filter(|ratio| ratio.is_finite()).collect())
+        let positive = |value: &&f64| **value > 0.0;
+        let of = |round: &Round| {
+            let value = round.get(&kind)?.get(&metric).filter(positive)?;
+            Some(value / round.get(&base)?.get(&metric).filter(positive)?)
+        };
+        let ratios: Option<Vec<f64>> = self.rounds.iter().map(of).collect();
+        median(ratios?.into_iter().filter(|ratio| ratio.is_finite()).collect())
     }
 
     /// Each proxy against no proxy, and greenroom against the bare one.
