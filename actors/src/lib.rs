@@ -18,5 +18,5 @@ pub use provider::{
     ProviderStatus,
 };
 pub use router::{Budget, Candidate, RouterArgs, Strategy, Target, Unusable};
-pub use session::{Busy, RequestDefaults, SendError, Sent, Timeouts, TurnLimits};
-pub use system::{Answer, ProviderSpec, SessionRef, StartError, System, SystemArgs};
+pub use session::{Busy, OnInterrupt, RequestDefaults, SendError, Sent, Timeouts, TurnLimits};
+pub use system::{Answer, Caller, ProviderSpec, SessionRef, StartError, System, SystemArgs};

@@ -34,7 +34,7 @@ use crate::{
         actor::{Router, RouterMsg},
     },
     session::{
-        Answering, Busy, Job, ProviderRef, RequestDefaults, SendError, Sent, Shared, Timeouts, TurnLimits,
+        Answering, Busy, Job, OnInterrupt, ProviderRef, RequestDefaults, SendError, Sent, Shared, Timeouts, TurnLimits,
         actor::{Core, Session, SessionArgs, SessionMsg},
         event::LogEvent,
         log::Cursor,
@@ -60,6 +60,8 @@ pub struct SystemArgs {
     pub budget: Budget,
     /// What bounds a turn.
     pub limits: TurnLimits,
+    /// What is done with an answer that is interrupted, where its request doesn't say.
+    pub on_interrupt: OnInterrupt,
 }
 
 /// A provider and how it is treated.
@@ -122,6 +124,7 @@ impl System {
             providers: refs,
             budget: args.budget,
             limits: args.limits,
+            on_interrupt: args.on_interrupt,
             shutdown: CancellationToken::new(),
             turns: TaskTracker::new(),
         };
@@ -129,7 +132,7 @@ impl System {
     }
 
     /// Asks for one answer, streamed. Dropping what this gives cancels, up to the provider's socket.
-    pub fn chat(&self, request: ChatRequest, owner: Arc<str>) -> Answer {
+    pub fn chat(&self, request: ChatRequest, caller: Caller) -> Answer {
         let log = OpenLog::new();
         let tail = log.consume();
         let cancel = CancellationToken::new();
@@ -138,7 +141,7 @@ impl System {
         tokio::spawn(async move {
             // Closed however the turn ends, a panic included: a reader must never wait for nobody.
             let closing = Closing(Arc::clone(&log));
-            let job = Job { request, owner, prefer: None };
+            let job = caller.job(request);
             let answering = Answering::new(Arc::clone(&closing.0), ONLY_TURN, shared.limits.bytes);
             run(&shared, &job, answering, &cancel).await;
         });
@@ -146,10 +149,10 @@ impl System {
     }
 
     /// Asks for one answer and waits for all of it. Dropping the future cancels, up to the provider's socket.
-    pub async fn chat_whole(&self, request: ChatRequest, owner: Arc<str>) -> Vec<LogEvent> {
+    pub async fn chat_whole(&self, request: ChatRequest, caller: Caller) -> Vec<LogEvent> {
         let log = OpenLog::new();
         let answering = Answering::new(Arc::clone(&log), ONLY_TURN, self.shared.limits.bytes);
-        let job = Job { request, owner, prefer: None };
+        let job = caller.job(request);
         run(&self.shared, &job, answering, &CancellationToken::new()).await;
         log.close();
         let mut tail = log.consume();
@@ -340,6 +343,27 @@ async fn start(supervisor: &Handle<SupervisorMsg>, id: Arc<str>, child: impl Lau
 async fn tell_start(supervisor: &Handle<SupervisorMsg>, id: Arc<str>, child: impl Launch) -> Result<(), Unavailable> {
     let launch: Arc<dyn Launch> = Arc::new(child);
     supervisor.call(|reply| SupervisorMsg::Start { id: Arc::clone(&id), launch: Arc::clone(&launch), reply }).await
+}
+
+/// Who asks for an answer without a session, and how.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Whose requests wait together in providers' queues.
+    pub owner: Arc<str>,
+    /// What is done with an answer that is interrupted; `None` is what the system was started with.
+    pub on_interrupt: Option<OnInterrupt>,
+}
+
+impl Caller {
+    fn job(self, request: ChatRequest) -> Job {
+        Job { request, owner: self.owner, prefer: None, on_interrupt: self.on_interrupt }
+    }
+}
+
+impl From<&str> for Caller {
+    fn from(owner: &str) -> Self {
+        Self { owner: owner.into(), on_interrupt: None }
+    }
 }
 
 /// Closes a log when dropped.

@@ -85,9 +85,11 @@ async fn system(address: &str) -> System {
         unusable: Vec::new(),
         facts: Arc::new(greenroom_providers::Facts::none()),
     };
-    let budget = Budget { attempts: 8, max_wait: 5 * SECOND };
+    let budget = Budget { attempts: 8, continuations: 3, max_wait: 5 * SECOND };
     let limits = TurnLimits { bytes: 1 << 20, time: 60 * SECOND };
-    System::start(SystemArgs { providers: vec![spec], router, budget, limits }).await.unwrap()
+    System::start(SystemArgs { providers: vec![spec], router, budget, limits, on_interrupt: Default::default() })
+        .await
+        .unwrap()
 }
 
 fn request() -> ChatRequest {

@@ -147,11 +147,39 @@ pub struct Failover {
     pub max_wait: Duration,
     /// How often providers are asked at most.
     pub attempts: NonZeroU32,
+    /// How often an answer that is cut goes on at most.
+    pub continuations: u32,
+    /// What is done with an answer that is cut after its first token.
+    pub on_interrupt: OnInterrupt,
+}
+
+/// What is done with an answer that is cut after its first token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnInterrupt {
+    /// What was shown is kept, and the next model goes on from there.
+    #[default]
+    Continue,
+    /// It is made anew from its start.
+    Restart,
+    /// It fails.
+    Fail,
+}
+
+impl OnInterrupt {
+    /// The words for it.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("continue", Self::Continue), ("restart", Self::Restart), ("fail", Self::Fail)];
 }
 
 impl Default for Failover {
     fn default() -> Self {
-        Self { max_wait: Duration::from_secs(30), attempts: NonZeroU32::new(8).expect("eight is not zero") }
+        Self {
+            max_wait: Duration::from_secs(30),
+            attempts: NonZeroU32::new(8).expect("eight is not zero"),
+            continuations: 3,
+            on_interrupt: OnInterrupt::default(),
+        }
     }
 }
 

@@ -22,7 +22,10 @@ fn an_unknown_key_has_its_place_and_a_suggestion() {
     );
     let nothing_near = complaints("[failover]\nbananas = 1\n", &[], &[]);
     assert_eq!(nothing_near.len(), 1);
-    assert!(nothing_near[0].ends_with("| known here: max_wait, attempts"), "{nothing_near:?}");
+    assert!(
+        nothing_near[0].ends_with("| known here: max_wait, attempts, continuations, on_interrupt"),
+        "{nothing_near:?}"
+    );
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::{
 };
 
 use greenroom_actors::{
-    Budget, Limits, ProfileArgs, ProviderArgs, ProviderSpec, RequestDefaults, RouterArgs, Strategy, SystemArgs, Target,
-    Timeouts, TurnLimits, Unusable,
+    Budget, Limits, OnInterrupt, ProfileArgs, ProviderArgs, ProviderSpec, RequestDefaults, RouterArgs, Strategy,
+    SystemArgs, Target, Timeouts, TurnLimits, Unusable,
 };
 use greenroom_config::{self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, Settings};
 use greenroom_providers::{
@@ -101,7 +101,16 @@ pub(crate) fn assemble(
     let args = SystemArgs {
         providers,
         router,
-        budget: Budget { attempts: settings.failover.attempts.get(), max_wait: settings.failover.max_wait },
+        budget: Budget {
+            attempts: settings.failover.attempts.get(),
+            continuations: settings.failover.continuations,
+            max_wait: settings.failover.max_wait,
+        },
+        on_interrupt: match settings.failover.on_interrupt {
+            config::OnInterrupt::Continue => OnInterrupt::Continue,
+            config::OnInterrupt::Restart => OnInterrupt::Restart,
+            config::OnInterrupt::Fail => OnInterrupt::Fail,
+        },
         limits: TurnLimits {
             bytes: usize::try_from(settings.sessions.max_turn_bytes).unwrap_or(usize::MAX),
             time: settings.sessions.max_turn_time,

@@ -21,6 +21,7 @@ mod assemble;
 pub mod discover;
 mod error;
 pub mod frontends;
+mod heeded;
 mod lists;
 mod models;
 mod session;
@@ -31,7 +32,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub use assemble::Warned;
 pub use error::{Error, StartError};
 pub use greenroom_actors::{
-    Answer, Busy, SendError, Sent,
+    Answer, Busy, Caller, OnInterrupt, SendError, Sent,
     session::{event, log::Cursor},
 };
 pub use greenroom_config as config;
@@ -39,6 +40,7 @@ pub use greenroom_providers::{Modalities, ModelInfo, Price, PullSink, catalog::D
 pub use greenroom_wire::{
     self as wire, ChatError, ChatEvent, ChatRequest, ErrorKind, Message, Part, Role, ollama::PullProgress,
 };
+pub use heeded::heeded;
 pub use models::{Listing, Model};
 pub use session::{Events, Session, Turn};
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
@@ -171,11 +173,11 @@ impl Runtime {
     /// Why there is no answer.
     pub async fn chat(&self, request: ChatRequest) -> Result<Folded, ChatError> {
         let mut fold = Fold::new("", "");
-        for event in self.chat_events(request, "library").await {
+        for event in heeded(self.chat_events(request, "library".into()).await) {
             match event.body {
                 event::EventBody::TurnFailed { error } => return Err(error.into()),
                 event::EventBody::Route { ref provider, ref model, .. } => {
-                    fold = Fold::new(provider.clone(), model.clone());
+                    fold.said_by(provider, model);
                     event.body.into_chat().into_iter().for_each(|event| fold.push(event));
                 }
                 body => body.into_chat().into_iter().for_each(|event| fold.push(event)),
@@ -185,13 +187,13 @@ impl Runtime {
     }
 
     /// Asks for one answer, as it comes. Dropping what this gives cancels, up to the provider's socket.
-    pub fn stream(&self, request: ChatRequest, owner: &str) -> Answer {
-        self.system.chat(request, owner.into())
+    pub fn stream(&self, request: ChatRequest, caller: Caller) -> Answer {
+        self.system.chat(request, caller)
     }
 
     /// Asks for one answer and waits for all of its events; the last tells how it ended.
-    pub async fn chat_events(&self, request: ChatRequest, owner: &str) -> Vec<event::LogEvent> {
-        self.system.chat_whole(request, owner.into()).await
+    pub async fn chat_events(&self, request: ChatRequest, caller: Caller) -> Vec<event::LogEvent> {
+        self.system.chat_whole(request, caller).await
     }
 
     /// Every model that is known: aliases, what was configured, and what the providers list. What they don't say of a

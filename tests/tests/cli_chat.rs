@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use cli_support::{LIMIT, answering, assert_failed, home_of, lines, run_well, saying};
 use greenroom_tests::harness::{Home, Signal};
 use greenroom_tests::openai::{self, Answer};
-use greenroom_tests::{Script, ScriptedProvider};
+use greenroom_tests::{Script, ScriptedProvider, When};
 use rustix::process::{Pid, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
@@ -171,9 +171,27 @@ async fn when_all_fail_each_attempt_is_told() {
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_kept_and_called_incomplete() {
     let provider = answering([Answer::text(["half an ", "answer"]).cut_after(1).stream().always()]).await;
-    let output = home_of(&provider).run(&["chat", "hello"]).await;
+    let mut home = home_of(&provider);
+    home.env("GREENROOM__FAILOVER__CONTINUATIONS", "0");
+    let output = home.run(&["chat", "hello"]).await;
     assert!(output.stdout.starts_with("half an "), "{output:?}");
     assert_failed(&output, 1, "incomplete", "");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_goes_on_and_comes_out_whole() {
+    let rest = Answer::text(["answer"]).stream().when(When::body_contains("cut off")).always();
+    let provider = answering([rest, Answer::text(["half an ", "answer"]).cut_after(1).stream().always()]).await;
+    let home = home_of(&provider);
+    let output = home.run(&["chat", "hello"]).await.succeeded();
+    assert_eq!(output.stdout, "half an answer\n");
+    assert!(output.stderr.contains("broke off (protocol)"), "{}", output.stderr);
+    let told = home.run(&["chat", "hello", "--json"]).await.succeeded().stdout;
+    let events: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    let want = ["turn.started", "route", "text", "failover", "route", "text", "usage", "turn.finished"];
+    assert_eq!(&kinds[kinds.len() - want.len()..], want);
+    assert!(events.windows(2).all(|pair| pair[0]["next"] == pair[1]["position"]), "{told}");
 }
 
 #[tokio::test]

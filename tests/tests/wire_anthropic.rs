@@ -152,7 +152,7 @@ async fn each_end_is_what_it_is() {
         Answer::text(["a"]).stop_reason("max_tokens").whole(),
     ];
     let lab = scripted(attempts).await;
-    let greenroom = Greenroom::start(&claude(&lab)).await;
+    let greenroom = Greenroom::start(&(claude(&lab) + http_support::ENDS_WHERE_CUT)).await;
     let body = ask_streamed("claude/m");
     let ask = || greenroom.api.events(&body);
     let events = ask().await;
@@ -248,7 +248,7 @@ async fn recorded_streams_come_through_the_program() {
     let recordings = recordings(folder.as_ref());
     assert!(!recordings.is_empty(), "the folder has streams of this wire");
     let lab = scripted([Attempt::json(500, &json!({}))]).await;
-    let greenroom = Greenroom::start(&claude(&lab)).await;
+    let greenroom = Greenroom::start(&(claude(&lab) + http_support::ENDS_WHERE_CUT)).await;
     for (path, body) in &recordings {
         let case = path.display();
         let attempt = replay(path).unwrap().attempt.always();

@@ -248,7 +248,8 @@ async fn recorded_streams_come_through_the_program() {
     let recordings = recordings(folder.as_ref());
     assert!(!recordings.is_empty(), "the folder has streams of this wire");
     let lab = http_support::scripted([openai::Answer::new()]).await;
-    let greenroom = Greenroom::before(&lab).await;
+    let config = http_support::provider("lab", &lab) + http_support::ENDS_WHERE_CUT;
+    let greenroom = Greenroom::start(&config).await;
     let mut failures = Vec::new();
     for (number, (path, asked, body)) in recordings.iter().enumerate() {
         let want = read(body, *asked);

@@ -22,6 +22,8 @@ const MOST_STEPS: u32 = 64;
 pub struct Budget {
     /// Attempts.
     pub attempts: u32,
+    /// How often an answer that was interrupted goes on.
+    pub continuations: u32,
     /// Waiting in all.
     pub max_wait: Duration,
 }
@@ -55,6 +57,8 @@ pub(crate) struct Dispatch {
     at: usize,
     budget: Budget,
     attempts: u32,
+    /// Attempts that failed after the model had spoken.
+    interruptions: u32,
     steps: u32,
     waited: Duration,
     failures: Vec<ChatError>,
@@ -89,6 +93,7 @@ impl Dispatch {
             at: 0,
             budget,
             attempts: 0,
+            interruptions: 0,
             steps: 0,
             waited: Duration::ZERO,
             failures: Vec::new(),
@@ -131,21 +136,31 @@ impl Dispatch {
         self.attempts += 1;
     }
 
-    /// An attempt has failed before the model said anything.
+    /// An attempt has failed; `spoke` is whether the model had said something before.
     pub(crate) fn handle_failure(
         &mut self,
         error: ChatError,
         profile: &ProfileId,
+        spoke: bool,
         now: SystemTime,
         jittered: impl FnMut() -> Duration,
     ) -> Step {
         let mut jittered = jittered;
-        let row = row(error.kind, false);
+        let mut row = row(error.kind, spoke);
         self.failures.push(error.clone());
+        if spoke {
+            self.interruptions += 1;
+            // It brought the answer forward, so asking it once more is not asking in vain.
+            self.tried[self.at].twice.retain(|twice| twice != profile);
+        }
+        if self.interruptions > 0 && !spoke && error.kind == ErrorKind::InvalidRequest {
+            // The client's request was taken before; what isn't taken is how it is to go on.
+            row.next = Next::Yes;
+        }
         if row.next == Next::No {
             return Step::GiveUp(self.alone(error));
         }
-        if self.attempts >= self.budget.attempts {
+        if self.attempts >= self.budget.attempts || self.interruptions > self.budget.continuations {
             return Step::GiveUp(self.exhausted(now));
         }
         let at = self.at;
@@ -168,6 +183,15 @@ impl Dispatch {
             return self.ask(at, None, Duration::ZERO);
         }
         self.next_candidate(row.next, now, jittered)
+    }
+
+    /// The candidate that is asked now did not take the beginning of an answer, and is asked without.
+    pub(crate) fn handle_prefill_refused(&mut self, error: ChatError, profile: &ProfileId, now: SystemTime) -> Step {
+        self.failures.push(error);
+        if self.attempts >= self.budget.attempts {
+            return Step::GiveUp(self.exhausted(now));
+        }
+        self.ask(self.at, Some(profile.clone()), Duration::ZERO)
     }
 
     /// The provider's actor did not let an attempt through.
@@ -237,7 +261,9 @@ impl Dispatch {
             (Some(theirs), Some(ours)) => theirs > ours,
             _ => true,
         };
-        let fresh = (self.at + 1..self.tried.len()).filter(|&at| self.is_untried(at));
+        // An answer that was interrupted may also go on with those that stand before.
+        let before = if self.interruptions > 0 { 0..self.at } else { 0..0 };
+        let fresh = (self.at + 1..self.tried.len()).chain(before).filter(|&at| self.is_untried(at));
         let mut fits = fresh.filter(|&at| next != Next::LargerWindow || larger(&self.tried[at].candidate));
         if let Some(at) = fits.next() {
             return self.ask(at, None, Duration::ZERO);

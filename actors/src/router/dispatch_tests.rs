@@ -4,7 +4,7 @@ use greenroom_providers::ModelInfo;
 
 use super::*;
 
-const BUDGET: Budget = Budget { attempts: 8, max_wait: Duration::from_secs(30) };
+const BUDGET: Budget = Budget { attempts: 8, continuations: 3, max_wait: Duration::from_secs(30) };
 const JITTER: Duration = Duration::from_millis(100);
 
 fn now() -> SystemTime {
@@ -28,7 +28,7 @@ fn profile(id: &str) -> ProfileId {
 
 fn fail(dispatch: &mut Dispatch, kind: ErrorKind, hint: Option<u64>, id: &str) -> Step {
     dispatch.handle_attempt();
-    dispatch.handle_failure(error(kind, hint), &profile(id), now(), || JITTER)
+    dispatch.handle_failure(error(kind, hint), &profile(id), false, now(), || JITTER)
 }
 
 fn asked(step: Step) -> Ask {
@@ -175,4 +175,61 @@ fn any_sequence_of_faults_ends() {
             };
         }
     }
+}
+
+fn cut(dispatch: &mut Dispatch, id: &str) -> Step {
+    dispatch.handle_attempt();
+    dispatch.handle_failure(error(ErrorKind::Protocol, None), &profile(id), true, now(), || JITTER)
+}
+
+#[test]
+fn an_answer_that_is_cut_goes_on_elsewhere_and_then_again_where_it_was() {
+    let mut dispatch = dispatch(&["a", "b"]);
+    dispatch.start();
+    assert_eq!(asked(cut(&mut dispatch, "p")), ask(1, &[], None, Duration::ZERO));
+    assert_eq!(asked(cut(&mut dispatch, "q")), ask(0, &[], Some("p"), JITTER));
+    assert_eq!(asked(cut(&mut dispatch, "p")), ask(1, &[], Some("q"), JITTER));
+    let error = gave_up(cut(&mut dispatch, "q"));
+    assert_eq!((error.kind, error.details.attempts.len()), (ErrorKind::Exhausted, 4), "it goes on three times");
+}
+
+#[test]
+fn a_lone_model_goes_on_with_its_own_answer_as_long_as_it_brings_it_forward() {
+    let mut only = dispatch(&["a"]);
+    only.start();
+    for _ in 0..3 {
+        assert_eq!(asked(cut(&mut only, "p")), ask(0, &[], Some("p"), JITTER));
+    }
+    assert_eq!(gave_up(cut(&mut only, "p")).kind, ErrorKind::Protocol);
+
+    let mut silent = dispatch(&["a"]);
+    silent.start();
+    cut(&mut silent, "p");
+    assert_eq!(gave_up(fail(&mut silent, ErrorKind::Protocol, None, "p")).kind, ErrorKind::Protocol);
+}
+
+#[test]
+fn an_answer_that_is_cut_may_go_on_with_one_that_was_passed_over() {
+    let mut dispatch = dispatch(&["a", "b"]);
+    dispatch.start();
+    let until = now() + Duration::from_secs(60);
+    let step = dispatch.handle_refusal(Refusal::Cooling { until, kind: ErrorKind::RateLimited }, now(), || JITTER);
+    assert_eq!(asked(step).candidate, 1);
+    assert_eq!(asked(cut(&mut dispatch, "q")), ask(1, &[], Some("q"), JITTER), "a is known to be left alone");
+}
+
+#[test]
+fn what_is_wrong_with_going_on_is_not_wrong_with_the_request() {
+    let mut dispatch = dispatch(&["a", "b", "c"]);
+    dispatch.start();
+    cut(&mut dispatch, "p");
+    assert_eq!(asked(fail(&mut dispatch, ErrorKind::InvalidRequest, None, "q")).candidate, 2);
+    dispatch.handle_attempt();
+    let error = error(ErrorKind::InvalidRequest, None);
+    assert_eq!(
+        asked(dispatch.handle_prefill_refused(error, &profile("r"), now())),
+        ask(2, &[], Some("r"), Duration::ZERO),
+        "asked without the beginning"
+    );
+    assert_eq!(gave_up(fail(&mut dispatch, ErrorKind::ContentFilter, None, "r")).kind, ErrorKind::ContentFilter);
 }

@@ -168,7 +168,8 @@ impl SessionArgs {
         }
         let request =
             ChatRequest { model: state.model.clone().unwrap_or_default(), messages, ..ChatRequest::default() };
-        let job = Job { request, owner: Arc::clone(&self.core.id), prefer: state.last_route.clone() };
+        let prefer = state.last_route.clone();
+        let job = Job { request, owner: Arc::clone(&self.core.id), prefer, on_interrupt: None };
         tokio::spawn(run_turn(
             Arc::clone(&self.core),
             Arc::clone(&self.shared),

@@ -63,7 +63,7 @@ pub enum EventBody {
     /// An answer is sought.
     #[serde(rename = "turn.started")]
     TurnStarted,
-    /// Who answers.
+    /// Who answers, or goes on with an answer that was cut.
     #[serde(rename = "route")]
     Route {
         /// The configured provider.
@@ -126,6 +126,15 @@ pub enum EventBody {
         /// The call's index.
         index: u32,
     },
+    /// A tool call that was begun is not to be heeded: the answer was cut within it.
+    #[serde(rename = "tool_call.dropped")]
+    ToolCallDropped {
+        /// The call's index, which no other call of the answer has.
+        index: u32,
+    },
+    /// What was said of the answer so far is not to be heeded: it is made anew.
+    #[serde(rename = "answer.restarted")]
+    AnswerRestarted,
     /// What a provider needs back verbatim.
     #[serde(rename = "opaque")]
     Opaque {
@@ -153,7 +162,7 @@ pub enum EventBody {
     /// What the chat language has no word for, for a frontend of the same wire.
     #[serde(rename = "extra")]
     Extra(Extra),
-    /// Another candidate takes over.
+    /// Another candidate takes over; the same one, if it is asked to go on with an answer that was cut.
     #[serde(rename = "failover")]
     Failover {
         /// The candidate that failed, `provider/model`.

@@ -25,6 +25,8 @@ struct Turn {
     user: Vec<Part>,
     assistant: Vec<Part>,
     calls: BTreeMap<u32, usize>,
+    /// Calls that were begun and not ended: half of one is of no use to a model.
+    half_made: Vec<u32>,
 }
 
 impl Turn {
@@ -44,6 +46,7 @@ impl Turn {
             }),
             EventBody::ToolCall { index, id, name, kind } => {
                 self.calls.insert(*index, self.assistant.len());
+                self.half_made.push(*index);
                 self.assistant.push(call(id, name, *kind));
             }
             EventBody::ToolCallArgs { index, delta } => {
@@ -53,11 +56,22 @@ impl Turn {
                     arguments.push_str(delta);
                 }
             }
+            EventBody::ToolCallDone { index } => self.half_made.retain(|half_made| half_made != index),
+            EventBody::AnswerRestarted => {
+                self.assistant.clear();
+                self.calls.clear();
+                self.half_made.clear();
+            }
             _ => {}
         }
     }
 
-    fn into_messages(self) -> impl Iterator<Item = Message> {
+    fn into_messages(mut self) -> impl Iterator<Item = Message> {
+        let mut half_made: Vec<usize> = self.half_made.iter().filter_map(|index| self.calls.remove(index)).collect();
+        half_made.sort_unstable();
+        for at in half_made.into_iter().rev() {
+            self.assistant.remove(at);
+        }
         let messages = [(Role::User, self.user), (Role::Assistant, self.assistant)];
         messages.into_iter().filter(|(_, parts)| !parts.is_empty()).map(|(role, parts)| Message::new(role, parts))
     }
@@ -70,6 +84,40 @@ fn call(id: &str, name: &str, kind: ToolCallKind) -> Part {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_half_made_or_made_anew_was_never_said() {
+        let mut log = Log::default();
+        let text = |delta: &str| EventBody::Text { delta: delta.to_owned() };
+        let tool_call =
+            |index| EventBody::ToolCall { index, id: format!("c{index}"), name: "f".into(), kind: Default::default() };
+        let args = |index, delta: &str| EventBody::ToolCallArgs { index, delta: delta.to_owned() };
+        let all = [
+            text("no"),
+            EventBody::AnswerRestarted,
+            text("yes"),
+            tool_call(0),
+            tool_call(1),
+            args(0, "{"),
+            args(1, "[]"),
+            EventBody::ToolCallDone { index: 1 },
+            EventBody::ToolCallDropped { index: 0 },
+            tool_call(2),
+            args(2, "{}"),
+            EventBody::ToolCallDone { index: 2 },
+            tool_call(3),
+            EventBody::TurnCancelled,
+        ];
+        for body in all {
+            log.append(Some(1), body);
+        }
+        let called = |id: &str, arguments: &str| {
+            let Part::ToolCall { name, kind, .. } = call(id, "f", ToolCallKind::Function) else { unreachable!() };
+            Part::ToolCall { id: id.into(), name, arguments: arguments.into(), kind }
+        };
+        let parts = vec![Part::text("yes"), called("c1", "[]"), called("c2", "{}")];
+        assert_eq!(messages(&log, 1), [Message::new(Role::Assistant, parts)]);
+    }
 
     #[test]
     fn a_queued_message_comes_after_the_answer_it_waited_for() {

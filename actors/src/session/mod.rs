@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 mod answering;
+mod continuation;
 pub mod event;
 mod history;
 pub mod log;
@@ -10,5 +11,6 @@ mod turn;
 
 pub use actor::{Busy, SendError, Sent};
 pub(crate) use answering::Answering;
+pub use continuation::OnInterrupt;
 pub(crate) use turn::{Job, ProviderRef, Shared, plan, router_down, run};
 pub use turn::{RequestDefaults, Timeouts, TurnLimits};

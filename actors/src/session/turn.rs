@@ -15,11 +15,13 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    answering::Answering,
+    answering::{Answering, GoesOn},
+    continuation::{How, OnInterrupt, WayOn, continuing, how_to_go_on, is_json_asked, must_stay_whole},
     event::{EventBody, Failure},
 };
 use crate::{
     handle::{Handle, Unavailable},
+    policy::{Next, row},
     provider::{
         ProfileId,
         actor::ProviderMsg,
@@ -107,6 +109,8 @@ pub(crate) struct Shared {
     pub(crate) providers: Vec<(Arc<str>, ProviderRef)>,
     pub(crate) budget: Budget,
     pub(crate) limits: TurnLimits,
+    /// What is done with an answer that is interrupted, where its request doesn't say.
+    pub(crate) on_interrupt: OnInterrupt,
     /// Ends every turn, with an error.
     pub(crate) shutdown: CancellationToken,
     /// Counts the turns that run.
@@ -121,6 +125,8 @@ pub(crate) struct Job {
     pub(crate) owner: Arc<str>,
     /// Who answered this owner last, to stay with them.
     pub(crate) prefer: Option<(Arc<str>, ProfileId)>,
+    /// What is done with an answer that is interrupted, if this turn says.
+    pub(crate) on_interrupt: Option<OnInterrupt>,
 }
 
 /// Runs a turn to its last event. Gives who answered.
@@ -142,7 +148,7 @@ pub(crate) async fn run(
         outcome = tokio::time::timeout(shared.limits.time, seek(shared, job, &mut answering)) => match outcome {
             Ok(outcome) => outcome.map_err(Some),
             // At its bound in time an answer ends as at its bound in length, if there is one.
-            Err(_) if answering.spoke().is_some() => Ok(()),
+            Err(_) if answering.has_shown() => Ok(()),
             Err(_) => Err(Some(ChatError::new(ErrorKind::Timeout, "the turn took longer than it may"))),
         },
     };
@@ -164,6 +170,10 @@ async fn seek(shared: &Shared, job: &Job, answering: &mut Answering) -> Result<(
     let mut waits = Waits::new();
     let mut step = dispatch.start();
     let mut asked: Option<usize> = None;
+    // Whether an answer that was begun is to go on.
+    let mut interrupted = false;
+    // Candidates that did not take the beginning of an answer.
+    let mut prefill_refused: Vec<usize> = Vec::new();
     loop {
         let ask = match step {
             Step::GiveUp(error) => {
@@ -175,9 +185,11 @@ async fn seek(shared: &Shared, job: &Job, answering: &mut Answering) -> Result<(
             }
             Step::Ask(ask) => ask,
         };
-        let candidate = dispatch.candidate(ask.candidate).clone();
-        if let Some(before) = asked.replace(ask.candidate)
-            && before != ask.candidate
+        let at = ask.candidate;
+        let candidate = dispatch.candidate(at).clone();
+        let goes_on = std::mem::take(&mut interrupted);
+        if let Some(before) = asked.replace(at)
+            && (before != at || goes_on)
             && let Some(failure) = dispatch.last_failure()
         {
             let from = dispatch.candidate(before).to_string();
@@ -200,23 +212,91 @@ async fn seek(shared: &Shared, job: &Job, answering: &mut Answering) -> Result<(
                 dispatch.handle_attempt();
                 let deadlines =
                     deadlines(provider, &candidate.model, &job.request, dispatch.has_other(), needs.prompt_tokens);
-                answering.begin(&candidate, Arc::clone(&permit.profile), dispatch.attempts());
+                let how = how_to_go_on(
+                    &candidate.model,
+                    wants_thinking(&job.request) == Some(true),
+                    prefill_refused.contains(&at),
+                );
+                let (request, goes_on) = question(&job.request, answering, how);
+                answering.begin(&candidate, Arc::clone(&permit.profile), dispatch.attempts(), goes_on);
                 let outcome =
-                    attempt(&permit, &candidate, &provider.defaults.fill(&job.request), &deadlines, answering).await;
+                    attempt(&permit, &candidate, &provider.defaults.fill(&request), &deadlines, answering).await;
                 let spoke = answering.spoke();
                 permit.report(outcome.as_ref().copied(), spoke.is_some());
                 if let Some(after) = spoke {
                     let (provider, model) = (Arc::clone(&candidate.provider), candidate.model.id.clone());
                     shared.router.cast(RouterMsg::Spoke { provider, model, after });
                 }
-                match outcome {
-                    Ok(()) => return Ok(()),
-                    Err(error) if spoke.is_some() => return Err(error),
-                    Err(error) => dispatch.handle_failure(error, &permit.profile, SystemTime::now(), jittered),
+                let error = match outcome {
+                    Ok(()) if answering.diverged() => diverged(&candidate, &permit),
+                    Ok(()) => return whole(job, answering),
+                    Err(error) => error,
+                };
+                if spoke.is_none() && goes_on.is_some_and(|goes_on| goes_on.how == How::Prefilled) && refuses(&error) {
+                    prefill_refused.push(at);
+                    dispatch.handle_prefill_refused(error, &permit.profile, SystemTime::now())
+                } else {
+                    if spoke.is_some() {
+                        interrupted = true;
+                        go_on(shared, job, answering, &error)?;
+                    }
+                    dispatch.handle_failure(error, &permit.profile, spoke.is_some(), SystemTime::now(), jittered)
                 }
             }
         };
     }
+}
+
+/// What is asked now: the request itself, or to go on with what was shown of the answer.
+fn question<'a>(request: &'a ChatRequest, answering: &Answering, how: How) -> (Cow<'a, ChatRequest>, Option<GoesOn>) {
+    if answering.shown().way_on() != WayOn::Continue {
+        return (Cow::Borrowed(request), None);
+    }
+    let (request, more) = continuing(request, answering.shown().text(), how);
+    (Cow::Owned(request), Some(GoesOn { how, more }))
+}
+
+/// An attempt has failed after the model had spoken: readies the answer for the next.
+///
+/// # Errors
+/// The failure is the answer's, since it can't go on, or isn't to.
+fn go_on(shared: &Shared, job: &Job, answering: &mut Answering, error: &ChatError) -> Result<(), ChatError> {
+    let way_on = answering.cut();
+    if row(error.kind, true).next == Next::No {
+        return Err(error.clone());
+    }
+    match job.on_interrupt.unwrap_or(shared.on_interrupt) {
+        OnInterrupt::Restart => {
+            answering.restart();
+            Ok(())
+        }
+        OnInterrupt::Continue if way_on != WayOn::None && !must_stay_whole(&job.request) => {
+            answering.drop_half_made();
+            Ok(())
+        }
+        OnInterrupt::Continue | OnInterrupt::Fail => Err(error.clone()),
+    }
+}
+
+/// Whether a provider may have refused the beginning of an answer by this.
+fn refuses(error: &ChatError) -> bool {
+    error.kind == ErrorKind::InvalidRequest
+}
+
+/// An answer has come to its end: is it whole?
+fn whole(job: &Job, answering: &Answering) -> Result<(), ChatError> {
+    if answering.was_cut() && answering.has_stopped() && is_json_asked(&job.request) {
+        serde_json::from_str::<serde::de::IgnoredAny>(answering.shown().text()).map_err(|error| {
+            let message = "the answer was cut, and what goes on with it makes no valid JSON";
+            ChatError::new(ErrorKind::Protocol, message).with_hint("ask again").with_source(error)
+        })?;
+    }
+    Ok(())
+}
+
+fn diverged(candidate: &Candidate, permit: &Permit) -> ChatError {
+    let message = "asked to go on with an answer that was cut, the model began another";
+    from(candidate, permit, ChatError::new(ErrorKind::Protocol, message))
 }
 
 /// Who may answer after all, where nobody did: what an old list named may be gone, and a new list says what there is.
@@ -304,14 +384,17 @@ async fn attempt(
         credential: &permit.credential,
         deadlines,
     };
-    permit.provider.chat(call, answering).await.map_err(|mut error| {
-        error.details.origin = Some(Origin {
-            provider: candidate.provider.to_string(),
-            model: candidate.model.id.clone(),
-            profile: Some(permit.profile.to_string()),
-        });
-        error
-    })
+    permit.provider.chat(call, answering).await.map_err(|error| from(candidate, permit, error))
+}
+
+/// The error with who made it.
+fn from(candidate: &Candidate, permit: &Permit, mut error: ChatError) -> ChatError {
+    error.details.origin = Some(Origin {
+        provider: candidate.provider.to_string(),
+        model: candidate.model.id.clone(),
+        profile: Some(permit.profile.to_string()),
+    });
+    error
 }
 
 fn deadlines(

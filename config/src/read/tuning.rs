@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::read::Node;
-use crate::read::scalars::{Bytes, Positive};
-use crate::{Failover, Sessions, Timeouts};
+use crate::read::scalars::{Bytes, Positive, word};
+use crate::{Failover, OnInterrupt, Sessions, Timeouts};
 
 /// Sections of which nothing has an effect yet, with their keys.
 pub(crate) const SECTIONS_TO_COME: [(&str, &[&str]); 2] =
@@ -33,8 +33,13 @@ pub(crate) fn failover(node: &Node<'_>) -> Failover {
     let failover = Failover {
         max_wait: table.get("max_wait").unwrap_or(defaults.max_wait),
         attempts: table.get("attempts").unwrap_or(defaults.attempts),
+        continuations: table.get("continuations").unwrap_or(defaults.continuations),
+        on_interrupt: table
+            .node("on_interrupt")
+            .and_then(|node| word(&node, &OnInterrupt::WORDS))
+            .unwrap_or(defaults.on_interrupt),
     };
-    table.not_yet(&["hedge", "continuations", "on_interrupt"]);
+    table.not_yet(&["hedge"]);
     table.finish();
     failover
 }

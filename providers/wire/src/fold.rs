@@ -56,6 +56,12 @@ impl Fold {
         }
     }
 
+    /// What comes next is said by this provider and model, who go on with the answer; see [`Fold::new`].
+    pub fn said_by(&mut self, provider: &str, model: &str) {
+        provider.clone_into(&mut self.provider);
+        model.clone_into(&mut self.asked);
+    }
+
     /// Takes the next event.
     pub fn push(&mut self, event: ChatEvent) {
         let parts = &mut self.folded.message.parts;

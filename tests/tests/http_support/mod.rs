@@ -14,6 +14,9 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 /// The path of the chat route.
 pub const CHAT: &str = openai::CHAT;
 
+/// Has an answer that is cut end there, for tests of how one attempt is told.
+pub const ENDS_WHERE_CUT: &str = "[failover]\non_interrupt = \"fail\"\n";
+
 /// A section of the configuration: a compatible server with a key, whose retries wait for nothing.
 pub fn provider(name: &str, scripted: &ScriptedProvider) -> String {
     provider_at(name, &scripted.url())
@@ -67,6 +70,16 @@ impl Api {
     /// Posts a chat and reads the whole response.
     pub async fn chat(&self, body: &Value) -> Response {
         client::post_json(&self.url, CHAT, Some(&self.token), body).await.unwrap()
+    }
+
+    /// The same with more headers.
+    pub async fn chat_with(&self, body: &Value, more: &[(&str, &str)]) -> Response {
+        let mut connection = Connection::open(&self.url).await.unwrap();
+        let authorization = format!("Bearer {}", self.token);
+        let mut headers = vec![("content-type", "application/json"), ("authorization", &authorization)];
+        headers.extend(more);
+        connection.send("POST", CHAT, &headers, body.to_string().as_bytes()).await.unwrap();
+        connection.response().await.unwrap()
     }
 
     /// Posts a chat and gives the connection, on which nothing was read yet.

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use greenroom::{
+    ErrorKind,
     config::Environment,
     event::{EventBody, LogEvent},
     wire::event::FinishReason,
@@ -28,6 +29,8 @@ pub(super) struct Plain {
     shown: Shown,
     refused: bool,
     calls: Vec<String>,
+    /// What is told once the answer is over, in place of breaking into it.
+    later: Vec<String>,
 }
 
 /// What of the answer is on standard output.
@@ -41,7 +44,15 @@ enum Shown {
 impl Plain {
     pub(super) fn new(output: Output, environment: &Environment) -> Self {
         let thinking = may_style(environment);
-        Self { output, thinking, thinking_open: false, shown: Shown::Nothing, refused: false, calls: Vec::new() }
+        Self {
+            output,
+            thinking,
+            thinking_open: false,
+            shown: Shown::Nothing,
+            refused: false,
+            calls: Vec::new(),
+            later: Vec::new(),
+        }
     }
 
     fn say(&mut self, delta: &str) -> Result<(), Failure> {
@@ -73,6 +84,18 @@ impl Plain {
         }
         notes::note(text);
         Ok(())
+    }
+
+    fn hand_on(&mut self, from: &str, to: &str, kind: ErrorKind) -> Result<(), Failure> {
+        if self.shown == Shown::Nothing {
+            return self.note(&format!("{from} failed ({kind}); asking {to}"));
+        }
+        let told = format!("{from} broke off ({kind}); {to} went on");
+        if self.output.is_terminal() {
+            self.later.push(told);
+            return Ok(());
+        }
+        self.note(&told)
     }
 
     fn close_line(&mut self) -> Result<(), Failure> {
@@ -125,7 +148,17 @@ impl Show for Plain {
             EventBody::Media { media_type, .. } => {
                 self.note(&format!("the answer holds {media_type}, which --json prints"))
             }
-            EventBody::Failover { from, to, kind } => self.note(&format!("{from} failed ({kind}); asking {to}")),
+            EventBody::Failover { from, to, kind } => self.hand_on(from, to, *kind),
+            EventBody::ToolCallDropped { .. } => {
+                self.calls.pop();
+                Ok(())
+            }
+            EventBody::AnswerRestarted => {
+                self.calls.clear();
+                self.refused = false;
+                self.close_line()?;
+                self.note("the answer broke off; it is made anew")
+            }
             EventBody::TurnFinished { reason } => self.finish(reason),
             _ => Ok(()),
         }
@@ -133,7 +166,9 @@ impl Show for Plain {
 
     fn end(&mut self) -> Result<(), Failure> {
         self.close_thinking();
-        self.close_line()
+        self.close_line()?;
+        self.later.drain(..).for_each(|told| notes::note(&told));
+        Ok(())
     }
 
     fn has_shown(&self) -> bool {

@@ -9,7 +9,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{
-        HeaderValue, StatusCode,
+        HeaderMap, HeaderValue, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE},
     },
     response::{IntoResponse as _, Response},
@@ -28,12 +28,19 @@ use super::{
     },
     stream::ChatStream,
 };
+use crate::{Caller, OnInterrupt, heeded};
 
 /// Whose requests these are in the queues of providers: the token's, of which there is one.
 const OWNER: &str = "admin";
+/// What is done with an answer that is cut, in place of what is configured.
+const ON_INTERRUPT: &str = "x-greenroom-on-interrupt";
 
 /// Answers a chat, as a stream or whole. The client's leaving cancels it.
 pub(in super::super) async fn chat(State(app): State<Arc<App>>, request: Request) -> Response {
+    let caller = match caller(request.headers()) {
+        Ok(caller) => caller,
+        Err(error) => return failed(&error),
+    };
     let body = match body::read(request, app.max_body).await {
         Ok(body) => body,
         Err(refusal) => return refusal.into_response(),
@@ -46,15 +53,35 @@ pub(in super::super) async fn chat(State(app): State<Arc<App>>, request: Request
     // Pictures make it large, and the answer may take minutes.
     drop(body);
     match served {
-        Ok(served) if served.stream => streamed(&app, served).await,
-        Ok(served) => whole(&app, served).await,
+        Ok(served) if served.stream => streamed(&app, served, caller).await,
+        Ok(served) => whole(&app, served, caller).await,
         Err(error) => failed(&error),
     }
 }
 
-async fn streamed(app: &App, served: ServedRequest) -> Response {
+/// Who asks, and how its answer is treated.
+fn caller(headers: &HeaderMap) -> Result<Caller, ChatError> {
+    let mut caller = Caller::from(OWNER);
+    if let Some(written) = headers.get(ON_INTERRUPT) {
+        let word = written.to_str().unwrap_or_default().trim();
+        let on_interrupt = match word {
+            "continue" => OnInterrupt::Continue,
+            "restart" => OnInterrupt::Restart,
+            "fail" => OnInterrupt::Fail,
+            _ => {
+                let error =
+                    ChatError::new(ErrorKind::InvalidRequest, format!("the header {ON_INTERRUPT} can't be read"));
+                return Err(error.with_hint("it is continue, restart or fail"));
+            }
+        };
+        caller.on_interrupt = Some(on_interrupt);
+    }
+    Ok(caller)
+}
+
+async fn streamed(app: &App, served: ServedRequest, caller: Caller) -> Response {
     let ServedRequest { request, include_usage, legacy_functions, .. } = served;
-    let answer = app.runtime.stream(request, OWNER);
+    let answer = app.runtime.stream(request, caller);
     let (stream, route) = match ChatStream::begin(answer, include_usage, legacy_functions, app.heartbeat).await {
         Ok(begun) => begun,
         Err(error) => return failed(&error),
@@ -71,9 +98,9 @@ async fn streamed(app: &App, served: ServedRequest) -> Response {
     response
 }
 
-async fn whole(app: &App, served: ServedRequest) -> Response {
+async fn whole(app: &App, served: ServedRequest, caller: Caller) -> Response {
     let legacy_functions = served.legacy_functions;
-    let answer = match Whole::of(app.runtime.chat_events(served.request, OWNER).await) {
+    let answer = match Whole::of(heeded(app.runtime.chat_events(served.request, caller).await)) {
         Ok(answer) => answer,
         Err(error) => return failed(&error),
     };
@@ -111,7 +138,7 @@ impl Route {
 struct Whole {
     route: Route,
     id: String,
-    /// In the words of whoever answered.
+    /// In the words of whoever answered, or ended the answer.
     model: String,
     events: Vec<ChatEvent>,
 }

@@ -1,5 +1,6 @@
 //! OpenAI's API.
 
+mod calls;
 mod chat;
 mod models;
 mod stream;

@@ -11,18 +11,25 @@ use std::{
 };
 
 use bytes::Bytes;
-use greenroom_actors::{Answer, session::event::LogEvent};
-use greenroom_wire::{ChatError, ChatEvent, openai_chat::StreamWriter};
+use greenroom_actors::{
+    Answer,
+    session::event::{EventBody, LogEvent},
+};
+use greenroom_wire::{ChatError, ChatEvent, ErrorKind, openai_chat::StreamWriter};
 use hyper::body::{Body, Frame};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::chat::{Route, answer_id, failure, now, without_end};
+use super::{
+    calls::{Gone, HeldCalls},
+    chat::{Route, answer_id, failure, now, without_end},
+};
 
 /// The events of an answer, written for the client.
 pub(super) struct ChatStream {
     /// `None` once everything was pulled.
     answer: Option<Answer>,
     writer: Option<StreamWriter>,
+    calls: HeldCalls,
     route: Option<Route>,
     include_usage: bool,
     legacy_functions: bool,
@@ -54,6 +61,7 @@ impl ChatStream {
         let mut stream = Self {
             answer: Some(answer),
             writer: None,
+            calls: HeldCalls::default(),
             route: None,
             include_usage,
             legacy_functions,
@@ -96,31 +104,47 @@ impl ChatStream {
     fn write(&mut self, events: Vec<LogEvent>, out: &mut Vec<u8>) -> Option<ChatError> {
         for LogEvent { body, .. } in events {
             if let Some(error) = failure(&body) {
+                if let Some(writer) = &mut self.writer {
+                    self.calls.pass_rest(|event| writer.write(event, out));
+                }
                 return Some(error);
             }
             self.route = Route::of(&body).or(self.route.take());
+            match body {
+                EventBody::ToolCallDropped { index } if self.calls.drop_call(index) == Err(Gone) => {
+                    return Some(taken_back("it was cut within a tool call that was partly sent"));
+                }
+                EventBody::AnswerRestarted => return Some(taken_back("it is made anew")),
+                _ => {}
+            }
             let Some(event) = body.into_chat() else { continue };
-            match (&mut self.writer, &event) {
+            let is_last = matches!(event, ChatEvent::Finished { .. });
+            match (&mut self.writer, event) {
                 (None, ChatEvent::Started { id, model }) => {
-                    let mut writer = StreamWriter::new(answer_id(id), now(), model.as_str())
+                    let mut writer = StreamWriter::new(answer_id(&id), now(), model.as_str())
                         .include_usage(self.include_usage)
                         .legacy_functions(self.legacy_functions);
-                    writer.write(&event, out);
+                    writer.write(&ChatEvent::Started { id, model }, out);
                     self.writer = Some(writer);
                 }
                 // Another model goes on with the same answer.
-                (Some(writer), ChatEvent::Started { model, .. }) => writer.set_model(model),
-                (Some(writer), event) => writer.write(event, out),
+                (Some(writer), ChatEvent::Started { model, .. }) => writer.set_model(&model),
+                (Some(writer), event) => self.calls.pass(event, |event| writer.write(event, out)),
                 // Nothing is said before it is known who says it.
                 (None, _) => {}
             }
-            if matches!(event, ChatEvent::Finished { .. }) {
+            if is_last {
                 self.answer = None;
                 break;
             }
         }
         None
     }
+}
+
+/// The error of an answer of which more was taken back than a client of this API can be told.
+fn taken_back(why: &str) -> ChatError {
+    ChatError::new(ErrorKind::Protocol, format!("the answer was interrupted: {why}")).with_hint("ask again")
 }
 
 impl Step {
