@@ -131,6 +131,7 @@ impl Turn {
         while let Some(event) = self.next().await {
             match event.body {
                 EventBody::Text { delta } => text.push_str(&delta),
+                EventBody::AnswerRestarted => text.clear(),
                 EventBody::TurnFailed { error } => return Err(error.into()),
                 _ => {}
             }

@@ -5,7 +5,7 @@ mod http_support;
 
 use greenroom_tests::client::Event;
 use greenroom_tests::openai::{self, Answer};
-use greenroom_tests::{Attempt, ScriptedProvider, When, anthropic};
+use greenroom_tests::{Attempt, Script, ScriptedProvider, When, anthropic};
 use http_support::{Greenroom, ask, ask_streamed, chats_asked, is_done, last_error, provider, scripted, text, with};
 use serde_json::{Value, json};
 
@@ -269,7 +269,7 @@ async fn what_is_done_can_be_chosen() {
 async fn an_answer_in_another_language_goes_on() {
     let first =
         anthropic::Answer::new().thinking(["hm"], "sig").then_text([&WHOLE[..20], &WHOLE[20..CUT], "x"]).cut_after(4);
-    let script = greenroom_tests::Script::new([anthropic::messages([first.stream().always()])]);
+    let script = Script::new([anthropic::messages([first.stream().always()])]);
     let first = ScriptedProvider::start(script).await;
     let second = scripted([Answer::text([&WHOLE[CUT..]]).stream().always()]).await;
     let config = format!(
@@ -281,4 +281,24 @@ async fn an_answer_in_another_language_goes_on() {
     assert_eq!(both_ways(&greenroom, ask("smart")).await, [WHOLE, WHOLE]);
     let whole = greenroom.api.chat(&ask("smart")).await.json();
     assert_eq!(whole["usage"]["prompt_tokens"], 10, "as the first one told");
+}
+
+#[tokio::test]
+async fn a_model_that_the_catalogue_knows_to_take_the_beginning_is_given_it() {
+    let first = scripted([begun().stream().always()]).await;
+    let rest = anthropic::Answer::text([&WHOLE[CUT..]]).stream().always();
+    let second = ScriptedProvider::start(Script::new([anthropic::messages([rest])])).await;
+    let config = format!(
+        "{}[providers.second]\nkind = \"anthropic\"\nbase_url = \"{}\"\nkey = \"k\"\n\
+         [models.aliases]\nsmart = [\"first/m1\", \"second/claude-sonnet-4-5\"]\n",
+        provider("first", &first),
+        second.url()
+    );
+    let greenroom = Greenroom::start(&config).await;
+    assert_eq!(both_ways(&greenroom, ask("smart")).await, [WHOLE, WHOLE]);
+    let sent = second.requests().last().unwrap().json();
+    let messages = sent["messages"].as_array().unwrap();
+    assert_eq!((messages.len(), &messages[1]["role"]), (2, &json!("assistant")), "{sent}");
+    let given = messages[1]["content"].as_str().or(messages[1]["content"][0]["text"].as_str());
+    assert_eq!(given, Some(WHOLE[..CUT].trim_end()));
 }
