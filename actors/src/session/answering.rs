@@ -329,3 +329,7 @@ impl Sink for Answering {
         state
     }
 }
+
+#[cfg(test)]
+#[path = "answering_tests.rs"]
+mod tests;

@@ -1,0 +1,121 @@
+use greenroom_providers::ModelInfo;
+use greenroom_wire::{
+    Usage,
+    chat::{Extra, Wire},
+};
+use serde_json::json;
+
+use super::*;
+
+fn candidate(provider: &str) -> Candidate {
+    Candidate { provider: provider.into(), model: ModelInfo::named("m") }
+}
+
+fn text(delta: &str) -> ChatEvent {
+    ChatEvent::Text { delta: delta.to_owned() }
+}
+
+fn call(index: u32) -> ChatEvent {
+    ChatEvent::ToolCallStarted { index, id: format!("c{index}"), name: "f".into(), kind: Default::default() }
+}
+
+fn finished() -> ChatEvent {
+    ChatEvent::Finished { reason: FinishReason::Stop }
+}
+
+/// An answer of which one attempt has shown these and was cut; the next is asked to go on.
+fn cut_after(log: &Arc<OpenLog>, room: usize, events: impl IntoIterator<Item = ChatEvent>) -> Answering {
+    let mut answering = Answering::new(Arc::clone(log), 1, room);
+    answering.begin(&candidate("a"), "p".into(), 1, None);
+    assert_eq!(take(&mut answering, events), ControlFlow::Continue(()));
+    answering.cut();
+    answering.drop_half_made();
+    answering.begin(&candidate("b"), "p".into(), 2, Some(GoesOn { how: How::Asked, more: 400 }));
+    answering
+}
+
+fn take(answering: &mut Answering, events: impl IntoIterator<Item = ChatEvent>) -> SinkState {
+    answering.take(&mut events.into_iter().collect())
+}
+
+/// The log in short, without what was used.
+fn told(log: &OpenLog) -> Vec<String> {
+    log.with(|log| {
+        let short = log.iter().filter_map(|(_, body)| match body {
+            EventBody::Route { provider, .. } => Some(format!("by {provider}")),
+            EventBody::ToolCall { index, id, .. } => Some(format!("call {index} {id}")),
+            EventBody::ToolCallDropped { index } => Some(format!("dropped {index}")),
+            EventBody::TurnFinished { reason } => Some(format!("{reason:?}")),
+            body => body.delta().cloned(),
+        });
+        short.collect()
+    })
+}
+
+const SHOWN: &str = "It stands on the hill above the old harbour. ";
+
+#[test]
+fn what_is_held_back_of_a_text_comes_before_the_call_that_follows_it() {
+    let log = OpenLog::new();
+    let mut answering = cut_after(&log, 1000, [text(SHOWN)]);
+    // It may be the beginning of a repeat until the call says that it is none.
+    assert_eq!(take(&mut answering, [text("It stands")]), ControlFlow::Continue(()));
+    assert_eq!(told(&log), ["by a", SHOWN]);
+    assert_eq!(take(&mut answering, [call(0)]), ControlFlow::Continue(()));
+    assert_eq!(told(&log), ["by a", SHOWN, "by b", "It stands", "call 0 c0"]);
+}
+
+#[test]
+fn calls_of_a_later_attempt_are_numbered_after_those_before() {
+    let log = OpenLog::new();
+    let mut answering = cut_after(&log, 1000, [text(SHOWN), call(0), call(1)]);
+    let _more = take(&mut answering, [call(0), ChatEvent::ToolCallArgs { index: 0, delta: "{}".into() }]);
+    let want = ["by a", SHOWN, "call 0 c0", "call 1 c1", "dropped 0", "dropped 1", "by b", "call 2 c0", "{}"];
+    assert_eq!(told(&log), want);
+}
+
+#[test]
+fn one_that_does_not_fit_leaves_nothing_and_asks_to_stop() {
+    let log = OpenLog::new();
+    let mut answering = cut_after(&log, 1000, [text(SHOWN)]);
+    assert_eq!(take(&mut answering, [text("It stands on the hill above the sea")]), ControlFlow::Break(()));
+    assert!(answering.diverged());
+    assert_eq!(told(&log), ["by a", SHOWN]);
+    let mut answering = cut_after(&OpenLog::new(), 1000, [text(SHOWN)]);
+    assert_eq!(take(&mut answering, [text(&SHOWN[..30]), finished()]), ControlFlow::Break(()), "or ends too early");
+}
+
+#[test]
+fn the_bound_is_of_the_whole_answer() {
+    let log = OpenLog::new();
+    let mut answering = cut_after(&log, SHOWN.len() + 5, [text(SHOWN)]);
+    assert_eq!(take(&mut answering, [text("Zwölf")]), ControlFlow::Break(()));
+    assert!(!answering.diverged());
+    let last = EventBody::TurnFinished { reason: answering.reason() };
+    answering.end(last);
+    assert_eq!(told(&log), ["by a", SHOWN, "by b", "Zwöl", "Length"]);
+}
+
+#[test]
+fn an_attempt_that_never_spoke_leaves_nothing() {
+    let log = OpenLog::new();
+    let mut answering = cut_after(&log, 1000, [text(SHOWN)]);
+    let extra = Extra { wire: Wire::OpenaiChat, path: "/x".into(), json: json!(1) };
+    let usage = Usage { input: 1, output: 1, ..Usage::default() };
+    let _more = take(&mut answering, [ChatEvent::Extra(extra), ChatEvent::Usage(usage)]);
+    answering.cut();
+    answering.begin(&candidate("c"), "p".into(), 3, Some(GoesOn { how: How::Asked, more: 400 }));
+    let usage = Usage { input: 300, output: 7, ..Usage::default() };
+    let _end = take(&mut answering, [text("Yes."), ChatEvent::Usage(usage), finished()]);
+    let last = EventBody::TurnFinished { reason: answering.reason() };
+    answering.end(last);
+    assert_eq!(told(&log), ["by a", SHOWN, "by c", "Yes.", "Stop"]);
+    let used = log.with(|log| {
+        log.iter().find_map(|(_, body)| match body {
+            EventBody::Usage(usage) => Some(usage.clone()),
+            _ => None,
+        })
+    });
+    let shown = SHOWN.len().div_ceil(4) as u64;
+    assert_eq!(used, Some(Usage { input: 200, output: 7 + shown, ..Usage::default() }));
+}
