@@ -3,7 +3,9 @@
 
 mod http_support;
 
+use greenroom::config::{Environment, Source, load};
 use greenroom_tests::client::Event;
+use greenroom_tests::harness::Home;
 use greenroom_tests::openai::{self, Answer};
 use greenroom_tests::{Attempt, Script, ScriptedProvider, When, anthropic};
 use http_support::{Greenroom, ask, ask_streamed, chats_asked, is_done, last_error, provider, scripted, text, with};
@@ -211,8 +213,11 @@ async fn a_half_made_call_is_not_seen_and_a_whole_one_ends_it() {
     let handed_out =
         Answer::new().tool_call("call_a", "look", ["{}"]).tool_call("call_b", "look", ["{\"pla"]).cut_after(4);
     let (greenroom, second, _first) = pair(handed_out.stream(), [Answer::text(["no"]).stream().always()], "").await;
-    let response = greenroom.api.chat(&with(ask("smart"), tools)).await;
+    let response = greenroom.api.chat(&with(ask("smart"), tools.clone())).await;
     assert_eq!((response.status, chats_asked(&second).len()), (502, 0), "{}", response.text());
+    // Where nothing follows, what came is not kept back.
+    let events = greenroom.api.events(&with(ask_streamed("smart"), tools)).await;
+    assert!(events.iter().any(|event| event.text().contains("{\\\"pla")), "{events:?}");
 }
 
 #[tokio::test]
@@ -235,9 +240,84 @@ async fn json_goes_on_without_its_form_and_must_be_whole() {
     assert!(chats_asked(&second)[0].json().get("response_format").is_none());
 
     let (greenroom, _second, _first) = pair(first(), [Answer::text(["and so on"]).stream().always()], "").await;
-    let response = greenroom.api.chat(&with(ask("smart"), form)).await;
+    let response = greenroom.api.chat(&with(ask("smart"), form.clone())).await;
     assert_eq!(response.status, 502, "{}", response.text());
     assert!(http_support::message(&response).contains("JSON"));
+
+    // At its bound an answer ends where it is, JSON or not.
+    let (greenroom, _second, _first) = pair(first(), [Answer::text(["\"Od"]).finish("length").stream()], "").await;
+    let response = greenroom.api.chat(&with(ask("smart"), form)).await.json();
+    assert_eq!(response["choices"][0]["finish_reason"], "length", "{response}");
+}
+
+#[tokio::test]
+async fn at_its_bound_in_time_an_answer_keeps_what_was_shown() {
+    let silent = Answer::text(["x"]).stall_after(0).stream();
+    let (greenroom, _second, _first) = pair(begun().stream(), [silent], "[sessions]\nmax_turn_time = \"1s\"\n").await;
+    let response = greenroom.api.chat(&ask("smart")).await.json();
+    let choice = &response["choices"][0];
+    assert_eq!((&choice["message"]["content"], &choice["finish_reason"]), (&json!(WHOLE[..CUT]), &json!("length")));
+}
+
+#[tokio::test]
+async fn several_answers_at_once_are_not_gone_on_with() {
+    let (greenroom, second, _first) = pair(begun().stream(), [Answer::text(["no"]).stream()], "").await;
+    assert_eq!(greenroom.api.chat(&with(ask("smart"), json!({"n": 2}))).await.status, 502);
+    assert_eq!(chats_asked(&second).len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_filtered_is_told_and_not_routed_around() {
+    let filtered =
+        Answer::text(["one", "x"]).error_after(1, "invalid_request_error", Some("content_filter"), "no such talk");
+    let (greenroom, second, _first) = pair(filtered.stream(), [Answer::text(["no"]).stream().always()], "").await;
+    for word in ["continue", "restart"] {
+        let headers = [("x-greenroom-on-interrupt", word)];
+        let response = greenroom.api.chat_with(&ask_streamed("smart"), &headers).await;
+        let last = response.text();
+        assert!(last.contains("no such talk") && !last.contains("[DONE]"), "{last}");
+    }
+    assert_eq!(chats_asked(&second).len(), 0);
+}
+
+#[tokio::test]
+async fn a_library_is_given_one_answer() {
+    let first = Answer::text(["old, ", "x"]).cut_after(1).stream();
+    let first = scripted([first.always()]).await;
+    let thinking = anthropic::Answer::new().thinking(["hm"], "sig").then_text(["new."]).stream().always();
+    let second = ScriptedProvider::start(Script::new([anthropic::messages([thinking])])).await;
+    let config = format!(
+        "{}[providers.second]\nkind = \"anthropic\"\nbase_url = \"{}\"\nkey = \"k\"\n\
+         [models]\ndefault = \"smart\"\n[models.aliases]\nsmart = [\"first/m1\", \"second/claude-x\"]\n",
+        provider("first", &first),
+        second.url()
+    );
+    for (on_interrupt, want) in [("continue", "old, new."), ("restart", "new.")] {
+        let home = Home::new();
+        home.config(&format!("{config}[failover]\non_interrupt = \"{on_interrupt}\"\n"));
+        let settings = load(&Source::locate(Some(&home.config_path()), Environment::empty())).unwrap().settings;
+        let runtime = greenroom::Runtime::builder().settings(settings).start().await.unwrap();
+        let turn = runtime.session("s").await.unwrap().send("hi").await.unwrap();
+        assert_eq!(turn.text().await.unwrap(), want);
+        let request = greenroom::ChatRequest { messages: vec![greenroom::Message::user("hi")], ..Default::default() };
+        let folded = runtime.chat(request).await.unwrap();
+        let signed = folded.message.parts.iter().find_map(|part| match part {
+            greenroom::Part::Opaque { provider, model, .. } => Some((provider.as_str(), model.as_str())),
+            _ => None,
+        });
+        assert_eq!(signed, Some(("second", "claude-x")), "it may go back to who said it");
+        let text: String = folded
+            .message
+            .parts
+            .iter()
+            .filter_map(|part| match part {
+                greenroom::Part::Text { text } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(text, want);
+        runtime.shutdown(std::time::Duration::ZERO).await;
+    }
 }
 
 #[tokio::test]

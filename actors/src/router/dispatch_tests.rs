@@ -216,6 +216,11 @@ fn an_answer_that_is_cut_may_go_on_with_one_that_was_passed_over() {
     let step = dispatch.handle_refusal(Refusal::Cooling { until, kind: ErrorKind::RateLimited }, now(), || JITTER);
     assert_eq!(asked(step).candidate, 1);
     assert_eq!(asked(cut(&mut dispatch, "q")), ask(1, &[], Some("q"), JITTER), "a is known to be left alone");
+
+    let mut dispatch = self::dispatch(&["a", "b"]);
+    dispatch.start();
+    assert_eq!(asked(dispatch.handle_refusal(Refusal::QueueFull, now(), || JITTER)).candidate, 1);
+    assert_eq!(asked(cut(&mut dispatch, "q")), ask(0, &[], None, Duration::ZERO), "it may have room now");
 }
 
 #[test]

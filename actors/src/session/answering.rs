@@ -323,7 +323,7 @@ impl Answering {
 impl Sink for Answering {
     fn take(&mut self, events: &mut Vec<ChatEvent>) -> SinkState {
         let state = events.drain(..).try_for_each(|event| self.handle_event(event));
-        if self.attempt.as_ref().is_some_and(|attempt| attempt.open && !attempt.diverged) {
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.open) {
             self.log.append(Some(self.turn), self.out.drain(..));
         }
         state

@@ -5,11 +5,13 @@ use super::*;
 /// What is shown of a continuation that comes in these pieces.
 fn join<'a>(shown: &str, how: How, pieces: impl IntoIterator<Item = &'a str>) -> Result<String, Diverged> {
     let mut alignment = Alignment::new(shown.to_owned(), how);
-    let mut new = String::new();
+    let (mut new, mut come) = (String::new(), 0);
     for piece in pieces {
+        come += piece.len();
         new += &alignment.handle_text(piece.to_owned())?;
     }
     new += &alignment.finish()?;
+    assert_eq!(alignment.skipped(), come - new.len(), "what is not new was left out");
     Ok(new)
 }
 
@@ -67,6 +69,18 @@ fn a_repeat_of_all_or_of_the_end_is_left_out() {
 }
 
 #[test]
+fn a_long_answer_is_known_by_its_start_and_its_end() {
+    let words: Vec<String> = (0..2000).map(|number| format!("{number} ")).collect();
+    let long = words.concat();
+    assert!(long.len() > 2 * TAIL);
+    for at in [0, long.len() - 2000] {
+        let comes = format!("{}and so on", &long[at..]);
+        assert_eq!(join(&long, How::Asked, [&*comes]).as_deref(), Ok("and so on"), "from {at}");
+    }
+    assert_eq!(join(&long, How::Asked, [&long[..100], "and so on"]), Err(Diverged));
+}
+
+#[test]
 fn an_answer_begun_anew_that_says_something_else_does_not_fit() {
     for end in ["", " the sea"] {
         let anew = format!("{}{end}", &SHOWN[..70]);
@@ -112,6 +126,7 @@ fn lists_that_really_repeat_go_on() {
     let song = "Roses are red, violets are blue.\nRoses are red, violets are blue.\n";
     let new = "Roses are red, violets are white.\n";
     assert_eq!(joined(song, How::Asked, new).as_deref(), Ok(new), "the start comes again by itself");
+    assert_eq!(joined(song, How::Asked, &new[..26]).as_deref(), Ok(&new[..26]), "and may end there");
     let code = "    fn handle(&mut self) {\n        self.count += 1;\n    }\n\n".repeat(3);
     let new = "    fn handle(&mut self) {\n        self.count -= 1;\n    }\n";
     assert_eq!(joined(&code, How::Asked, new).as_deref(), Ok(new));

@@ -95,6 +95,15 @@ mod tests {
     }
 
     #[test]
+    fn several_answers_at_once_stay_whole() {
+        let asking = |json| {
+            let n = Extra { wire: greenroom_wire::chat::Wire::OpenaiChat, path: "/n".into(), json };
+            must_stay_whole(&ChatRequest { extra: vec![n], ..request() })
+        };
+        assert!(asking(2.into()) && !asking(1.into()) && !must_stay_whole(&request()));
+    }
+
+    #[test]
     fn one_that_thinks_or_refused_it_is_asked() {
         let model = |prefill| ModelInfo { prefill, ..ModelInfo::named("m") };
         assert_eq!(how_to_go_on(&model(Some(true)), false, false), How::Prefilled);

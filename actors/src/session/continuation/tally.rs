@@ -89,6 +89,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_cut_attempt_told_is_no_less_than_what_it_gave() {
+        let mut tally = Tally::default();
+        tally.handle_cut(Some(Usage { output: 90, reasoning: 80, ..usage(10, 0, 0) }), 40);
+        let used = tally.finish(Some(Usage { reasoning: 5, ..usage(300, 0, 6) }), 0, 0).unwrap();
+        assert_eq!((used.output, used.reasoning), (96, 85));
+    }
+
+    #[test]
     fn a_prompt_that_was_not_told_is_the_last_one_without_what_was_added() {
         let mut tally = Tally::default();
         tally.handle_cut(None, 40);
