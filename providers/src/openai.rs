@@ -74,6 +74,7 @@ fn dialect(base: &Url) -> Dialect {
     match base.host_str().unwrap_or_default() {
         "api.openai.com" => Dialect::OPENAI,
         "openrouter.ai" => Dialect::OPENROUTER,
+        "api.mistral.ai" => Dialect::MISTRAL,
         "api.deepseek.com" | "api.moonshot.ai" | "api.z.ai" => Dialect::REASONING_CONTENT,
         _ => Dialect::COMPATIBLE,
     }
@@ -108,9 +109,10 @@ impl Provider for OpenAi {
             let request = self.endpoint.bearer(Method::POST, "chat/completions", call.credential)?;
             let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
             let choices = choices(call.request);
+            let names = encoded.names;
             let language = Language {
-                decoder: &mut OpenaiChatDecoder::new(choices),
-                whole: &|body| decode_answer(body, choices),
+                decoder: &mut OpenaiChatDecoder::new(choices).with_names(names.clone()),
+                whole: &|body| decode_answer(body, choices, &names),
                 error: &decode_error,
             };
             let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;

@@ -1,11 +1,28 @@
 //! What every wire's writing of a request has in common.
 
+pub(crate) mod identifiers;
+pub(crate) mod marks;
+pub(crate) mod order;
+pub(crate) mod words;
+
 use serde::Serialize;
 
 use crate::{
-    chat::{Extra, Wire},
+    chat::{Extra, Part, Wire},
     json::{put_key, put_value},
+    names::ToolNames,
 };
+
+/// A request's body, and what could not be said in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// The JSON body.
+    pub body: Vec<u8>,
+    /// What was left out or said differently.
+    pub left_out: Vec<LeftOut>,
+    /// The tools that were renamed, which the decoder of the answer must know.
+    pub names: ToolNames,
+}
 
 /// Something that this wire or this server does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +37,13 @@ pub struct LeftOut {
 pub(crate) fn report_foreign(wire: Wire, at: &str, extras: &[Extra], left_out: &mut Vec<LeftOut>) {
     for extra in extras.iter().filter(|extra| extra.wire != wire) {
         left_out.push(LeftOut { at: format!("{at}{}", extra.path), what: "another wire's own field" });
+    }
+}
+
+/// Reports how closely to look at a picture, on a wire that has no word for it.
+pub(crate) fn report_detail(at: &str, part: &Part, left_out: &mut Vec<LeftOut>) {
+    if let Part::Image { detail: Some(_), .. } = part {
+        left_out.push(LeftOut { at: format!("{at}.detail"), what: "this wire has no word for it" });
     }
 }
 

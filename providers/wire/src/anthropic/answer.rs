@@ -1,10 +1,11 @@
 //! A whole answer, for which no stream was asked, or which came though one was.
 
-use super::{names::ToolNames, stream::Assembler};
+use super::stream::Assembler;
 use crate::{
     error::{ChatError, ErrorKind},
     error_response::not_json,
     event::ChatEvent,
+    names::ToolNames,
 };
 
 /// Reads a whole answer: the events that it would have been as a stream, `Finished` last. `names` is what

@@ -26,7 +26,6 @@ mod answer;
 mod count;
 mod error;
 mod models;
-mod names;
 mod request;
 mod stream;
 
@@ -34,8 +33,7 @@ pub use answer::decode_answer;
 pub use count::decode_count;
 pub use error::decode_error;
 pub use models::{ModelEntry, ModelPage, decode_models};
-pub use names::ToolNames;
-pub use request::{Dialect, Encoded, ServedRequest, ThinkingForm, decode_request, encode_count, encode_request};
+pub use request::{Dialect, ServedRequest, ThinkingForm, decode_request, encode_count, encode_request};
 pub use stream::AnthropicDecoder;
 
-pub use crate::error_response::ErrorResponse;
+pub use crate::{encode::Encoded, error_response::ErrorResponse, names::ToolNames};

@@ -17,8 +17,12 @@ mod stream;
 pub use answer::decode_answer;
 pub use error::decode_error;
 pub use models::{ModelEntry, ServedModel, decode_models, encode_models};
-pub use request::{Dialect, Encoded, MaxTokensKey, ServedRequest, ThinkingForm, decode_request, encode_request};
+pub use request::{CallIdForm, Dialect, MaxTokensKey, ServedRequest, ThinkingForm, decode_request, encode_request};
 pub use serve::{StreamWriter, error_body, whole_answer};
 pub use stream::OpenaiChatDecoder;
 
-pub use crate::{encode::LeftOut, error_response::ErrorResponse};
+pub use crate::{
+    encode::{Encoded, LeftOut},
+    error_response::ErrorResponse,
+    names::ToolNames,
+};

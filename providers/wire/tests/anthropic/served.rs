@@ -134,7 +134,8 @@ fn a_conversation_can_be_sent_to_another_wire() {
     ]);
     assert_eq!(body["messages"], want);
     let left: Vec<_> = encoded.left_out.iter().map(|left| left.at.as_str()).collect();
-    assert_eq!(left, ["/top_k", "messages[2]/content/1/caller", "messages[2].parts[1]"]);
+    let want = ["/top_k", "messages[2]/content/1/caller", "messages[2].parts[1]", "messages[2].parts[0]"];
+    assert_eq!(left, want);
 }
 
 #[test]

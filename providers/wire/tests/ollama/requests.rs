@@ -178,7 +178,7 @@ fn every_call_gets_a_result_and_its_tool() {
     assert_eq!(messages[1], json!({"role": "tool", "content": "1\n\n2", "tool_name": "f", "tool_call_id": "d"}));
     assert_eq!((&messages[2]["role"], &messages[2]["tool_call_id"]), (&json!("tool"), &json!("c")));
     assert!(messages[2]["content"].as_str().unwrap().starts_with("Error:"));
-    assert_eq!((&messages[3]["content"], left_out.len()), (&json!("go on"), 0));
+    assert_eq!((&messages[3]["content"], left_out), (&json!("go on"), vec!["messages[0].parts[3]".to_owned()]));
 }
 
 #[test]
@@ -201,7 +201,10 @@ fn what_cannot_be_said_is_reported() {
     let (messages, left_out) = encode_messages(vec![named]);
     assert_eq!(messages, json!([{"role": "user", "content": "look", "images": ["AAAA"]}]));
     let at = |what: &str| format!("messages[0].{what}");
-    assert_eq!(left_out, [at("name"), at("parts[1]"), at("parts[3]"), at("parts[4]"), at("parts[5]")]);
+    assert_eq!(
+        left_out,
+        [at("name"), at("parts[1]"), at("parts[2].detail"), at("parts[3]"), at("parts[4]"), at("parts[5]")]
+    );
 
     let foreign = |path: &str, json: Value| Extra { wire: Wire::OpenaiChat, path: path.into(), json };
     let request = ChatRequest {

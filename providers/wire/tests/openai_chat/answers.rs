@@ -1,6 +1,9 @@
 //! Whole answers.
 
-use greenroom_wire::{ChatError, ChatEvent, ErrorKind, FinishReason, openai_chat::decode_answer};
+use greenroom_wire::{
+    ChatError, ChatEvent, ErrorKind, FinishReason,
+    openai_chat::{ToolNames, decode_answer},
+};
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -12,7 +15,7 @@ fn answer(message: Value, reason: &str) -> Value {
 }
 
 fn read_whole(body: &Value) -> Result<Vec<ChatEvent>, ChatError> {
-    decode_answer(body.to_string().as_bytes(), 1)
+    decode_answer(body.to_string().as_bytes(), 1, &ToolNames::default())
 }
 
 #[test]
@@ -42,7 +45,7 @@ fn calls_need_no_numbers() {
 #[test]
 fn white_space_around_it_is_nothing() {
     let body = format!("\n         \n\n   {}\n", answer(json!({"content": "x"}), "stop"));
-    assert_eq!(decode_answer(body.as_bytes(), 1).unwrap()[1], text("x"));
+    assert_eq!(decode_answer(body.as_bytes(), 1, &ToolNames::default()).unwrap()[1], text("x"));
 }
 
 #[test]
@@ -53,14 +56,14 @@ fn other_choices_are_passed_on_or_merged() {
         .unwrap()
         .push(json!({"index": 1, "message": {"content": "y"}, "finish_reason": "stop"}));
     assert_eq!(read_whole(&body).unwrap()[1], text("xy"));
-    let events = decode_answer(body.to_string().as_bytes(), 2).unwrap();
+    let events = decode_answer(body.to_string().as_bytes(), 2, &ToolNames::default()).unwrap();
     let other = [extra("/choices/1/delta", json!({"content": "y"})), extra("/choices/1/finish_reason", json!("stop"))];
     assert_eq!((&events[1], &events[2..4]), (&text("x"), &other[..]));
 }
 
 #[test]
 fn what_is_no_answer_fails() {
-    let kind = |body: &[u8]| decode_answer(body, 1).unwrap_err().kind;
+    let kind = |body: &[u8]| decode_answer(body, 1, &ToolNames::default()).unwrap_err().kind;
     assert_eq!(kind(b"<!doctype html><html></html>"), ErrorKind::Protocol);
     assert_eq!(kind(b"hello"), ErrorKind::Protocol);
     assert_eq!(kind(b""), ErrorKind::Protocol);
@@ -68,7 +71,7 @@ fn what_is_no_answer_fails() {
     assert_eq!(kind(b"{}"), ErrorKind::Protocol);
     assert_eq!(kind(b"{\"choices\":[]}"), ErrorKind::Protocol);
     assert_eq!(kind(b"{\"choices\":[{\"message\":{\"content\":\"\xff\"}}]}"), ErrorKind::Protocol);
-    let page = decode_answer(b"<!doctype html><html>secret</html>", 1).unwrap_err();
+    let page = decode_answer(b"<!doctype html><html>secret</html>", 1, &ToolNames::default()).unwrap_err();
     assert!(page.message.contains("HTML") && !page.message.contains("secret"));
 }
 

@@ -5,7 +5,8 @@ use greenroom_wire::{
     chat::{MediaSource, Tool, ToolCallKind},
     fold::fold,
     openai_chat::{
-        Dialect, OpenaiChatDecoder, StreamWriter, decode_answer, decode_request, encode_request, whole_answer,
+        Dialect, OpenaiChatDecoder, StreamWriter, ToolNames, decode_answer, decode_request, encode_request,
+        whole_answer,
     },
 };
 use proptest::{collection::vec, option, prelude::*, sample::Index};
@@ -169,7 +170,7 @@ proptest! {
     #[test]
     fn a_whole_answer_says_what_its_stream_says(events in answers()) {
         let body = whole_answer(&events, "a", 7, "m", false);
-        let again = decode_answer(&body, 1).unwrap();
+        let again = decode_answer(&body, 1, &ToolNames::default()).unwrap();
         // A body has one place for each thing, so that only what is said of each is the same, not the order.
         let parts = |events: Vec<ChatEvent>| {
             let folded = fold(events, "p", "m");
@@ -205,7 +206,7 @@ proptest! {
         stream.splice(at..(at + bytes.len() / 2).min(stream.len()), bytes);
         decode(choices, stream.chunks(7));
         decode(choices, [&noise[..]]);
-        let _ = decode_answer(&noise, choices);
+        let _ = decode_answer(&noise, choices, &ToolNames::default());
         let _ = decode_request(&noise);
     }
 
@@ -213,7 +214,7 @@ proptest! {
     fn json_of_any_shape_does_no_harm(value in shapes(), choices in 1..3u32) {
         let text = value.to_string();
         decode(choices, [format!("data: {text}\n\n").as_bytes()]);
-        let _ = decode_answer(text.as_bytes(), choices);
+        let _ = decode_answer(text.as_bytes(), choices, &ToolNames::default());
         let _ = decode_request(text.as_bytes());
         let _ = greenroom_wire::openai_chat::decode_models(text.as_bytes());
         let header = |_: &str| Some(text.clone());

@@ -3,7 +3,7 @@
 use greenroom_wire::{
     ChatError, ChatEvent, FinishReason, Part, StreamDecoder, StreamState, Usage,
     fold::{Folded, fold},
-    openai_chat::{OpenaiChatDecoder, decode_answer},
+    openai_chat::{OpenaiChatDecoder, ToolNames, decode_answer},
 };
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub(crate) fn check(recording: &Recording) -> Result<(), String> {
     let stream = start.starts_with("data:") || start.starts_with(':') || start.starts_with("event:");
     let reading = read(&text, stream, recording.choices());
     if !stream {
-        let outcome = match decode_answer(&recording.body, recording.choices()) {
+        let outcome = match decode_answer(&recording.body, recording.choices(), &ToolNames::default()) {
             Ok(events) => (events, None),
             Err(error) => (Vec::new(), Some(error)),
         };
@@ -208,8 +208,9 @@ fn usage(json: &Value) -> Usage {
     let number = |path: &str| json.pointer(path).and_then(Value::as_u64);
     let prompt = number("/prompt_tokens").unwrap_or(0);
     let beside = || number("/prompt_cache_hit_tokens").or_else(|| number("/cached_tokens"));
-    let cache_read = number("/prompt_tokens_details/cached_tokens").or_else(beside).unwrap_or(0);
-    let cache_write_5m = number("/prompt_tokens_details/cache_write_tokens").unwrap_or(0);
+    // A part of the prompt is no larger than it. Azure has said so twice, and its totals are of the prompt as it is.
+    let cache_read = number("/prompt_tokens_details/cached_tokens").or_else(beside).unwrap_or(0).min(prompt);
+    let cache_write_5m = number("/prompt_tokens_details/cache_write_tokens").unwrap_or(0).min(prompt - cache_read);
     let reasoning =
         number("/completion_tokens_details/reasoning_tokens").or_else(|| number("/reasoning_tokens")).unwrap_or(0);
     let completion = number("/completion_tokens").unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Recorded requests, decoded and encoded again.
 
-use greenroom_wire::openai_chat::{Dialect, MaxTokensKey, ThinkingForm, decode_request, encode_request};
+use greenroom_wire::openai_chat::{CallIdForm, Dialect, MaxTokensKey, ThinkingForm, decode_request, encode_request};
 use serde_json::Value;
 
 use crate::{load::Recording, rules::normalise};
@@ -53,5 +53,6 @@ fn dialect(body: &Value) -> Dialect {
         refusal: true,
         cache_control: true,
         stream_options: true,
+        call_ids: CallIdForm::AtMost64,
     }
 }

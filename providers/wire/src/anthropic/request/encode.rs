@@ -3,29 +3,21 @@
 use super::{
     dialect::Dialect,
     encode_message::{Messages, put_system},
-    identifiers::{CallIds, Names},
     is_own, own, report_foreign,
     thinking::{Plan, Thinking, goes_on_thinking, plan},
     tools::{put_choice, put_tools},
 };
 use crate::{
-    anthropic::names::ToolNames,
-    chat::{ChatRequest, Part, ResponseFormat, Role},
-    encode::{LeftOut, put_number, put_some},
+    chat::{ChatRequest, Part, ResponseFormat, Role, Wire},
+    encode::{
+        Encoded, LeftOut,
+        identifiers::{Names, OwnIds, Rule},
+        marks::Marks,
+        put_number, put_some,
+    },
     extras::Extras,
     json::{put_key, put_str, put_value},
 };
-
-/// A request's body, and what could not be said in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encoded {
-    /// The JSON body.
-    pub body: Vec<u8>,
-    /// What was left out or said differently.
-    pub left_out: Vec<LeftOut>,
-    /// The tools that were renamed, which the decoder of the answer must know.
-    pub names: ToolNames,
-}
 
 /// Writes a request for a provider of this wire, always as a stream.
 ///
@@ -49,6 +41,11 @@ enum Purpose {
     Answer,
     Count,
 }
+
+/// Which names of tools are taken.
+const NAME: Rule = Rule::Words(128);
+/// Which ids of calls are taken.
+const ID: Rule = Rule::Words(usize::MAX);
 
 /// Keys that an extra must not say a second time.
 const WRITTEN: &[&str] = &["model", "stream", "messages", "tools", "max_tokens", "system", "anthropic_version"];
@@ -78,7 +75,7 @@ impl<'a> Writer<'a> {
         };
         let may_begin = goes_on_thinking(&request.messages, own_part);
         let plan = plan(request, self.dialect, may_begin, &mut self.left_out);
-        let mut names = Names::default();
+        let mut names = Names::new(NAME, Wire::Anthropic, &request.tools);
         self.out.push(b'{');
         if let Some(version) = self.dialect.version {
             put_key(&mut self.out, "anthropic_version");
@@ -109,7 +106,8 @@ impl<'a> Writer<'a> {
         put_choice(&mut self.out, request, plan.thinking.is_on(), &mut names, &mut self.left_out);
         let is_system = |role: Role| matches!(role, Role::System | Role::Developer);
         let first = request.messages.iter().take_while(|message| is_system(message.role)).count();
-        put_system(&mut self.out, &request.messages[..first], &mut self.left_out);
+        let mut marks = Marks::default();
+        put_system(&mut self.out, &request.messages[..first], &mut marks, &mut self.left_out);
         put_key(&mut self.out, "messages");
         self.out.push(b'[');
         let mut messages = Messages {
@@ -118,13 +116,15 @@ impl<'a> Writer<'a> {
             provider: self.provider,
             model: self.model,
             system_in_messages: self.dialect.system_in_messages,
-            ids: CallIds::default(),
+            ids: OwnIds::new(ID),
             names: &mut names,
+            marks: &mut marks,
             open: None,
             tail: Vec::new(),
             block: Vec::new(),
         };
         messages.put_all(&request.messages, first);
+        marks.report(&request.messages, &mut self.left_out);
         self.out.extend_from_slice(b"]}");
         Encoded { body: self.out, left_out: self.left_out, names: names.renamed }
     }

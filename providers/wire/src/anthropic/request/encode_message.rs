@@ -6,27 +6,30 @@ use serde_json::{Map, Value};
 
 use super::{
     encode_block::{Place, put_input, put_part, put_text},
-    identifiers::{CallIds, Names},
     is_own, own, report_foreign,
 };
 use crate::{
     chat::{CacheMark, Message, Part, Role},
-    encode::LeftOut,
+    encode::{
+        LeftOut,
+        identifiers::{Names, OwnIds},
+        marks::{Marks, mark},
+        report_detail,
+        words::without_call,
+    },
     extras::Extras,
     json::{put_comma, put_key, put_str, put_value},
 };
 
 /// What a call without a result is answered with: the API refuses a conversation in which a call has none.
 const NO_RESULT: &str = "The call was not carried out, and there is no result.";
-/// What stands before a result whose call is no longer there.
-const NO_CALL: &str = "What an earlier tool call gave:";
 /// What the user says where a conversation begins with an answer, which the API refuses.
 const OPENING: &str = "Begin.";
 
 const NOTHING: Place<'_> = Place { extras: Extras::none(), at: "" };
 
 /// Writes `system`: one plain text as a string, else blocks.
-pub(super) fn put_system(out: &mut Vec<u8>, messages: &[Message], left_out: &mut Vec<LeftOut>) {
+pub(super) fn put_system(out: &mut Vec<u8>, messages: &[Message], marks: &mut Marks, left_out: &mut Vec<LeftOut>) {
     let mut blocks = Vec::new();
     let mut plain = Vec::new();
     for (index, message) in messages.iter().enumerate() {
@@ -37,7 +40,8 @@ pub(super) fn put_system(out: &mut Vec<u8>, messages: &[Message], left_out: &mut
             match part {
                 Part::Text { text } if text.is_empty() => {}
                 Part::Text { text } => {
-                    let mark = message.cache.iter().find(|mark| mark.part == place);
+                    let mark = mark(message, place);
+                    marks.say(index, place);
                     let mut block = Vec::new();
                     put_text(&mut block, text, Place { extras, at: &format!("/content/{place}") }, mark);
                     blocks.push(block);
@@ -69,8 +73,9 @@ pub(super) struct Messages<'a, 'n> {
     pub(super) provider: &'n str,
     pub(super) model: &'n str,
     pub(super) system_in_messages: bool,
-    pub(super) ids: CallIds,
+    pub(super) ids: OwnIds,
     pub(super) names: &'n mut Names<'a>,
+    pub(super) marks: &'n mut Marks,
     /// The role of the message that is being written.
     pub(super) open: Option<&'static str>,
     /// What only extras say of it.
@@ -98,7 +103,7 @@ impl<'a> Messages<'a, '_> {
                 self.miss(format!("{at}.name"), "this wire has no names of speakers");
             }
             if message.role == Role::Assistant {
-                self.put_assistant(&at, message, &mut open, index + 1 == messages.len());
+                self.put_assistant((index, &at), message, &mut open, index + 1 == messages.len());
             } else {
                 if !open.is_empty() {
                     self.put_results(messages, index, &mut open, &mut answered);
@@ -166,13 +171,25 @@ impl<'a> Messages<'a, '_> {
         next
     }
 
-    /// Writes a part of a message, if this wire can say it.
-    fn put_part(&mut self, role: &'static str, at: String, part: &Part, place: Place<'_>, mark: Option<&CacheMark>) {
+    /// Writes a part of a message, if this wire can say it; whether it can.
+    fn put_part(
+        &mut self,
+        role: &'static str,
+        at: String,
+        part: &Part,
+        place: Place<'_>,
+        mark: Option<&CacheMark>,
+    ) -> bool {
         match put_part(&mut self.block, part, place, mark) {
-            Ok(()) => self.put_block(role),
+            Ok(()) => {
+                report_detail(&at, part, self.left_out);
+                self.put_block(role);
+                true
+            }
             Err(what) => {
                 self.block.clear();
                 self.miss(at, what);
+                false
             }
         }
     }
@@ -197,7 +214,7 @@ impl<'a> Messages<'a, '_> {
                 let Some(call) = open.iter().position(|call| call.id == id) else { continue };
                 let call = open.remove(call);
                 answered.insert((index, place));
-                let mark = message.cache.iter().find(|mark| mark.part == place);
+                self.marks.say(index, place);
                 let at = format!("messages[{index}].parts[{place}]");
                 let pointer = format!("/content/{position}");
                 self.put_result(
@@ -206,7 +223,7 @@ impl<'a> Messages<'a, '_> {
                     parts,
                     *error,
                     Place { extras: own(&message.extra), at: &pointer },
-                    mark,
+                    mark(message, place),
                 );
             }
         }
@@ -247,9 +264,13 @@ impl<'a> Messages<'a, '_> {
                     let start = block.len();
                     put_comma(&mut block);
                     let place = Place { extras: place.extras, at: &format!("{inside}/{position}") };
-                    if let Err(what) = put_part(&mut block, part, place, None) {
-                        block.truncate(start);
-                        self.miss(format!("{at}.parts[{index}]"), what);
+                    let at = format!("{at}.parts[{index}]");
+                    match put_part(&mut block, part, place, None) {
+                        Ok(()) => report_detail(&at, part, self.left_out),
+                        Err(what) => {
+                            block.truncate(start);
+                            self.miss(at, what);
+                        }
                     }
                 }
                 place.extras.put_elements(&mut block, &inside, next);
@@ -285,40 +306,53 @@ impl<'a> Messages<'a, '_> {
         let mut next = 0;
         for (place, part) in message.parts.iter().enumerate() {
             let at = || format!("{at}.parts[{place}]");
-            if let Part::ToolResult { id, parts, .. } = part {
+            if let Part::ToolResult { id, parts, error } = part {
                 if !answered.contains(&(index, place)) {
-                    self.put_lost_result(&at(), id, parts);
+                    self.put_lost_result(&at(), &without_call(id, *error), parts);
                 }
                 continue;
             }
             next = self.put_elements(role, extras, next);
             let pointer = pointer_of(extras, next);
             next += 1;
-            let mark = message.cache.iter().find(|mark| mark.part == place);
+            let mark = mark(message, place);
             let here = Place { extras, at: &pointer };
-            match part {
-                Part::Text { text } | Part::Refusal { text } if text.is_empty() => {}
+            let is_said = match part {
+                // Of nothing, nothing is lost, so that this is not reported.
+                Part::Text { text } | Part::Refusal { text } if text.is_empty() => false,
                 Part::Text { text } if wrapped => {
                     put_text(&mut self.block, &format!("<system>\n{text}\n</system>"), here, mark);
                     self.put_block(role);
+                    true
                 }
                 part => self.put_part(role, at(), part, here, mark),
+            };
+            if is_said {
+                self.marks.say(index, place);
             }
         }
         self.put_elements(role, extras, next);
     }
 
     /// A result whose call is gone or was answered, which the API refuses, becomes what the user says.
-    fn put_lost_result(&mut self, at: &str, id: &str, parts: &[Part]) {
+    fn put_lost_result(&mut self, at: &str, heading: &str, parts: &[Part]) {
         self.miss(at.to_owned(), "a result without its call, said as text");
-        put_text(&mut self.block, &format!("{NO_CALL} ({id})"), NOTHING, None);
+        put_text(&mut self.block, heading, NOTHING, None);
         self.put_block("user");
-        for part in parts.iter().filter(|part| !matches!(part, Part::Text { text } if text.is_empty())) {
-            self.put_part("user", at.to_owned(), part, NOTHING, None);
+        for (place, part) in parts.iter().enumerate() {
+            if !matches!(part, Part::Text { text } if text.is_empty()) {
+                self.put_part("user", format!("{at}.parts[{place}]"), part, NOTHING, None);
+            }
         }
     }
 
-    fn put_assistant(&mut self, at: &str, message: &'a Message, open: &mut Vec<Open<'a>>, is_last: bool) {
+    fn put_assistant(
+        &mut self,
+        (index, at): (usize, &str),
+        message: &'a Message,
+        open: &mut Vec<Open<'a>>,
+        is_last: bool,
+    ) {
         const ROLE: &str = "assistant";
         let extras = own(&message.extra);
         let parts = &message.parts;
@@ -335,6 +369,7 @@ impl<'a> Messages<'a, '_> {
             let block = blocks[at]?;
             (block.get("type")? == key).then(|| block.get(key)?.as_str()).flatten()
         };
+        let of_calls = parts.iter().filter(|part| matches!(part, Part::ToolCall { .. })).count() as u64;
         let (mut next, mut calls) = (0, 0);
         for (place, part) in parts.iter().enumerate() {
             let at = || format!("{at}.parts[{place}]");
@@ -343,16 +378,21 @@ impl<'a> Messages<'a, '_> {
             }
             let pointer = pointer_of(extras, next);
             let here = Place { extras, at: &pointer };
-            let mark = message.cache.iter().find(|mark| mark.part == place);
+            let mark = mark(message, place);
             match part {
                 Part::Text { text } | Part::Refusal { text } => {
                     let repeated = said_by_next(place, "text").filter(|said| text.ends_with(said));
                     let text = &text[..text.len() - repeated.map_or(0, str::len)];
                     // The API refuses an answer to go on from that ends in white space.
                     let ends = is_last && place + 1 == parts.len();
-                    let text = if ends { text.trim_end() } else { text };
-                    if !text.is_empty() {
-                        put_text(&mut self.block, text, here, mark);
+                    let kept = if ends { text.trim_end() } else { text };
+                    if kept.len() < text.len() {
+                        self.miss(at(), "white space at the end of the last answer, left out");
+                    }
+                    // Of an empty text nothing is lost, so that leaving it out is not reported.
+                    if !kept.is_empty() {
+                        self.marks.say(index, place);
+                        put_text(&mut self.block, kept, here, mark);
                         self.put_block(ROLE);
                     }
                     next += usize::from(repeated.is_none());
@@ -363,8 +403,10 @@ impl<'a> Messages<'a, '_> {
                     }
                 }
                 Part::Opaque { .. } => match blocks[place] {
-                    Some(block) if block.contains_key("tool_call") => {}
-                    Some(block) if block.get("type").is_some_and(Value::is_string) => {
+                    Some(block) if block.get("tool_call").and_then(Value::as_u64).is_some_and(|at| at < of_calls) => {}
+                    Some(block)
+                        if !block.contains_key("tool_call") && block.get("type").is_some_and(Value::is_string) =>
+                    {
                         put_value(&mut self.block, block);
                         self.put_block(ROLE);
                         next += 1;
@@ -387,13 +429,16 @@ impl<'a> Messages<'a, '_> {
                         put_key(&mut self.block, key);
                         put_value(&mut self.block, json);
                     }
+                    self.marks.say(index, place);
                     here.end(&mut self.block, mark, &["type", "id", "name", "input"]);
                     self.put_block(ROLE);
                     (next, calls) = (next + 1, calls + 1);
                 }
                 Part::ToolResult { .. } => self.miss(at(), "a result that the model cannot have said"),
                 part => {
-                    self.put_part(ROLE, at(), part, here, mark);
+                    if self.put_part(ROLE, at(), part, here, mark) {
+                        self.marks.say(index, place);
+                    }
                     next += 1;
                 }
             }

@@ -7,13 +7,12 @@ mod dialect;
 mod encode;
 mod encode_block;
 mod encode_message;
-mod identifiers;
 mod thinking;
 mod tools;
 
 pub use decode::{ServedRequest, decode_request};
 pub use dialect::{Dialect, ThinkingForm};
-pub use encode::{Encoded, encode_count, encode_request};
+pub use encode::{encode_count, encode_request};
 
 use crate::{
     chat::{Extra, Wire},

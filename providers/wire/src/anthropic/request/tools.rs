@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{identifiers::Names, own, report_foreign};
+use super::{own, report_foreign};
 use crate::{
     chat::{ChatRequest, Tool, ToolChoice, Wire},
-    encode::{LeftOut, put_some},
+    encode::{LeftOut, identifiers::Names, put_some},
     extras::Extras,
     json::{put_comma, put_key, put_str, put_value},
 };

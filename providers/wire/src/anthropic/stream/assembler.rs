@@ -11,13 +11,14 @@ use super::{
     usage::Counts,
 };
 use crate::{
-    anthropic::{error::decode_error_event, names::ToolNames},
+    anthropic::error::decode_error_event,
     chat::{Extra, Wire},
     decode::StreamState,
     error::{ChatError, ErrorKind},
     event::{ChatEvent, FinishReason},
     extras::pointer,
     frame::SseFrame,
+    names::ToolNames,
     queue::Queue,
 };
 

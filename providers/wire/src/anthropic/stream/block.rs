@@ -6,7 +6,7 @@ use super::{
     calls::Calls,
     shape::{self, Delta, Str, Tag},
 };
-use crate::{anthropic::names::ToolNames, chat::ToolCallKind, event::ChatEvent, queue::Queue};
+use crate::{chat::ToolCallKind, event::ChatEvent, names::ToolNames, queue::Queue};
 
 /// What an event or a block can fail for, in words fit to show; they never quote it.
 pub(super) type Broken = &'static str;

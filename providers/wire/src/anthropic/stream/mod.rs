@@ -8,11 +8,11 @@ mod usage;
 
 pub(super) use assembler::Assembler;
 
-use super::names::ToolNames;
 use crate::{
     decode::{StreamDecoder, StreamState},
     event::ChatEvent,
     frame::SseFramer,
+    names::ToolNames,
 };
 
 /// Reads a streamed answer of Anthropic's messages.

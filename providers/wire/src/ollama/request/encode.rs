@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     chat::{ChatRequest, Extra, ResponseFormat, ThinkingRequest, Tool, ToolChoice, Wire},
-    encode::LeftOut,
+    encode::{Encoded, LeftOut},
     json::{put_comma, put_key, put_str, put_value},
-    openai_chat::Encoded,
+    names::ToolNames,
 };
 
 /// Options that OpenAI's wire has too, under the same name and with the same meaning, but as fields of the request.
@@ -48,7 +48,8 @@ pub fn encode_request(request: &ChatRequest, model: &str) -> Encoded {
     out.push(b'[');
     Messages { out: &mut out, left_out: &mut left_out }.put_all(&request.messages);
     out.extend_from_slice(b"]}");
-    Encoded { body: out, left_out }
+    // Any name is taken here.
+    Encoded { body: out, left_out, names: ToolNames::default() }
 }
 
 /// Keys that an extra must not say a second time, or not at all.

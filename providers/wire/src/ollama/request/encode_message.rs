@@ -6,13 +6,16 @@ use serde_json::value::RawValue;
 
 use super::extras::{put_extras, report_foreign};
 use crate::{
-    chat::{MediaSource, Message, Part, Role},
-    encode::LeftOut,
+    chat::{Extra, MediaSource, Message, Part, Role, Wire},
+    encode::{
+        LeftOut,
+        marks::Marks,
+        order::{Call, Said, Step, late_thinking, steps},
+        report_detail,
+        words::{NO_RESULT, plain_text, result_texts},
+    },
     json::{put_comma, put_key, put_str},
 };
-
-/// What a call without a result is answered with, or a model would take it that it has to call again.
-const NO_RESULT: &str = "Error: the call was not carried out, and there is no result.";
 
 /// Keys of a message that an extra must not say a second time.
 const WRITTEN: [&str; 7] = ["role", "content", "thinking", "images", "tool_calls", "tool_name", "tool_call_id"];
@@ -22,110 +25,114 @@ pub(super) struct Messages<'a> {
     pub(super) left_out: &'a mut Vec<LeftOut>,
 }
 
-/// A call: its id and its tool.
-type Call<'a> = (&'a str, &'a str);
-
 impl Messages<'_> {
     pub(super) fn put_all(&mut self, messages: &[Message]) {
-        // The calls of the last answer, and those of them that have no result yet.
-        let (mut calls, mut open): (Vec<Call<'_>>, Vec<Call<'_>>) = (Vec::new(), Vec::new());
         for (index, message) in messages.iter().enumerate() {
             let at = format!("messages[{index}]");
             report_foreign(&at, &message.extra, self.left_out);
-            let mut results = 0;
-            for (index, part) in message.parts.iter().enumerate() {
-                let Part::ToolResult { id, parts, .. } = part else { continue };
-                results += 1;
-                open.retain(|(call, _)| call != id);
-                let of_call = calls.iter().find(|(call, _)| call == id).map(|(_, name)| *name);
-                let tool = message.name.as_deref().or(of_call);
-                self.put_result(&format!("{at}.parts[{index}]"), message, id, tool, parts);
-            }
-            if results == message.parts.len() && (results > 0 || message.role == Role::Tool) {
-                continue;
-            }
-            self.settle(&mut open);
-            self.put_said(&at, message);
-            if message.role == Role::Assistant {
-                calls = message.parts.iter().filter_map(call).collect();
-                open.clone_from(&calls);
+        }
+        for step in steps(Wire::Ollama, messages, self.left_out) {
+            match step {
+                Step::Said(said) => self.put_said(&messages[said.message], &said),
+                Step::Result { at, call } => self.put_result(messages, at, Some(call)),
+                // Ollama takes a result without its call as it is.
+                Step::Lost { at } => self.put_result(messages, at, None),
+                Step::NoResult(call) => {
+                    put_comma(self.out);
+                    self.out.extend_from_slice(b"{\"role\":\"tool\",\"content\":");
+                    put_str(self.out, NO_RESULT);
+                    self.put_of_call(Some(call.name), call.id);
+                    self.out.push(b'}');
+                }
             }
         }
-        self.settle(&mut open);
+        Marks::default().report(messages, self.left_out);
     }
 
-    /// Answers calls that nobody answered.
-    fn settle(&mut self, open: &mut Vec<Call<'_>>) {
-        for (id, name) in open.drain(..) {
-            put_comma(self.out);
-            self.out.extend_from_slice(b"{\"role\":\"tool\",\"content\":");
-            put_str(self.out, NO_RESULT);
-            put_key(self.out, "tool_name");
-            put_str(self.out, name);
-            put_key(self.out, "tool_call_id");
-            put_str(self.out, id);
-            self.out.push(b'}');
-        }
+    fn miss(&mut self, at: String, what: &'static str) {
+        self.left_out.push(LeftOut { at, what });
     }
 
-    fn put_result(&mut self, at: &str, message: &Message, id: &str, tool: Option<&str>, parts: &[Part]) {
-        put_comma(self.out);
-        self.out.extend_from_slice(b"{\"role\":\"tool\"");
-        let parts: Vec<_> = parts.iter().enumerate().collect();
-        self.put_content(at, "\n\n", &parts);
+    fn put_of_call(&mut self, tool: Option<&str>, id: &str) {
         if let Some(tool) = tool {
             put_key(self.out, "tool_name");
             put_str(self.out, tool);
         }
         put_key(self.out, "tool_call_id");
         put_str(self.out, id);
-        put_extras(self.out, &message.extra, "", &WRITTEN);
+    }
+
+    fn put_result(&mut self, messages: &[Message], (index, part): (usize, usize), call: Option<Call<'_>>) {
+        let message = &messages[index];
+        let Part::ToolResult { id, parts, error } = &message.parts[part] else { return };
+        let at = format!("messages[{index}].parts[{part}]");
+        put_comma(self.out);
+        self.out.extend_from_slice(b"{\"role\":\"tool\"");
+        if *error {
+            let what = "this wire has no word for a failed call, said within its text";
+            self.miss(format!("{at}.error"), what);
+        }
+        self.put_content(&at, "\n\n", result_texts(parts, *error), parts.iter().enumerate());
+        let is_tools = message.role == Role::Tool;
+        let tool = message.name.as_deref().filter(|_| is_tools);
+        self.put_of_call(tool.or(call.map(|call| call.name)), id);
+        if is_tools {
+            put_extras(self.out, &message.extra, "", &WRITTEN);
+        }
         self.out.push(b'}');
     }
 
-    fn put_said(&mut self, at: &str, message: &Message) {
+    fn put_said(&mut self, message: &Message, said: &Said<'_>) {
+        let at = format!("messages[{}]", said.message);
         put_comma(self.out);
         self.out.extend_from_slice(b"{\"role\":");
-        let (role, between) = match message.role {
+        let (role, between) = match said.role {
             Role::System | Role::Developer => ("system", "\n\n"),
-            Role::User => ("user", "\n\n"),
             // What a model said around its calls is one text.
             Role::Assistant => ("assistant", ""),
-            Role::Tool => ("tool", "\n\n"),
+            Role::User | Role::Tool => ("user", "\n\n"),
         };
         put_str(self.out, role);
-        if message.name.is_some() {
-            self.left_out.push(LeftOut { at: format!("{at}.name"), what: "this wire has no word for it" });
+        if said.fields && message.name.is_some() {
+            self.miss(format!("{at}.name"), "this wire has no word for it");
         }
-        let is_of_tool = |part: &Part| matches!(part, Part::ToolCall { .. } | Part::ToolResult { .. });
-        let thought = |part: &Part| matches!(part, Part::Thinking { .. });
-        let parts: Vec<_> =
-            message.parts.iter().enumerate().filter(|(_, part)| !is_of_tool(part) && !thought(part)).collect();
-        self.put_content(at, between, &parts);
-        let thinking: String = message
-            .parts
-            .iter()
-            .filter_map(|part| if let Part::Thinking { text } = part { Some(text.as_str()) } else { None })
-            .collect();
+        let extras: &[Extra] = if said.fields { &message.extra } else { &[] };
+        let is_content = |part: &Part| !matches!(part, Part::ToolCall { .. } | Part::Thinking { .. });
+        let content = said.parts.iter().filter(|(_, part)| is_content(part)).copied();
+        let texts = said.parts.iter().filter_map(|(_, part)| plain_text(part)).map(Cow::Borrowed);
+        self.put_content(&at, between, texts.collect(), content);
+        for place in late_thinking(&said.parts) {
+            self.miss(format!("{at}.parts[{place}]"), "thinking after something else, said before it");
+        }
+        let thinking = said.parts.iter().filter_map(|(_, part)| match part {
+            Part::Thinking { text } => Some(text.as_str()),
+            _ => None,
+        });
+        let thinking: String = thinking.collect();
         if !thinking.is_empty() {
             put_key(self.out, "thinking");
             put_str(self.out, &thinking);
         }
-        self.put_calls(at, message);
-        put_extras(self.out, &message.extra, "", &WRITTEN);
+        self.put_calls(&at, &said.parts, extras);
+        put_extras(self.out, extras, "", &WRITTEN);
         self.out.push(b'}');
     }
 
     /// Writes `content`, which is one text, and `images`.
-    fn put_content(&mut self, at: &str, between: &str, parts: &[(usize, &Part)]) {
-        let (mut texts, mut images) = (Vec::new(), Vec::new());
+    fn put_content<'p>(
+        &mut self,
+        at: &str,
+        between: &str,
+        texts: Vec<Cow<'_, str>>,
+        parts: impl Iterator<Item = (usize, &'p Part)>,
+    ) {
+        let mut images = Vec::new();
         for (index, part) in parts {
+            let at = || format!("{at}.parts[{index}]");
             let what = match part {
-                Part::Text { text } | Part::Refusal { text } => {
-                    texts.push(text.as_str());
-                    continue;
-                }
+                Part::Text { .. } | Part::Refusal { .. } => continue,
                 Part::Image { source: MediaSource::Base64 { data, .. }, .. } => {
+                    report_detail(&at(), part, self.left_out);
                     images.push(data.as_str());
                     continue;
                 }
@@ -133,10 +140,10 @@ impl Messages<'_> {
                 Part::Opaque { .. } => "what only the provider that said it can read",
                 _ => "a part that this wire cannot say",
             };
-            self.left_out.push(LeftOut { at: format!("{at}.parts[{index}]"), what });
+            self.miss(at(), what);
         }
         put_key(self.out, "content");
-        put_str(self.out, &if let [one] = texts.as_slice() { Cow::Borrowed(*one) } else { texts.join(between).into() });
+        put_str(self.out, &texts.join(between));
         if !images.is_empty() {
             put_key(self.out, "images");
             self.out.push(b'[');
@@ -148,9 +155,9 @@ impl Messages<'_> {
         }
     }
 
-    fn put_calls(&mut self, at: &str, message: &Message) {
-        let calls = message.parts.iter().enumerate().filter(|(_, part)| call(part).is_some());
-        for (number, (index, part)) in calls.enumerate() {
+    fn put_calls(&mut self, at: &str, parts: &[(usize, &Part)], of_message: &[Extra]) {
+        let mut number = 0;
+        for (index, part) in parts {
             let Part::ToolCall { id, name, arguments, .. } = part else { continue };
             if number == 0 {
                 put_key(self.out, "tool_calls");
@@ -169,21 +176,15 @@ impl Messages<'_> {
                     what: "arguments that are no JSON object, put into one as its \"input\"",
                 });
             }
-            put_extras(self.out, &message.extra, &format!("{extras}/function"), &["name", "arguments"]);
+            put_extras(self.out, of_message, &format!("{extras}/function"), &["name", "arguments"]);
             self.out.push(b'}');
-            put_extras(self.out, &message.extra, &extras, &["id", "function"]);
+            put_extras(self.out, of_message, &extras, &["id", "function"]);
             self.out.push(b'}');
+            number += 1;
         }
-        if message.parts.iter().any(|part| call(part).is_some()) {
+        if number > 0 {
             self.out.push(b']');
         }
-    }
-}
-
-fn call(part: &Part) -> Option<Call<'_>> {
-    match part {
-        Part::ToolCall { id, name, .. } => Some((id, name)),
-        _ => None,
     }
 }
 

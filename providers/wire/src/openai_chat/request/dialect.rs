@@ -9,7 +9,8 @@ pub struct Dialect {
     pub developer_role: bool,
     /// How the wish to think is said.
     pub thinking: ThinkingForm,
-    /// Under which key thinking of earlier turns goes back; `None` keeps it back.
+    /// Under which key thinking of earlier turns goes back, unless `reasoning_details` say the same; `None` keeps it
+    /// back.
     pub reasoning_key: Option<&'static str>,
     /// Whether it knows OpenRouter's `reasoning_details`, so that those of a client's history, whose origin is not
     /// known, may go to it.
@@ -20,6 +21,17 @@ pub struct Dialect {
     pub cache_control: bool,
     /// Whether it takes `stream_options`.
     pub stream_options: bool,
+    /// Which ids of calls it takes.
+    pub call_ids: CallIdForm,
+}
+
+/// The ids of calls that a server takes. Others are sent in another form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallIdForm {
+    /// Any of at most 64 characters: OpenAI's bound.
+    AtMost64,
+    /// `^[a-zA-Z0-9]{9}$`: Mistral's.
+    Nine,
 }
 
 /// The key of the bound on tokens.
@@ -53,6 +65,7 @@ impl Dialect {
         refusal: true,
         cache_control: false,
         stream_options: true,
+        call_ids: CallIdForm::AtMost64,
     };
 
     /// A server of which nothing is known but that it is compatible.
@@ -65,11 +78,14 @@ impl Dialect {
         refusal: false,
         cache_control: false,
         stream_options: true,
+        call_ids: CallIdForm::AtMost64,
     };
 
-    /// OpenRouter.
+    /// OpenRouter. It takes thinking back under the name under which it gives it, for models that sign none; what is
+    /// said in `reasoning_details` is not said again.
     pub const OPENROUTER: Self = Self {
         thinking: ThinkingForm::Object,
+        reasoning_key: Some("reasoning"),
         reasoning_details: true,
         cache_control: true,
         developer_role: true,
@@ -79,6 +95,9 @@ impl Dialect {
     /// Servers that want their own thinking back as `reasoning_content` while tools are called: DeepSeek, llama.cpp,
     /// Kimi, GLM.
     pub const REASONING_CONTENT: Self = Self { reasoning_key: Some("reasoning_content"), ..Self::COMPATIBLE };
+
+    /// Mistral.
+    pub const MISTRAL: Self = Self { call_ids: CallIdForm::Nine, ..Self::COMPATIBLE };
 }
 
 impl Default for Dialect {

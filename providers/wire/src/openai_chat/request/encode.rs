@@ -1,24 +1,24 @@
 //! A request as a provider reads it.
 
 use super::{
-    dialect::{Dialect, MaxTokensKey, ThinkingForm},
+    dialect::{CallIdForm, Dialect, MaxTokensKey, ThinkingForm},
     encode_message::Messages,
+    encode_tools::{put_tool_choice, put_tools},
     extras::{Extras, own},
 };
 use crate::{
-    chat::{ChatRequest, Extra, ResponseFormat, ThinkingRequest, Tool, ToolChoice, Wire},
-    encode::{LeftOut, put_number, put_some},
-    json::{put_comma, put_key, put_str, put_value},
+    chat::{ChatRequest, Extra, ResponseFormat, ThinkingRequest, Wire},
+    encode::{
+        Encoded, LeftOut,
+        identifiers::{Ids, Names, Rule},
+        marks::Marks,
+        put_number, put_some,
+    },
+    json::{put_key, put_str, put_value},
 };
 
-/// A request's body, and what could not be said in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encoded {
-    /// The JSON body.
-    pub body: Vec<u8>,
-    /// What was left out or said differently.
-    pub left_out: Vec<LeftOut>,
-}
+/// Which names of tools are taken.
+const NAME: Rule = Rule::Words(64);
 
 /// Writes a request for a provider of this wire: always as a stream, with usage.
 ///
@@ -26,9 +26,13 @@ pub struct Encoded {
 /// under which [`Opaque`](crate::Part::Opaque)s were kept; those of another are left out. The body begins with all that
 /// stays the same in a conversation and ends with the messages, so that the body of the next turn goes on where this
 /// one's messages end, byte for byte: prompt caches depend on it.
+///
+/// Results come at once after their calls, and a call without one gets an error in its place; a result without its call
+/// becomes the user's text. Ids and names that servers refuse are sent in another form, the same in every turn.
 pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
     let mut left_out = Vec::new();
     let extras = own(&request.extra);
+    let mut names = Names::new(NAME, Wire::OpenaiChat, &request.tools);
     let mut out = Vec::with_capacity(4096);
     out.push(b'{');
     put_key(&mut out, "model");
@@ -41,8 +45,8 @@ pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialec
         extras.put_keys(&mut out, "/stream_options", &["include_usage"]);
         out.push(b'}');
     }
-    put_tools(&mut out, &request.tools, &mut left_out);
-    put_tool_choice(&mut out, request.tool_choice.as_ref(), &mut left_out);
+    put_tools(&mut out, &request.tools, &mut names, &mut left_out);
+    put_tool_choice(&mut out, request.tool_choice.as_ref(), &mut names, &mut left_out);
     if let Some(parallel) = request.parallel_tool_calls {
         put_key(&mut out, "parallel_tool_calls");
         put_value(&mut out, &parallel);
@@ -77,9 +81,23 @@ pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialec
     extras.put_keys(&mut out, "", WRITTEN);
     put_key(&mut out, "messages");
     out.push(b'[');
-    Messages { out: &mut out, left_out: &mut left_out, provider, model, dialect }.put_all(&request.messages);
+    let ids = match dialect.call_ids {
+        CallIdForm::AtMost64 => Rule::Length(64),
+        CallIdForm::Nine => Rule::Nine,
+    };
+    let messages = Messages {
+        out: &mut out,
+        left_out: &mut left_out,
+        provider,
+        model,
+        dialect,
+        ids: Ids::new(ids),
+        names: &mut names,
+        marks: Marks::default(),
+    };
+    messages.put_all(&request.messages);
     out.extend_from_slice(b"]}");
-    Encoded { body: out, left_out }
+    Encoded { body: out, left_out, names: names.renamed }
 }
 
 /// Keys that an extra must not say a second time.
@@ -87,59 +105,6 @@ const WRITTEN: &[&str] = &["model", "stream", "messages", "tools", "max_tokens",
 
 pub(super) fn report_foreign(at: &str, extras: &[Extra], left_out: &mut Vec<LeftOut>) {
     crate::encode::report_foreign(Wire::OpenaiChat, at, extras, left_out);
-}
-
-fn put_tools(out: &mut Vec<u8>, tools: &[Tool], left_out: &mut Vec<LeftOut>) {
-    let ours = |tool: &Tool| matches!(tool, Tool::Function { .. } | Tool::Native { wire: Wire::OpenaiChat, .. });
-    for (index, _) in tools.iter().enumerate().filter(|(_, tool)| !ours(tool)) {
-        left_out.push(LeftOut { at: format!("tools[{index}]"), what: "another wire's own tool" });
-    }
-    if !tools.iter().any(ours) {
-        return;
-    }
-    put_key(out, "tools");
-    out.push(b'[');
-    for (index, tool) in tools.iter().enumerate().filter(|(_, tool)| ours(tool)) {
-        put_comma(out);
-        match tool {
-            Tool::Native { json, .. } => put_value(out, json),
-            Tool::Function { name, description, parameters, strict, extra } => {
-                report_foreign(&format!("tools[{index}]"), extra, left_out);
-                let extras = own(extra);
-                out.extend_from_slice(b"{\"type\":\"function\",\"function\":{");
-                put_key(out, "name");
-                put_str(out, name);
-                put_some(out, "description", description.as_ref());
-                put_some(out, "parameters", parameters.as_ref());
-                put_some(out, "strict", strict.as_ref());
-                extras.put_keys(out, "/function", &[]);
-                out.push(b'}');
-                extras.put_keys(out, "", &["function"]);
-                out.push(b'}');
-            }
-        }
-    }
-    out.push(b']');
-}
-
-fn put_tool_choice(out: &mut Vec<u8>, choice: Option<&ToolChoice>, left_out: &mut Vec<LeftOut>) {
-    let Some(choice) = choice else { return };
-    if matches!(choice, ToolChoice::Native { wire, .. } if *wire != Wire::OpenaiChat) {
-        left_out.push(LeftOut { at: "tool_choice".into(), what: "another wire's own choice" });
-        return;
-    }
-    put_key(out, "tool_choice");
-    match choice {
-        ToolChoice::Auto => put_str(out, "auto"),
-        ToolChoice::None => put_str(out, "none"),
-        ToolChoice::Required => put_str(out, "required"),
-        ToolChoice::Function { name } => {
-            out.extend_from_slice(b"{\"type\":\"function\",\"function\":{\"name\":");
-            put_str(out, name);
-            out.extend_from_slice(b"}}");
-        }
-        ToolChoice::Native { json, .. } => put_value(out, json),
-    }
 }
 
 fn put_response_format(out: &mut Vec<u8>, format: Option<&ResponseFormat>, extras: Extras<'_>) {

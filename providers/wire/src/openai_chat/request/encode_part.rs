@@ -8,16 +8,22 @@ use crate::{
     json::{put_comma, put_escaped, put_key, put_str, put_value},
 };
 
-/// Writes a part as the element `next` of `content`; `false`, and nothing written, if this wire cannot say it.
-pub(super) fn put_part(
-    out: &mut Vec<u8>,
-    part: &Part,
-    extras: Extras<'_>,
-    next: usize,
-    mark: Option<&CacheMark>,
-) -> bool {
+/// Whether this wire can say a part within `content`.
+pub(super) fn can_say(part: &Part) -> bool {
+    match part {
+        Part::Text { .. } | Part::Refusal { .. } | Part::Document { .. } => true,
+        Part::Image { source, .. } => !matches!(source, MediaSource::File { .. }),
+        Part::Audio { source } => matches!(source, MediaSource::Base64 { .. }),
+        _ => false,
+    }
+}
+
+/// Writes a part as the element `next` of `content`, if this wire [can say](can_say) it.
+pub(super) fn put_part(out: &mut Vec<u8>, part: &Part, extras: Extras<'_>, next: usize, mark: Option<&CacheMark>) {
+    if !can_say(part) {
+        return;
+    }
     let at = |key: &str| if extras.is_empty() { String::new() } else { format!("/content/{next}/{key}") };
-    let start = out.len();
     put_comma(out);
     match part {
         Part::Text { text } | Part::Refusal { text } => {
@@ -26,10 +32,7 @@ pub(super) fn put_part(
         }
         Part::Image { source, detail } => {
             out.extend_from_slice(b"{\"type\":\"image_url\",\"image_url\":{\"url\":");
-            if !put_url(out, source) {
-                out.truncate(start);
-                return false;
-            }
+            put_url(out, source);
             if let Some(detail) = detail {
                 put_key(out, "detail");
                 put_str(out, detail);
@@ -64,17 +67,21 @@ pub(super) fn put_part(
             extras.put_keys(out, &at("input_audio"), &[]);
             out.push(b'}');
         }
-        _ => {
-            out.truncate(start);
-            return false;
-        }
+        _ => return,
     }
     end_part(out, extras, next, mark);
-    true
+}
+
+/// A text part at a position of `content`.
+pub(super) fn put_text(out: &mut Vec<u8>, text: &str, extras: Extras<'_>, next: usize, mark: Option<&CacheMark>) {
+    put_comma(out);
+    out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+    put_str(out, text);
+    end_part(out, extras, next, mark);
 }
 
 /// The end of a part's object: its cache mark, and what only extras say.
-pub(super) fn end_part(out: &mut Vec<u8>, extras: Extras<'_>, next: usize, mark: Option<&CacheMark>) {
+fn end_part(out: &mut Vec<u8>, extras: Extras<'_>, next: usize, mark: Option<&CacheMark>) {
     if let Some(mark) = mark {
         out.extend_from_slice(b",\"cache_control\":{\"type\":\"ephemeral\"");
         if let Some(ttl) = &mark.ttl {
@@ -89,9 +96,9 @@ pub(super) fn end_part(out: &mut Vec<u8>, extras: Extras<'_>, next: usize, mark:
     out.push(b'}');
 }
 
-fn put_url(out: &mut Vec<u8>, source: &MediaSource) -> bool {
+fn put_url(out: &mut Vec<u8>, source: &MediaSource) {
     match source {
-        MediaSource::Url { url } => put_str(out, url),
+        MediaSource::Url { url } | MediaSource::File { id: url } => put_str(out, url),
         MediaSource::Base64 { media_type, data } => {
             out.extend_from_slice(b"\"data:");
             put_escaped(out, media_type);
@@ -99,9 +106,7 @@ fn put_url(out: &mut Vec<u8>, source: &MediaSource) -> bool {
             put_escaped(out, data);
             out.push(b'"');
         }
-        MediaSource::File { .. } => return false,
     }
-    true
 }
 
 /// OpenAI's name of an audio format.
@@ -113,9 +118,20 @@ fn audio_format(media_type: &str) -> &str {
     }
 }
 
-/// Writes a tool call of an assistant message.
-pub(super) fn put_call(out: &mut Vec<u8>, part: &Part, extras: Extras<'_>, next: usize, content: Option<&Value>) {
-    let Part::ToolCall { id, name, arguments, kind } = part else { return };
+/// A tool call of an assistant message, with the id and the name that are sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SentCall<'a> {
+    pub(super) id: &'a str,
+    pub(super) name: &'a str,
+    pub(super) arguments: &'a str,
+    pub(super) kind: ToolCallKind,
+    /// What goes back with it to whoever said it.
+    pub(super) extra_content: Option<&'a Value>,
+}
+
+/// Writes the call `next` of an assistant message.
+pub(super) fn put_call(out: &mut Vec<u8>, call: SentCall<'_>, extras: Extras<'_>, next: usize) {
+    let SentCall { id, name, arguments, kind, extra_content } = call;
     let at = format!("/tool_calls/{next}");
     let (word, key) = match kind {
         ToolCallKind::Function => ("function", "arguments"),
@@ -134,7 +150,7 @@ pub(super) fn put_call(out: &mut Vec<u8>, part: &Part, extras: Extras<'_>, next:
     put_str(out, arguments);
     extras.put_keys(out, &format!("{at}/{word}"), &[]);
     out.push(b'}');
-    if let Some(content) = content {
+    if let Some(content) = extra_content {
         put_key(out, "extra_content");
         put_value(out, content);
     }

@@ -7,10 +7,12 @@ mod dialect;
 mod encode;
 mod encode_message;
 mod encode_part;
+mod encode_reasoning;
+mod encode_tools;
 mod extras;
 pub(crate) mod reader;
 
 pub use decode::{ServedRequest, decode_request};
 pub(super) use decode_part::split_data_url;
-pub use dialect::{Dialect, MaxTokensKey, ThinkingForm};
-pub use encode::{Encoded, encode_request};
+pub use dialect::{CallIdForm, Dialect, MaxTokensKey, ThinkingForm};
+pub use encode::encode_request;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
-    calls::Calls,
+    calls::{Calls, rename_calls},
     chunk::{Choice, Chunk, Content, ContentPart, Delta, Str},
     details::Details,
     extras::Extras,
@@ -15,6 +15,7 @@ use crate::{
     error::{ChatError, ErrorKind},
     event::{ChatEvent, FinishReason},
     frame::SseFrame,
+    names::ToolNames,
     openai_chat::error::decode_error_event,
     queue::Queue,
 };
@@ -25,6 +26,8 @@ type Broken = String;
 #[derive(Debug)]
 pub(in crate::openai_chat) struct Assembler {
     choices: u32,
+    /// What the names of tools mean.
+    names: ToolNames,
     queue: Queue,
     state: StreamState,
     skipped: u64,
@@ -50,6 +53,7 @@ impl Assembler {
     pub(in crate::openai_chat) fn new(choices: u32) -> Self {
         Self {
             choices,
+            names: ToolNames::default(),
             queue: Queue::default(),
             state: StreamState::Open,
             skipped: 0,
@@ -67,6 +71,10 @@ impl Assembler {
             finished: Vec::new(),
             usage: String::new(),
         }
+    }
+
+    pub(in crate::openai_chat) fn with_names(self, names: ToolNames) -> Self {
+        Self { names, ..self }
     }
 
     pub(super) fn poll_event(&mut self) -> Option<ChatEvent> {
@@ -266,10 +274,11 @@ impl Assembler {
                 continue;
             }
             let finished = choice.get("finish_reason").and_then(Value::as_str).is_some_and(|word| !word.is_empty());
-            for (key, json) in std::mem::take(choice) {
+            for (key, mut json) in std::mem::take(choice) {
                 let empty = json.is_null() || json.as_object().is_some_and(Map::is_empty);
                 if key != "index" && !empty {
                     let key = if key == "message" { "delta" } else { &key };
+                    rename_calls(&self.names, &mut json);
                     let path = format!("/choices/{index}/{}", crate::extras::pointer(key));
                     self.extras.push(Extra { wire: Wire::OpenaiChat, path, json }, &mut self.queue);
                 }
@@ -302,7 +311,7 @@ impl Assembler {
             self.queue.push(ChatEvent::Opaque { data: json!({"reasoning_opaque": opaque}) });
         }
         for call in delta.tool_calls.iter().flatten() {
-            if let Some(index) = self.calls.take(choice, call, &self.id, &mut self.queue)? {
+            if let Some(index) = self.calls.take(choice, call, (&self.id, &self.names), &mut self.queue)? {
                 if !call.rest.is_empty() {
                     let at = format!("{AT}/tool_calls/{index}");
                     self.extras.say_rest(&at, &call.rest, &mut self.queue);
@@ -315,7 +324,7 @@ impl Assembler {
             }
         }
         if let Some(function) = &delta.function_call {
-            self.calls.take_legacy(choice, function, &self.id, &mut self.queue)?;
+            self.calls.take_legacy(choice, function, (&self.id, &self.names), &mut self.queue)?;
         }
         if let Some(raw) = delta.annotations {
             self.take_annotations(AT, raw)?;

@@ -1,7 +1,12 @@
 //! Tool calls, put together from fragments as the many servers cut and number them.
 
+use serde_json::Value;
+
 use super::chunk::{CallDelta, FunctionDelta, Str};
-use crate::{chat::ToolCallKind, event::ChatEvent, queue::Queue};
+use crate::{chat::ToolCallKind, event::ChatEvent, names::ToolNames, queue::Queue};
+
+/// The answer's id, and what its names of tools mean.
+type OfAnswer<'a> = (&'a str, &'a ToolNames);
 
 /// The calls of one answer.
 #[derive(Debug, Default)]
@@ -80,7 +85,7 @@ impl Calls {
         &mut self,
         choice: u32,
         delta: &CallDelta<'_>,
-        answer: &str,
+        answer: OfAnswer<'_>,
         queue: &mut Queue,
     ) -> Result<Option<u32>, &'static str> {
         let custom = delta.custom.as_ref();
@@ -118,7 +123,7 @@ impl Calls {
         &mut self,
         choice: u32,
         delta: &FunctionDelta<'_>,
-        answer: &str,
+        answer: OfAnswer<'_>,
         queue: &mut Queue,
     ) -> Result<(), &'static str> {
         let fragment = Fragment {
@@ -163,7 +168,7 @@ impl Calls {
     fn fragment(
         &mut self,
         fragment: Fragment<'_>,
-        answer: &str,
+        answer: OfAnswer<'_>,
         queue: &mut Queue,
     ) -> Result<Option<u32>, &'static str> {
         let at = match self.find(&fragment) {
@@ -176,13 +181,13 @@ impl Calls {
             }
             None => {
                 self.close_last(queue);
-                self.begin(&fragment, answer)
+                self.begin(&fragment, answer.0)
             }
         };
         let index = u32::try_from(at).map_err(|_| "there are too many tool calls")?;
         let call = &mut self.0[at];
         if let (Some(name), Some(held)) = (fragment.name, call.held.as_ref()) {
-            let name = name.to_owned();
+            let name = answer.1.name(name).to_owned();
             queue.push(ChatEvent::ToolCallStarted { index, id: call.id.clone(), name, kind: call.kind });
             queue.arguments(index, held);
             call.held = None;
@@ -252,4 +257,21 @@ impl Calls {
         });
         self.0.len() - 1
     }
+}
+
+/// Puts back the names of tools in the delta of a choice that is passed on as it is.
+pub(super) fn rename_calls(names: &ToolNames, delta: &mut Value) {
+    if names.is_empty() {
+        return;
+    }
+    let rename = |called: Option<&mut Value>| {
+        if let Some(Value::String(name)) = called.and_then(|called| called.get_mut("name")) {
+            names.name(name).to_owned().clone_into(name);
+        }
+    };
+    for call in delta.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten() {
+        rename(call.get_mut("function"));
+        rename(call.get_mut("custom"));
+    }
+    rename(delta.get_mut("function_call"));
 }

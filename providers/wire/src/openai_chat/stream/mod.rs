@@ -13,6 +13,7 @@ use crate::{
     decode::{StreamDecoder, StreamState},
     event::ChatEvent,
     frame::SseFramer,
+    names::ToolNames,
 };
 
 /// Reads a streamed answer of OpenAI chat completions, from OpenAI or any compatible server.
@@ -31,6 +32,13 @@ impl OpenaiChatDecoder {
     /// the answer, and the others go out as [`ChatEvent::Extra`]s at `/choices/{i}/…`.
     pub fn new(choices: u32) -> Self {
         Self { framer: SseFramer::new(), answer: Assembler::new(choices) }
+    }
+
+    /// A decoder of an answer to a request whose tools were renamed so; see
+    /// [`encode_request`](super::encode_request).
+    #[must_use]
+    pub fn with_names(self, names: ToolNames) -> Self {
+        Self { answer: self.answer.with_names(names), ..self }
     }
 
     fn take_frames(&mut self) {

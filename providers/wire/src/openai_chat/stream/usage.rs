@@ -22,9 +22,11 @@ pub(super) fn read_usage(mut usage: Map<String, Value>) -> (Usage, Vec<Extra>) {
     let cached = of_prompt.shift_remove("cached_tokens").as_ref().and_then(number);
     // Moonshot and DeepSeek say it beside the details.
     let beside = || ["cached_tokens", "prompt_cache_hit_tokens"].iter().find_map(|key| number(usage.get(*key)?));
-    counts.cache_read = cached.or_else(beside).unwrap_or(0);
-    counts.cache_write_5m = count(of_prompt.shift_remove("cache_write_tokens"));
-    counts.input = prompt.saturating_sub(counts.cache_read).saturating_sub(counts.cache_write_5m);
+    // What is cached is a part of the prompt, so that a larger count (Azure says such) is wrong: by `total_tokens` the
+    // prompt's is right.
+    counts.cache_read = cached.or_else(beside).unwrap_or(0).min(prompt);
+    counts.cache_write_5m = count(of_prompt.shift_remove("cache_write_tokens")).min(prompt - counts.cache_read);
+    counts.input = prompt - counts.cache_read - counts.cache_write_5m;
     let reasoning = of_completion.shift_remove("reasoning_tokens").as_ref().and_then(number);
     counts.reasoning = reasoning.or_else(|| number(usage.get("reasoning_tokens")?)).unwrap_or(0);
     let apart = counts.reasoning > 0
@@ -91,7 +93,11 @@ mod tests {
     #[test]
     fn odd_counts_do_no_harm() {
         let (usage, _) = read(json!({"prompt_tokens": 78, "prompt_tokens_details": {"cached_tokens": 158}}));
-        assert_eq!((usage.input, usage.cache_read), (0, 158));
+        assert_eq!((usage.input, usage.cache_read, usage.input_total()), (0, 78, 78));
+        let written =
+            json!({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 5, "cache_write_tokens": 7}});
+        let (usage, _) = read(written);
+        assert_eq!((usage.input, usage.cache_read, usage.cache_write_5m), (0, 5, 4));
         let (usage, _) = read(json!({"prompt_tokens": "many", "completion_tokens": null, "total_tokens": -4}));
         assert_eq!(usage, Usage::default());
         let (usage, _) =

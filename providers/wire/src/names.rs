@@ -1,4 +1,4 @@
-//! Names of tools that this wire does not take, and what is sent in their place.
+//! Names of tools that a wire does not take, and what is sent in their place.
 
 /// What the names of an answer's tools mean: those that were sent in the place of others, and the others.
 ///
@@ -7,7 +7,7 @@
 pub struct ToolNames(Vec<(String, String)>);
 
 impl ToolNames {
-    pub(super) fn push(&mut self, sent: String, name: String) {
+    pub(crate) fn push(&mut self, sent: String, name: String) {
         self.0.push((sent, name));
     }
 
