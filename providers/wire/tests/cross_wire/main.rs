@@ -1,8 +1,11 @@
 //! What holds for a conversation on every wire, and for answers from one wire to another.
 
+mod accepted;
 mod calls;
 mod growing;
 mod language;
+mod losses;
 mod opaque;
 mod survives;
+mod wild;
 mod wires;

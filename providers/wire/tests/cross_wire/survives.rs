@@ -31,7 +31,7 @@ fn items(wire: Wire, role: Role, parts: &[Part]) -> Vec<Item> {
         match part {
             Part::Text { text } => items.push(Item::Text(text.clone())),
             Part::Image { source: MediaSource::Url { .. }, .. } if wire == Wire::Ollama => {}
-            // How closely to look is a wish that only OpenAI's wire has a word for; it is left out without a report.
+            // How closely to look is a wish that only OpenAI's wire has a word for.
             Part::Image { source, detail } => {
                 items.push(Item::Media(source.clone(), detail.clone().filter(|_| wire == Wire::OpenaiChat)));
             }
@@ -43,10 +43,14 @@ fn items(wire: Wire, role: Role, parts: &[Part]) -> Vec<Item> {
                 let arguments = serde_json::from_str(arguments).expect("arguments are JSON");
                 items.push(Item::Call(id.clone(), name.clone(), arguments));
             }
-            // Whether the call failed has a word on Anthropic's wire alone, where it is looked at below; the others
-            // leave it out without a report.
-            Part::ToolResult { id, parts, .. } => {
-                items.push(Item::Result(id.clone(), self::items(wire, Role::Tool, parts)))
+            // That the call failed has a word on Anthropic's wire alone, where it is looked at below; on the others the
+            // first text of its result says so.
+            Part::ToolResult { id, parts, error } => {
+                let mut parts = parts.clone();
+                if let (true, Some(Part::Text { text })) = (*error && wire != Wire::Anthropic, parts.first_mut()) {
+                    text.insert_str(0, "Error: ");
+                }
+                items.push(Item::Result(id.clone(), self::items(wire, Role::Tool, &parts)))
             }
             _ => {}
         }
@@ -109,12 +113,19 @@ fn losses(wire: Wire, request: &ChatRequest) -> Vec<String> {
     for (index, message) in request.messages.iter().enumerate() {
         let at = format!("messages[{index}]");
         losses.extend(foreign(&at, &message.extra));
+        // Instructions are no message on Anthropic's wire.
+        if wire == Wire::Anthropic && message.role == Role::System {
+            let own = message.extra.iter().filter(|extra| extra.wire == wire);
+            losses.extend(own.map(|extra| format!("{at}{}", extra.path)));
+        }
         if message.name.is_some() && wire != Wire::OpenaiChat {
             losses.push(format!("{at}.name"));
         }
         for (index, part) in message.parts.iter().enumerate() {
             let is_picture = |part: &Part| matches!(part, Part::Image { .. });
             let is_linked = |part: &Part| matches!(part, Part::Image { source: MediaSource::Url { .. }, .. });
+            // Of the pictures, only those that are in the request itself have one here.
+            let has_detail = |part: &Part| matches!(part, Part::Image { detail: Some(_), .. });
             let place = format!("{at}.parts[{index}]");
             let is_lost = match part {
                 Part::Opaque { .. } => true,
@@ -123,15 +134,21 @@ fn losses(wire: Wire, request: &ChatRequest) -> Vec<String> {
                 Part::Audio { .. } => wire != Wire::OpenaiChat,
                 // Thinking without a signature does not go back to Anthropic.
                 Part::Thinking { .. } => wire == Wire::Anthropic,
-                Part::ToolResult { parts, .. } if wire == Wire::Ollama => {
-                    let linked = parts.iter().enumerate().filter(|(_, part)| is_linked(part));
-                    losses.extend(linked.map(|(index, _)| format!("{place}.parts[{index}]")));
-                    false
+                Part::ToolResult { parts, error, .. } => {
+                    losses.extend((*error && wire != Wire::Anthropic).then(|| format!("{place}.error")));
+                    let parts = || parts.iter().enumerate();
+                    if wire == Wire::Ollama {
+                        let linked = parts().filter(|(_, part)| is_linked(part));
+                        losses.extend(linked.map(|(index, _)| format!("{place}.parts[{index}]")));
+                    }
+                    let details = parts().filter(|(_, part)| has_detail(part) && wire != Wire::OpenaiChat);
+                    losses.extend(details.map(|(index, _)| format!("{place}.parts[{index}].detail")));
+                    // Moved, which is reported.
+                    wire == Wire::OpenaiChat && parts().any(|(_, part)| is_picture(part))
                 }
-                // Moved, which is reported.
-                Part::ToolResult { parts, .. } => wire == Wire::OpenaiChat && parts.iter().any(is_picture),
                 _ => false,
             };
+            losses.extend((has_detail(part) && wire != Wire::OpenaiChat).then(|| format!("{place}.detail")));
             losses.extend(is_lost.then_some(place));
         }
     }
@@ -169,7 +186,7 @@ proptest! {
             if wire == Wire::OpenaiChat {
                 prop_assert_eq!(names(&read), names(&request.messages));
             }
-            // Anthropic's takes signed thinking only, and the others have no word for a failed call.
+            // Anthropic's takes signed thinking only, and the others say a failure within the text.
             match wire {
                 Wire::Anthropic => prop_assert_eq!(failures(&read), failures(&request.messages)),
                 _ => prop_assert_eq!(thoughts(&read), thoughts(&request.messages), "{:?}", wire),

@@ -3,7 +3,8 @@
 use greenroom_wire::{
     ChatRequest, LeftOut, anthropic,
     chat::{Message, Wire},
-    ollama, openai_chat,
+    ollama,
+    openai_chat::{self, Dialect, ToolNames},
 };
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ pub(crate) const WIRES: [Wire; 3] = [Wire::OpenaiChat, Wire::Anthropic, Wire::Ol
 pub(crate) struct Encoded {
     pub(crate) body: Vec<u8>,
     pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) names: ToolNames,
 }
 
 impl Encoded {
@@ -30,24 +32,56 @@ impl Encoded {
 
 /// Writes a request for a provider of this wire that takes all that the wire can say of a conversation.
 pub(crate) fn encode(wire: Wire, request: &ChatRequest, provider: &str, model: &str) -> Encoded {
-    let (body, left_out) = match wire {
-        Wire::OpenaiChat => {
-            let dialect = openai_chat::Dialect::REASONING_CONTENT;
-            let encoded = openai_chat::encode_request(request, provider, model, &dialect);
-            (encoded.body, encoded.left_out)
-        }
-        Wire::Anthropic => {
-            let dialect = anthropic::Dialect::of_model("claude-sonnet-4-5");
-            let encoded = anthropic::encode_request(request, provider, model, &dialect);
-            (encoded.body, encoded.left_out)
-        }
-        Wire::Ollama => {
-            let encoded = ollama::encode_request(request, model);
-            (encoded.body, encoded.left_out)
-        }
+    let server = match wire {
+        Wire::OpenaiChat => Server::Openai(Dialect::REASONING_CONTENT),
+        Wire::Anthropic => Server::Anthropic("claude-sonnet-4-5"),
+        Wire::Ollama => Server::Ollama,
         other => panic!("{other:?} is not among the wires"),
     };
-    Encoded { body, left_out }
+    server.encode(request, provider, model)
+}
+
+/// A server, by what it takes of its wire.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Server {
+    Openai(Dialect),
+    /// With an id by which the dialect is told.
+    Anthropic(&'static str),
+    Ollama,
+}
+
+/// All kinds of servers.
+pub(crate) const SERVERS: [Server; 8] = [
+    Server::Openai(Dialect::OPENAI),
+    Server::Openai(Dialect::COMPATIBLE),
+    Server::Openai(Dialect::OPENROUTER),
+    Server::Openai(Dialect::REASONING_CONTENT),
+    Server::Openai(Dialect::MISTRAL),
+    Server::Anthropic("claude-sonnet-4-5"),
+    // It takes instructions within the conversation.
+    Server::Anthropic("claude-opus-4-8"),
+    Server::Ollama,
+];
+
+impl Server {
+    pub(crate) fn wire(self) -> Wire {
+        match self {
+            Self::Openai(_) => Wire::OpenaiChat,
+            Self::Anthropic(_) => Wire::Anthropic,
+            Self::Ollama => Wire::Ollama,
+        }
+    }
+
+    pub(crate) fn encode(self, request: &ChatRequest, provider: &str, model: &str) -> Encoded {
+        let encoded = match self {
+            Self::Openai(dialect) => openai_chat::encode_request(request, provider, model, &dialect),
+            Self::Anthropic(id) => {
+                anthropic::encode_request(request, provider, model, &anthropic::Dialect::of_model(id))
+            }
+            Self::Ollama => ollama::encode_request(request, model),
+        };
+        Encoded { body: encoded.body, left_out: encoded.left_out, names: encoded.names }
+    }
 }
 
 /// Reads a body as a server of this wire does.

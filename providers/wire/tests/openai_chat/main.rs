@@ -7,6 +7,7 @@ mod calls;
 mod errors;
 mod harness;
 mod laws;
+mod refused;
 mod requests;
 mod serving;
 mod streams;

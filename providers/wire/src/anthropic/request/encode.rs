@@ -122,6 +122,7 @@ impl<'a> Writer<'a> {
             open: None,
             tail: Vec::new(),
             block: Vec::new(),
+            blocks: 0,
         };
         messages.put_all(&request.messages, first);
         marks.report(&request.messages, &mut self.left_out);

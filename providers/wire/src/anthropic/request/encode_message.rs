@@ -17,7 +17,7 @@ use crate::{
         report_detail,
         words::without_call,
     },
-    extras::Extras,
+    extras::{Extras, pointer},
     json::{put_comma, put_key, put_str, put_value},
 };
 
@@ -25,6 +25,9 @@ use crate::{
 const NO_RESULT: &str = "The call was not carried out, and there is no result.";
 /// What the user says where a conversation begins with an answer, which the API refuses.
 const OPENING: &str = "Begin.";
+
+const NO_NAMES: &str = "this wire has no names of speakers";
+const NO_FIELDS: &str = "a field of a message that is said as a part of another";
 
 const NOTHING: Place<'_> = Place { extras: Extras::none(), at: "" };
 
@@ -35,6 +38,12 @@ pub(super) fn put_system(out: &mut Vec<u8>, messages: &[Message], marks: &mut Ma
     for (index, message) in messages.iter().enumerate() {
         let at = format!("messages[{index}]");
         report_foreign(&at, &message.extra, left_out);
+        if message.name.is_some() {
+            left_out.push(LeftOut { at: format!("{at}.name"), what: NO_NAMES });
+        }
+        for (key, _) in fields(message) {
+            left_out.push(LeftOut { at: format!("{at}/{}", pointer(&key)), what: NO_FIELDS });
+        }
         let extras = own(&message.extra);
         for (place, part) in message.parts.iter().enumerate() {
             match part {
@@ -82,6 +91,13 @@ pub(super) struct Messages<'a, 'n> {
     pub(super) tail: Vec<(String, &'a Value)>,
     /// The block that is being written.
     pub(super) block: Vec<u8>,
+    /// How many were written.
+    pub(super) blocks: usize,
+}
+
+/// What only extras say of a message, beside what stands in its content.
+fn fields(message: &Message) -> impl Iterator<Item = (String, &Value)> {
+    own(&message.extra).keys_at("").filter(|(key, _)| key != "role" && key != "content")
 }
 
 /// A call that has no result yet.
@@ -98,9 +114,10 @@ impl<'a> Messages<'a, '_> {
         let mut answered = HashSet::new();
         for (index, message) in messages.iter().enumerate().skip(first) {
             let at = format!("messages[{index}]");
+            let before = self.blocks;
             report_foreign(&at, &message.extra, self.left_out);
             if message.name.is_some() {
-                self.miss(format!("{at}.name"), "this wire has no names of speakers");
+                self.miss(format!("{at}.name"), NO_NAMES);
             }
             if message.role == Role::Assistant {
                 self.put_assistant((index, &at), message, &mut open, index + 1 == messages.len());
@@ -110,13 +127,22 @@ impl<'a> Messages<'a, '_> {
                 }
                 self.put_other(&at, index, message, &answered);
             }
-            let extras = own(&message.extra);
-            if !extras.is_empty() && self.open.is_some() {
-                self.tail.extend(extras.keys_at("").filter(|(key, _)| key != "role" && key != "content"));
-            }
+            // Its results may have been written with those of a message before it.
+            let is_within = self.open == Some("user") && answered.iter().any(|(of, _)| *of == index);
+            self.take_fields(&at, message, self.blocks > before || is_within);
         }
         self.settle(&mut open);
         self.close();
+    }
+
+    /// Keeps what only extras say of a message for the end of the one that it became a part of, if there is one.
+    fn take_fields(&mut self, at: &str, message: &'a Message, has_blocks: bool) {
+        for (key, json) in fields(message) {
+            match has_blocks && self.tail.iter().all(|(other, _)| *other != key) {
+                true => self.tail.push((key, json)),
+                false => self.miss(format!("{at}/{}", pointer(&key)), NO_FIELDS),
+            }
+        }
     }
 
     fn miss(&mut self, at: String, what: &'static str) {
@@ -142,6 +168,7 @@ impl<'a> Messages<'a, '_> {
         }
         put_comma(self.out);
         self.out.append(&mut self.block);
+        self.blocks += 1;
     }
 
     fn close(&mut self) {
@@ -149,12 +176,9 @@ impl<'a> Messages<'a, '_> {
             return;
         }
         self.out.push(b']');
-        let mut written = HashSet::new();
         for (key, json) in std::mem::take(&mut self.tail) {
-            if written.insert(key.clone()) {
-                put_key(self.out, &key);
-                put_value(self.out, json);
-            }
+            put_key(self.out, &key);
+            put_value(self.out, json);
         }
         self.out.push(b'}');
     }
