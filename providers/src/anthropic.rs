@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 use greenroom_wire::{
     ChatError, ErrorKind, LeftOut,
     anthropic::{
-        AnthropicDecoder, Dialect, ModelEntry, decode_answer, decode_count, decode_error, decode_models, encode_count,
-        encode_request,
+        AnthropicDecoder, Dialect, ModelEntry, ThinkingForm, decode_answer, decode_count, decode_error, decode_models,
+        encode_count, encode_request,
     },
 };
 use reqwest::{Client, RequestBuilder, header::HeaderValue};
@@ -115,9 +115,17 @@ impl Anthropic {
     }
 }
 
-/// What the model takes: by its id, and by what is known of it otherwise.
+/// What the model takes: by what is known of it, and else by its id.
 fn dialect(call: ChatCall<'_>) -> Dialect {
-    Dialect::of_model(call.model).with_max_output(call.info.max_output)
+    let (info, by_id) = (call.info, Dialect::of_model(call.model).with_max_output(call.info.max_output));
+    // Which form the wish to think has, only the id says.
+    let thinking = match (info.reasoning, info.reasoning_always, by_id.thinking) {
+        (Some(false), ..) => ThinkingForm::None,
+        (_, Some(true), ThinkingForm::Adaptive) => ThinkingForm::Always,
+        (_, Some(false), ThinkingForm::Always) => ThinkingForm::Adaptive,
+        (.., form) => form,
+    };
+    Dialect { thinking, sampling: info.sampling_params.unwrap_or(by_id.sampling), ..by_id }
 }
 
 /// That a model can think says nothing of whether it will, which is what `reasoning` is of: it does so when asked.

@@ -124,3 +124,18 @@ impl Provider for OpenAi {
         Box::pin(self.list(credential))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_what_a_server_takes() {
+        let of = |base: &str| dialect(&base.parse().expect("it is an address"));
+        assert_eq!(of(OPENAI_BASE), Dialect::OPENAI);
+        assert_eq!(of("https://openrouter.ai/api/v1"), Dialect::OPENROUTER);
+        assert_eq!(of("https://api.mistral.ai/v1"), Dialect::MISTRAL);
+        assert_eq!(of("https://api.deepseek.com/v1"), Dialect::REASONING_CONTENT);
+        assert_eq!(of("http://127.0.0.1:8080/v1"), Dialect::COMPATIBLE);
+    }
+}

@@ -11,7 +11,7 @@ use greenroom_providers::{
 };
 use greenroom_wire::{
     ChatError, ChatEvent, ChatRequest, ErrorKind, FinishReason, Message, Usage,
-    chat::{Tool, ToolCallKind},
+    chat::{ThinkingRequest, Tool, ToolCallKind},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -305,6 +305,28 @@ async fn a_tool_is_called_by_the_name_that_it_has_here() {
     };
     assert_eq!(taken.0[1], want);
     assert_eq!(taken.0.last(), Some(&ChatEvent::Finished { reason: FinishReason::ToolCalls }));
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_model_counts_more_than_its_id() {
+    let named = |id: &str| ModelInfo::named(id);
+    let models = [
+        named("claude-sonnet-5"),
+        ModelInfo { sampling_params: Some(true), reasoning_always: Some(true), ..named("claude-sonnet-5") },
+        ModelInfo { reasoning_always: Some(false), ..named("claude-opus-5-5") },
+        ModelInfo { sampling_params: Some(false), reasoning: Some(false), ..named("claude-sonnet-4-5") },
+    ];
+    let answer = || stream(&[start(), text("Hel"), end(), json!({"type": "message_stop"})]);
+    let (base, seen) = server(models.iter().map(|_| answer()).collect()).await;
+    let off = ThinkingRequest { enabled: Some(false), ..ThinkingRequest::default() };
+    let request = ChatRequest { temperature: Some(0.5), thinking: Some(off), ..request() };
+    for model in &models {
+        ask(&provider(&base, &[]), &request, model).await.0.unwrap();
+    }
+    let seen = seen.await.unwrap();
+    let said: Vec<_> = seen.iter().map(|seen| (&seen.body["temperature"], &seen.body["thinking"])).collect();
+    let (none, off, half) = (Value::Null, json!({"type": "disabled"}), json!(0.5));
+    assert_eq!(said, [(&none, &off), (&half, &none), (&none, &off), (&none, &none)]);
 }
 
 #[test]

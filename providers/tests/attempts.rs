@@ -9,7 +9,7 @@ use greenroom_providers::{
     openai::{OpenAi, OpenAiArgs},
     transport::Transport,
 };
-use greenroom_wire::{ChatError, ChatEvent, ChatRequest, ErrorKind, FinishReason, Message};
+use greenroom_wire::{ChatError, ChatEvent, ChatRequest, ErrorKind, FinishReason, Message, chat::Tool};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -91,7 +91,7 @@ impl Taken {
     }
 }
 
-async fn ask(base: String, taken: &mut Taken) -> Result<(), ChatError> {
+async fn ask(base: String, tools: Vec<Tool>, taken: &mut Taken) -> Result<(), ChatError> {
     let args = OpenAiArgs {
         transport: Arc::new(Transport::new(Duration::from_secs(1))),
         base: base.parse().unwrap(),
@@ -99,7 +99,7 @@ async fn ask(base: String, taken: &mut Taken) -> Result<(), ChatError> {
     };
     let provider = OpenAi::compatible(args).unwrap();
     let messages = vec![Message::user("a prompt that nobody else may read")];
-    let request = ChatRequest { messages, ..ChatRequest::default() };
+    let request = ChatRequest { messages, tools, ..ChatRequest::default() };
     let credential = Credential::Key(KEY.into());
     let call = ChatCall {
         request: &request,
@@ -114,6 +114,11 @@ async fn ask(base: String, taken: &mut Taken) -> Result<(), ChatError> {
 
 /// Asks a server that does this.
 async fn attempt(steps: Vec<Do>) -> (Result<(), ChatError>, Taken) {
+    attempt_with(Vec::new(), steps).await
+}
+
+/// Asks a server that does this, with tools.
+async fn attempt_with(tools: Vec<Tool>, steps: Vec<Do>) -> (Result<(), ChatError>, Taken) {
     let mut taken = Taken::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -121,7 +126,7 @@ async fn attempt(steps: Vec<Do>) -> (Result<(), ChatError>, Taken) {
         let (socket, _) = listener.accept().await.unwrap();
         play(socket, steps).await;
     });
-    let outcome = ask(base, &mut taken).await;
+    let outcome = ask(base, tools, &mut taken).await;
     server.abort();
     (outcome, taken)
 }
@@ -139,6 +144,33 @@ async fn a_whole_stream_is_handed_over() {
     outcome.unwrap();
     assert_eq!(taken.text(), "Hel");
     assert!(taken.is_finished());
+}
+
+#[tokio::test]
+async fn a_tool_is_called_by_the_name_that_it_has_here() {
+    let tool = Tool::Function {
+        name: "files/read".into(),
+        description: None,
+        parameters: None,
+        strict: None,
+        extra: Vec::new(),
+    };
+    let calls = r#"[{"index":0,"id":"c","type":"function","function":{"name":"files_read","arguments":"{}"}}]"#;
+    let choices =
+        |key: &str| format!(r#"{{"choices":[{{"{key}":{{"tool_calls":{calls}}},"finish_reason":"tool_calls"}}]}}"#);
+    let streamed = vec![say(STREAM), chunk(&format!("data: {}\n\n", choices("delta"))), chunk(DONE), say("0\r\n\r\n")];
+    let body = choices("message");
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+    let whole = vec![say(&format!("{head} {}\r\n\r\n{body}", body.len()))];
+    for steps in [streamed, whole] {
+        let (outcome, taken) = attempt_with(vec![tool.clone()], steps).await;
+        outcome.unwrap();
+        let name = taken.events.iter().find_map(|event| match event {
+            ChatEvent::ToolCallStarted { name, .. } => Some(name.as_str()),
+            _ => None,
+        });
+        assert_eq!(name, Some("files/read"));
+    }
 }
 
 #[tokio::test]
@@ -225,7 +257,7 @@ async fn what_never_answers_is_the_network() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
     drop(listener);
-    let refused = ask(base, &mut Taken::default()).await.unwrap_err();
+    let refused = ask(base, Vec::new(), &mut Taken::default()).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Network);
     assert!(refused.message.contains("connection refused"), "{refused}");
     let (closed, _) = failure(vec![]).await;
@@ -252,6 +284,6 @@ async fn a_sink_that_has_enough_ends_the_attempt() {
         let (socket, _) = listener.accept().await.unwrap();
         play(socket, vec![say(STREAM), chunk(TEXT), Do::Wait(Duration::from_secs(60))]).await;
     });
-    ask(base, &mut taken).await.unwrap();
+    ask(base, Vec::new(), &mut taken).await.unwrap();
     assert_eq!(taken.text(), "Hel");
 }

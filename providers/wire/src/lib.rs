@@ -15,7 +15,7 @@ mod extras;
 pub mod fold;
 pub mod frame;
 mod json;
-pub mod names;
+mod names;
 mod object;
 pub mod ollama;
 pub mod openai_chat;

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{LeftOut, words::plain_text};
+use super::LeftOut;
 use crate::chat::{Message, Part, Role, Wire};
 
 /// A message as such a wire says it.
@@ -168,19 +168,17 @@ impl<'a> Order<'a, '_> {
 
     /// Reports what an answer says after its calls: these wires say calls last.
     fn report_late(&mut self, index: usize) {
-        let parts = &self.messages[index].parts;
-        let called = parts.iter().position(|part| matches!(part, Part::ToolCall { .. }));
-        for place in called.unwrap_or(parts.len())..parts.len() {
-            let is_late = match &parts[place] {
-                // Of nothing, nothing is lost.
-                part if plain_text(part).is_some_and(str::is_empty) => false,
-                Part::Text { .. } | Part::Refusal { .. } => true,
-                Part::Image { .. } | Part::Document { .. } | Part::Audio { .. } => true,
-                _ => false,
-            };
-            if is_late {
-                self.report(index, place, "after a call, said before it");
-            }
+        let parts = || self.messages[index].parts.iter().enumerate();
+        let is_late = |part: &Part| match part {
+            // Of nothing, nothing is lost.
+            Part::Text { text } | Part::Refusal { text } => !text.is_empty(),
+            Part::Image { .. } | Part::Document { .. } | Part::Audio { .. } => true,
+            _ => false,
+        };
+        let after_call = parts().skip_while(|(_, part)| !matches!(part, Part::ToolCall { .. }));
+        let late: Vec<_> = after_call.filter(|(_, part)| is_late(part)).map(|(place, _)| place).collect();
+        for place in late {
+            self.report(index, place, "after a call, said before it");
         }
     }
 }

@@ -198,6 +198,47 @@ fn results_hold_pictures_and_marks() {
 }
 
 #[test]
+fn what_is_not_said_as_it_was_is_reported() {
+    let source = || MediaSource::Base64 { media_type: "image/png".into(), data: "AAAA".into() };
+    let picture = || Part::Image { source: source(), detail: Some("low".into()) };
+    let failed = Part::ToolResult { id: "gone".into(), parts: vec![Part::text("9"), picture()], error: true };
+    let own = |path: &str| Extra { wire: Wire::Anthropic, path: path.into(), json: json!(1) };
+    let mut brief = Message::text(Role::System, "brief");
+    (brief.name, brief.extra) = (Some("ann".into()), vec![own("/odd")]);
+    let mut question = Message::user("hi");
+    question.extra = vec![own("/odd")];
+    let mark = |part| CacheMark { part, ttl: None };
+    let mut answer = says(
+        Role::Assistant,
+        [Part::text(""), block_of("p", "m", json!({"tool_call": 3, "caller": 1})), Part::text("a \n")],
+    );
+    (answer.extra, answer.cache) = (vec![own("/odd")], vec![mark(0), mark(2)]);
+    let (body, mut left) = sent([brief, question.clone(), question, says(Role::Tool, [failed]), answer]);
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let picture = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}});
+    let lost = "What an earlier tool call gave, and failed: (gone)";
+    let mut last = text("a");
+    last["cache_control"] = json!({"type": "ephemeral"});
+    let want = json!([
+        {"role": "user", "content": [text("hi"), text("hi"), text(lost), text("9"), picture], "odd": 1},
+        {"role": "assistant", "content": [last], "odd": 1},
+    ]);
+    assert_eq!(body, want);
+    left.sort();
+    let want = [
+        "messages[0].name",
+        "messages[0]/odd",
+        "messages[2]/odd",
+        "messages[3].parts[0]",
+        "messages[3].parts[0].parts[1].detail",
+        "messages[4].cache[0]",
+        "messages[4].parts[1]",
+        "messages[4].parts[2]",
+    ];
+    assert_eq!(left, want);
+}
+
+#[test]
 fn tools_have_schemas_of_objects() {
     let native = json!({"type": "web_search_20250305", "name": "web_search", "max_uses": 3});
     let bare =

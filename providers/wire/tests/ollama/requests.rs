@@ -2,7 +2,7 @@
 
 use greenroom_wire::{
     ChatRequest, ErrorKind, Message, Part, Role,
-    chat::{Extra, MediaSource, ResponseFormat, ThinkingRequest, Tool, ToolCallKind, ToolChoice, Wire},
+    chat::{CacheMark, Extra, MediaSource, ResponseFormat, ThinkingRequest, Tool, ToolCallKind, ToolChoice, Wire},
     ollama::{decode_generate_request, decode_request, encode_request},
 };
 use serde_json::{Value, json};
@@ -179,6 +179,51 @@ fn every_call_gets_a_result_and_its_tool() {
     assert_eq!((&messages[2]["role"], &messages[2]["tool_call_id"]), (&json!("tool"), &json!("c")));
     assert!(messages[2]["content"].as_str().unwrap().starts_with("Error:"));
     assert_eq!((&messages[3]["content"], left_out), (&json!("go on"), vec!["messages[0].parts[3]".to_owned()]));
+}
+
+#[test]
+fn a_failed_call_says_so_in_its_text() {
+    let failed = Part::ToolResult { id: "c".into(), parts: vec![Part::text("no such file")], error: true };
+    let (messages, left_out) = encode_messages(vec![
+        Message::new(Role::Assistant, vec![tool_call("c", "{}")]),
+        Message::new(Role::Tool, vec![failed]),
+    ]);
+    assert_eq!(messages[1]["content"], "Error: no such file");
+    assert_eq!(left_out, ["messages[1].parts[0].error"]);
+}
+
+#[test]
+fn calls_and_results_find_each_other_wherever_they_are_said() {
+    let user = Message::new(Role::User, vec![Part::text("x"), tool_call("c", "{}")]);
+    let late = Message::new(Role::Tool, vec![Part::text("y")]);
+    let (messages, left_out) =
+        encode_messages(vec![user, Message::user("hurry"), late, result("c", vec![Part::text("1")])]);
+    let want = json!([
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": {}}}]},
+        {"role": "tool", "content": "1", "tool_name": "f", "tool_call_id": "c"},
+        {"role": "user", "content": "hurry"},
+        {"role": "user", "content": "y"},
+    ]);
+    assert_eq!(
+        (messages, left_out),
+        (want, ["messages[0].parts[1]", "messages[2].parts[0]"].map(str::to_owned).to_vec())
+    );
+    // A server takes a result without its call as it is.
+    let alone = vec![Message::user("x"), result("gone", vec![Part::text("1")])];
+    let want = json!([{"role": "user", "content": "x"}, {"role": "tool", "content": "1", "tool_call_id": "gone"}]);
+    assert_eq!(encode_messages(alone), (want, vec![]));
+}
+
+#[test]
+fn what_comes_out_of_its_order_is_reported() {
+    let thought = |text: &str| Part::Thinking { text: text.into() };
+    let mut turn =
+        Message::new(Role::Assistant, vec![thought("a"), tool_call("c", "{}"), thought("b"), Part::text("x")]);
+    turn.cache = vec![CacheMark { part: 3, ttl: None }];
+    let (messages, left_out) = encode_messages(vec![turn, result("c", vec![])]);
+    assert_eq!((&messages[0]["thinking"], &messages[0]["content"]), (&json!("ab"), &json!("x")));
+    assert_eq!(left_out, ["messages[0].parts[3]", "messages[0].parts[2]", "messages[0].cache[0]"]);
 }
 
 #[test]
