@@ -165,12 +165,10 @@ impl Reading {
 /// All tokens of an answer: the total that the provider told, or else the sum.
 fn tokens(usage: &Value) -> u64 {
     let number = |path: &str| usage.pointer(path).and_then(Value::as_u64);
-    let [prompt, completion, cached] = ["/prompt_tokens", "/completion_tokens", "/prompt_tokens_details/cached_tokens"]
-        .map(|path| number(path).unwrap_or(0));
+    let [prompt, completion] = ["/prompt_tokens", "/completion_tokens"].map(|path| number(path).unwrap_or(0));
     // The prompt includes what of it was cached. A server that tells more cached tokens than the prompt has contradicts
-    // itself; what it told of the cache is kept then, and the prompt is as large as that.
-    let more_than_all = cached.saturating_sub(prompt);
-    number("/total_tokens").unwrap_or(prompt + completion) + more_than_all
+    // itself; its total shows that the prompt is right.
+    number("/total_tokens").unwrap_or(prompt + completion)
 }
 
 /// What a client of greenroom gets.

@@ -239,6 +239,15 @@ fn what_is_not_said_as_it_was_is_reported() {
 }
 
 #[test]
+fn own_fields_go_with_results_that_were_written_before() {
+    let mut second = says(Role::Tool, [tool_result("b", "2")]);
+    second.extra = vec![Extra { wire: Wire::Anthropic, path: "/odd".into(), json: json!(1) }];
+    let calls = says(Role::Assistant, [tool_call("a", "{}"), tool_call("b", "{}")]);
+    let (body, left) = sent([Message::user("go"), calls, says(Role::Tool, [tool_result("a", "1")]), second]);
+    assert_eq!((&body[2]["odd"], left), (&json!(1), vec![]));
+}
+
+#[test]
 fn tools_have_schemas_of_objects() {
     let native = json!({"type": "web_search_20250305", "name": "web_search", "max_uses": 3});
     let bare =

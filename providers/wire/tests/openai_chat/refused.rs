@@ -109,6 +109,22 @@ fn results_come_right_after_their_calls_or_as_text() {
 }
 
 #[test]
+fn a_result_belongs_to_one_call_and_to_the_nearest() {
+    let contents = |messages: Vec<Message>| {
+        let (messages, _) = sent(messages, &Dialect::OPENAI);
+        let messages = messages.as_array().unwrap().clone();
+        let of = |message: &Value| message["content"].as_str().map(|text| text.chars().take(5).collect::<String>());
+        messages.iter().filter(|message| message["role"] == "tool").filter_map(of).collect::<Vec<_>>()
+    };
+    let first = says(Role::Assistant, [tool_call("a", "f")]);
+    let result = says(Role::Tool, [tool_result("a", "1")]);
+    let second = says(Role::User, [tool_call("a", "f")]);
+    assert_eq!(contents(vec![first.clone(), second, result]), ["Error", "1"]);
+    let both = says(Role::Tool, [tool_result("a", "1"), tool_call("a", "f")]);
+    assert_eq!(contents(vec![first, both]), ["1", "Error"]);
+}
+
+#[test]
 fn thinking_goes_back_where_it_is_taken() {
     let turn = |parts: Vec<Part>| says(Role::Assistant, [parts, vec![Part::text("x")]].concat());
     let details =
