@@ -62,6 +62,8 @@ pub struct SystemArgs {
     pub limits: TurnLimits,
     /// What is done with an answer that is interrupted, where its request doesn't say.
     pub on_interrupt: OnInterrupt,
+    /// After how long without a word the next candidate begins beside the first; never if it is not said.
+    pub hedge: Option<Duration>,
 }
 
 /// A provider and how it is treated.
@@ -125,6 +127,7 @@ impl System {
             budget: args.budget,
             limits: args.limits,
             on_interrupt: args.on_interrupt,
+            hedge: args.hedge,
             shutdown: CancellationToken::new(),
             turns: TaskTracker::new(),
         };
@@ -356,7 +359,7 @@ pub struct Caller {
 
 impl Caller {
     fn job(self, request: ChatRequest) -> Job {
-        Job { request, owner: self.owner, prefer: None, on_interrupt: self.on_interrupt }
+        Job { request: Arc::new(request), owner: self.owner, prefer: None, on_interrupt: self.on_interrupt }
     }
 }
 

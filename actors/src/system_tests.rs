@@ -87,9 +87,16 @@ async fn system(address: &str) -> System {
     };
     let budget = Budget { attempts: 8, continuations: 3, max_wait: 5 * SECOND };
     let limits = TurnLimits { bytes: 1 << 20, time: 60 * SECOND };
-    System::start(SystemArgs { providers: vec![spec], router, budget, limits, on_interrupt: Default::default() })
-        .await
-        .unwrap()
+    System::start(SystemArgs {
+        providers: vec![spec],
+        router,
+        budget,
+        limits,
+        on_interrupt: Default::default(),
+        hedge: None,
+    })
+    .await
+    .unwrap()
 }
 
 fn request() -> ChatRequest {

@@ -23,7 +23,7 @@ fn an_unknown_key_has_its_place_and_a_suggestion() {
     let nothing_near = complaints("[failover]\nbananas = 1\n", &[], &[]);
     assert_eq!(nothing_near.len(), 1);
     assert!(
-        nothing_near[0].ends_with("| known here: max_wait, attempts, continuations, on_interrupt"),
+        nothing_near[0].ends_with("| known here: max_wait, attempts, continuations, on_interrupt, hedge"),
         "{nothing_near:?}"
     );
 }
@@ -118,11 +118,11 @@ fn a_variable_and_a_flag_are_named() {
 
 #[test]
 fn settings_without_an_effect_yet_are_refused() {
-    let text = "[sessions]\ncontext = \"trim\"\n[cache]\nenabled = true\n[store]\ndurability = \"power\"\n[failover]\nhedge = 2\n[providers.demo]\nregion = \"x\"\n";
+    let text = "[sessions]\ncontext = \"trim\"\n[cache]\nenabled = true\n[store]\ndurability = \"power\"\n[providers.demo]\nregion = \"x\"\n";
     let problems = try_load(text, &[], &[]).unwrap_err();
     let mut paths: Vec<&str> = problems.errors.iter().map(|error| error.path.as_str()).collect();
     paths.sort_unstable();
-    let all = ["cache.enabled", "failover.hedge", "providers.demo.region", "sessions.context", "store.durability"];
+    let all = ["cache.enabled", "providers.demo.region", "sessions.context", "store.durability"];
     assert_eq!(paths, all);
     assert!(problems.errors.iter().all(|error| matches!(error.kind, ErrorKind::NotSupported { .. })), "{problems}");
     let one = complaints("[cache]\nenabled = true\n", &[], &[]);

@@ -111,6 +111,7 @@ pub(crate) fn assemble(
             config::OnInterrupt::Restart => OnInterrupt::Restart,
             config::OnInterrupt::Fail => OnInterrupt::Fail,
         },
+        hedge: settings.failover.hedge,
         limits: TurnLimits {
             bytes: usize::try_from(settings.sessions.max_turn_bytes).unwrap_or(usize::MAX),
             time: settings.sessions.max_turn_time,

@@ -165,12 +165,14 @@ impl State {
         for at in order {
             match self.limiters.profiles[at].admit(want.tokens) {
                 Ok(slot) => {
+                    let probes = self.profiles.probes(&want.model, now);
                     self.profiles.handle_use(at, &want.model, now);
                     let profile = &self.args.profiles[at];
                     return Admission::Go(Permit {
                         provider: Arc::clone(&self.args.provider),
                         profile: Arc::clone(&profile.id),
                         credential: Arc::clone(&profile.credential),
+                        probes,
                         model: want.model.clone(),
                         slots: [shared, slot],
                         actor: self.myself.clone(),

@@ -55,6 +55,8 @@ pub(crate) struct Permit {
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) profile: ProfileId,
     pub(crate) credential: Arc<Credential>,
+    /// Why the model is left alone, if this attempt looks whether it still has to be.
+    pub(crate) probes: Option<ErrorKind>,
     pub(super) model: String,
     pub(super) slots: [Slot; 2],
     pub(super) actor: Handle<ProviderMsg>,

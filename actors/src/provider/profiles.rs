@@ -97,6 +97,11 @@ impl Profiles {
         }
     }
 
+    /// Why the model is left alone, if it is: a request for it that goes out all the same is a probe.
+    pub(super) fn probes(&self, model: &str, now: SystemTime) -> Option<ErrorKind> {
+        self.health.get(model)?.window(now).map(|mark| mark.kind)
+    }
+
     /// A request goes out with this one.
     pub(super) fn handle_use(&mut self, at: usize, model: &str, now: SystemTime) {
         let good: Vec<usize> = (0..self.list.len()).filter(|&i| self.list[i].cooling(model, now).is_none()).collect();

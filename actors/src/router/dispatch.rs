@@ -185,6 +185,27 @@ impl Dispatch {
         self.next_candidate(row.next, now, jittered)
     }
 
+    /// The next candidate, to be asked beside the one that is asked now; none if there is no fresh one, or no attempt left.
+    pub(crate) fn beside(&mut self) -> Option<Ask> {
+        if self.attempts >= self.budget.attempts || self.steps >= MOST_STEPS {
+            return None;
+        }
+        let candidate = (self.at + 1..self.tried.len()).find(|&at| self.is_untried(at))?;
+        self.steps += 1;
+        Some(Ask { candidate, exclude: Vec::new(), only: None, wait: Duration::ZERO })
+    }
+
+    /// One of two that were asked beside each other has failed without a word; the other goes on.
+    pub(crate) fn handle_failure_beside(&mut self, candidate: usize, error: ChatError, profile: &ProfileId) {
+        self.failures.push(error);
+        self.tried[candidate].exclude.push(profile.clone());
+    }
+
+    /// This candidate is the one that is asked now.
+    pub(crate) fn follow(&mut self, candidate: usize) {
+        self.at = candidate;
+    }
+
     /// The candidate that is asked now did not take the beginning of an answer, and is asked without.
     pub(crate) fn handle_prefill_refused(&mut self, error: ChatError, profile: &ProfileId, now: SystemTime) -> Step {
         self.failures.push(error);

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use greenroom_providers::ModelInfo;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -237,4 +238,116 @@ fn what_is_wrong_with_going_on_is_not_wrong_with_the_request() {
         "asked without the beginning"
     );
     assert_eq!(gave_up(fail(&mut dispatch, ErrorKind::ContentFilter, None, "r")).kind, ErrorKind::ContentFilter);
+}
+
+#[test]
+fn another_is_asked_beside_only_while_a_fresh_one_is_left() {
+    let mut dispatch = dispatch(&["a", "b", "c"]);
+    dispatch.start();
+    dispatch.handle_attempt();
+    let beside = dispatch.beside().unwrap();
+    assert_eq!(beside, ask(1, &[], None, Duration::ZERO));
+    dispatch.handle_attempt();
+    dispatch.handle_failure_beside(1, error(ErrorKind::Server, None), &profile("q"));
+    assert_eq!(dispatch.beside().unwrap().candidate, 2, "one that has failed is not asked beside again");
+    dispatch.follow(2);
+    assert!(dispatch.beside().is_none());
+    let error =
+        gave_up(
+            dispatch.handle_failure(error(ErrorKind::Overloaded, Some(60)), &profile("r"), false, now(), || JITTER),
+        );
+    assert_eq!(error.details.attempts.len(), 2, "both are told");
+}
+
+/// Every kind that a provider or its actor may fail with.
+const KINDS: [ErrorKind; 16] = [
+    ErrorKind::Auth,
+    ErrorKind::AuthPermanent,
+    ErrorKind::Billing,
+    ErrorKind::Permission,
+    ErrorKind::RateLimited,
+    ErrorKind::Overloaded,
+    ErrorKind::Server,
+    ErrorKind::Timeout,
+    ErrorKind::Network,
+    ErrorKind::Protocol,
+    ErrorKind::NotFound,
+    ErrorKind::InvalidRequest,
+    ErrorKind::ContextOverflow,
+    ErrorKind::ContentFilter,
+    ErrorKind::Cancelled,
+    ErrorKind::Config,
+];
+
+/// What may become of a question.
+#[derive(Debug, Clone)]
+enum Fate {
+    Fails { kind: ErrorKind, hint: Option<u64>, spoke: bool },
+    Refused(Refusal),
+    Down,
+    PrefillRefused,
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    let kind = prop::sample::select(&KINDS[..]);
+    let hint = prop::option::of(0_u64..100);
+    prop_oneof![
+        6 => (kind.clone(), hint, any::<bool>()).prop_map(|(kind, hint, spoke)| Fate::Fails { kind, hint, spoke }),
+        2 => (0_u64..100, kind).prop_map(|(wait, kind)| {
+            Fate::Refused(Refusal::Cooling { until: now() + Duration::from_secs(wait), kind })
+        }),
+        1 => prop::sample::select(&[Refusal::Tried, Refusal::QueueFull, Refusal::Waited][..]).prop_map(Fate::Refused),
+        1 => Just(Fate::Down),
+        1 => Just(Fate::PrefillRefused),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_it_ends_within_its_budget_and_tells_each_attempt(
+        candidates in 1_usize..5,
+        profiles in 1_usize..4,
+        fates in prop::collection::vec(fate(), 1..200),
+        cycle in any::<bool>(),
+    ) {
+        let names = ["a", "b", "c", "d"];
+        let mut dispatch = dispatch(&names[..candidates]);
+        let mut step = dispatch.start();
+        let (mut attempts, mut waited, mut questions, mut interruptions) = (0, Duration::ZERO, 0, 0);
+        let mut fates = fates.iter().cycle().take(if cycle { usize::MAX } else { fates.len() });
+        let error = loop {
+            let ask = match step {
+                Step::GiveUp(error) => break error,
+                Step::Ask(ask) => ask,
+            };
+            questions += 1;
+            waited += ask.wait;
+            prop_assert!(questions <= 64 && waited <= BUDGET.max_wait && ask.candidate < candidates);
+            // One of the profiles that will do, as an actor would choose it.
+            let free = |id: &String| !ask.exclude.iter().any(|excluded| **excluded == **id);
+            let chosen = ask.only.as_deref().map(str::to_owned).or_else(|| (0..profiles).map(|n| format!("p{n}")).find(free));
+            let Some(fate) = fates.next() else { return Ok(()) };
+            step = match (chosen, fate.clone()) {
+                (None, _) => dispatch.handle_refusal(Refusal::Tried, now(), || JITTER),
+                (_, Fate::Refused(refusal)) => dispatch.handle_refusal(refusal, now(), || JITTER),
+                (_, Fate::Down) => dispatch.handle_unavailable(error(ErrorKind::Overloaded, None), now(), || JITTER),
+                (Some(id), fate) => {
+                    dispatch.handle_attempt();
+                    attempts += 1;
+                    match fate {
+                        Fate::Fails { kind, hint, spoke } => {
+                            interruptions += u32::from(spoke);
+                            dispatch.handle_failure(error(kind, hint), &profile(&id), spoke, now(), || JITTER)
+                        }
+                        _ => dispatch.handle_prefill_refused(error(ErrorKind::InvalidRequest, None), &profile(&id), now()),
+                    }
+                }
+            };
+        };
+        prop_assert!(attempts <= BUDGET.attempts, "{} attempts", attempts);
+        prop_assert!(interruptions <= BUDGET.continuations + 1);
+        if error.kind == ErrorKind::Exhausted {
+            prop_assert!(error.details.attempts.len() as u32 >= attempts, "{:?}", error);
+        }
+    }
 }

@@ -168,6 +168,7 @@ impl SessionArgs {
         }
         let request =
             ChatRequest { model: state.model.clone().unwrap_or_default(), messages, ..ChatRequest::default() };
+        let request = Arc::new(request);
         let prefer = state.last_route.clone();
         let job = Job { request, owner: Arc::clone(&self.core.id), prefer, on_interrupt: None };
         tokio::spawn(run_turn(

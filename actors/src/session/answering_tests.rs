@@ -26,16 +26,26 @@ fn finished() -> ChatEvent {
 /// An answer of which one attempt has shown these and was cut; the next is asked to go on.
 fn cut_after(log: &Arc<OpenLog>, room: usize, events: impl IntoIterator<Item = ChatEvent>) -> Answering {
     let mut answering = Answering::new(Arc::clone(log), 1, room);
-    answering.begin(&candidate("a"), "p".into(), 1, None);
+    answering.begin(attempt(&candidate("a"), 1, None));
     assert_eq!(take(&mut answering, events), ControlFlow::Continue(()));
     answering.cut();
     answering.drop_half_made();
-    answering.begin(&candidate("b"), "p".into(), 2, Some(GoesOn { how: How::Asked, more: 400 }));
+    answering.begin(attempt(&candidate("b"), 2, Some(GoesOn { how: How::Asked, more: 400 })));
     answering
 }
 
+fn attempt(candidate: &Candidate, count: u32, goes_on: Option<GoesOn>) -> Begin<'_> {
+    Begin { candidate, profile: "p".into(), count, goes_on }
+}
+
+/// What the attempt that began last says.
 fn take(answering: &mut Answering, events: impl IntoIterator<Item = ChatEvent>) -> SinkState {
-    answering.take(&mut events.into_iter().collect())
+    let lane = answering.attempts.last().unwrap().lane;
+    take_of(answering, lane, events)
+}
+
+fn take_of(answering: &mut Answering, lane: Lane, events: impl IntoIterator<Item = ChatEvent>) -> SinkState {
+    answering.take(lane, &mut events.into_iter().collect())
 }
 
 /// The log in short, without what was used.
@@ -46,6 +56,8 @@ fn told(log: &OpenLog) -> Vec<String> {
             EventBody::ToolCall { index, id, .. } => Some(format!("call {index} {id}")),
             EventBody::ToolCallDropped { index } => Some(format!("dropped {index}")),
             EventBody::TurnFinished { reason } => Some(format!("{reason:?}")),
+            EventBody::Failover { from, to, .. } => Some(format!("{from} -> {to}")),
+            EventBody::Extra(extra) => Some(extra.path.clone()),
             body => body.delta().cloned(),
         });
         short.collect()
@@ -104,7 +116,7 @@ fn an_attempt_that_never_spoke_leaves_nothing() {
     let usage = Usage { input: 1, output: 1, ..Usage::default() };
     let _more = take(&mut answering, [ChatEvent::Extra(extra), ChatEvent::Usage(usage)]);
     answering.cut();
-    answering.begin(&candidate("c"), "p".into(), 3, Some(GoesOn { how: How::Asked, more: 400 }));
+    answering.begin(attempt(&candidate("c"), 3, Some(GoesOn { how: How::Asked, more: 400 })));
     let usage = Usage { input: 300, output: 7, ..Usage::default() };
     let _end = take(&mut answering, [text("Yes."), ChatEvent::Usage(usage), finished()]);
     let last = EventBody::TurnFinished { reason: answering.reason() };
@@ -118,4 +130,50 @@ fn an_attempt_that_never_spoke_leaves_nothing() {
     });
     let shown = SHOWN.len().div_ceil(4) as u64;
     assert_eq!(used, Some(Usage { input: 200, output: 7 + shown, ..Usage::default() }));
+}
+
+fn extra(path: &str) -> ChatEvent {
+    ChatEvent::Extra(Extra { wire: Wire::OpenaiChat, path: path.into(), json: json!(1) })
+}
+
+#[test]
+fn of_two_that_race_the_first_to_speak_gives_the_answer_and_the_other_none_of_it() {
+    for first_wins in [true, false] {
+        let log = OpenLog::new();
+        let mut answering = Answering::new(Arc::clone(&log), 1, 1000);
+        let first = answering.begin(attempt(&candidate("a"), 1, None));
+        let handed_on =
+            EventBody::Failover { from: "a".into(), to: "b".into(), kind: greenroom_wire::ErrorKind::Timeout };
+        let beside = answering.begin_beside(attempt(&candidate("b"), 2, None), handed_on);
+        for (lane, path) in [(first, "/a"), (beside, "/b")] {
+            assert_eq!(take_of(&mut answering, lane, [extra(path)]), ControlFlow::Continue(()));
+        }
+        assert_eq!((answering.decided(), told(&log)), (None, vec![]));
+        let (winner, loser) = if first_wins { (first, beside) } else { (beside, first) };
+        let go_on = ControlFlow::Continue(());
+        assert_eq!(take_of(&mut answering, winner, [text("yes")]), go_on);
+        assert_eq!(answering.decided(), Some(winner));
+        assert_eq!(take_of(&mut answering, loser, [extra("/late")]), go_on);
+        assert_eq!(take_of(&mut answering, loser, [text("no")]), ControlFlow::Break(()));
+        assert_eq!(take_of(&mut answering, winner, [text("!"), finished()]), go_on);
+        let last = EventBody::TurnFinished { reason: answering.reason() };
+        answering.end(last);
+        let want = if first_wins {
+            ["by a", "/a", "yes", "!", "Stop"].to_vec()
+        } else {
+            ["a -> b", "by b", "/b", "yes", "!", "Stop"].to_vec()
+        };
+        assert_eq!(told(&log).concat(), want.concat());
+    }
+}
+
+#[test]
+fn one_that_outlives_its_race_says_nothing_in_a_later_attempt() {
+    let log = OpenLog::new();
+    let mut answering = Answering::new(Arc::clone(&log), 1, 1000);
+    let old = answering.begin(attempt(&candidate("a"), 1, None));
+    answering.begin(attempt(&candidate("b"), 2, None));
+    assert_eq!(take_of(&mut answering, old, [extra("/old")]), ControlFlow::Continue(()));
+    assert_eq!(take_of(&mut answering, old, [text("old")]), ControlFlow::Break(()));
+    assert_eq!((told(&log), answering.decided()), (vec![], None));
 }

@@ -2,11 +2,14 @@
 
 pub(crate) mod actor;
 mod answering;
+mod attempt;
 mod continuation;
 pub mod event;
 mod history;
 pub mod log;
 pub mod mailbox;
+mod race;
+mod seek;
 mod turn;
 
 pub use actor::{Busy, SendError, Sent};

@@ -38,8 +38,8 @@ pub(crate) fn failover(node: &Node<'_>) -> Failover {
             .node("on_interrupt")
             .and_then(|node| word(&node, &OnInterrupt::WORDS))
             .unwrap_or(defaults.on_interrupt),
+        hedge: table.get("hedge").map(|Positive(duration)| duration),
     };
-    table.not_yet(&["hedge"]);
     table.finish();
     failover
 }

@@ -1,6 +1,10 @@
 use greenroom_wire::chat::ThinkingRequest;
 
 use super::*;
+use crate::{
+    handle::Handle,
+    session::{RequestDefaults, Timeouts},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 

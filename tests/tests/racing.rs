@@ -1,0 +1,81 @@
+//! Two models asked beside each other: the first to speak answers, and the other is let go.
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
+
+mod http_support;
+
+use std::time::Duration;
+
+use greenroom_tests::openai::{self, Answer};
+use greenroom_tests::{Attempt, ScriptedProvider};
+use http_support::{Greenroom, ask, ask_streamed, chats_asked, is_done, provider, scripted, text, until};
+
+const HEDGED: &str = "[models.aliases]\nsmart = [\"first/m1\", \"second/m1\"]\n[failover]\nhedge = \"300ms\"\n";
+
+async fn pair(first: impl Into<Attempt>, second: impl Into<Attempt>) -> (Greenroom, [ScriptedProvider; 2]) {
+    let providers = [scripted([first.into().always()]).await, scripted([second.into().always()]).await];
+    let config = provider("first", &providers[0]) + &provider("second", &providers[1]) + HEDGED;
+    (Greenroom::start(&config).await, providers)
+}
+
+fn says(word: &str, after: u64) -> Answer {
+    Answer::text([word, " indeed"]).first_token_after(Duration::from_millis(after))
+}
+
+#[tokio::test]
+async fn where_the_first_is_silent_the_second_answers_and_the_first_is_let_go() {
+    for silent in [says("late", 60_000).stream(), Answer::text(["x"]).stall_after(0).stream()] {
+        let (greenroom, [first, _second]) = pair(silent, says("second", 0).stream()).await;
+        let mut connection = greenroom.api.begin(&ask_streamed("smart")).await;
+        let head = connection.head().await.unwrap();
+        let header = |name| head.headers.get(name);
+        assert_eq!((header("x-greenroom-provider"), header("x-greenroom-attempts")), (Some("second"), Some("2")));
+        let events = http_support::events(&mut connection).await;
+        assert_eq!((text(&events).as_str(), is_done(&events)), ("second indeed", true));
+        until(&first, |stats| stats.route(http_support::CHAT).open == 0).await;
+        let whole = greenroom.api.chat(&ask("smart")).await.json();
+        assert_eq!(whole["choices"][0]["message"]["content"], "second indeed");
+    }
+}
+
+#[tokio::test]
+async fn one_that_speaks_in_time_is_asked_alone() {
+    let (greenroom, [_first, second]) = pair(says("first", 0).stream(), says("second", 0).stream()).await;
+    for _ in 0..5 {
+        assert_eq!(text(&greenroom.api.events(&ask_streamed("smart")).await), "first indeed");
+    }
+    assert_eq!(chats_asked(&second).len(), 0);
+}
+
+#[tokio::test]
+async fn the_first_may_still_be_first() {
+    let (greenroom, [_first, second]) = pair(says("first", 800).stream(), says("second", 60_000).stream()).await;
+    assert_eq!(text(&greenroom.api.events(&ask_streamed("smart")).await), "first indeed");
+    assert_eq!(chats_asked(&second).len(), 1);
+    until(&second, |stats| stats.route(http_support::CHAT).open == 0).await;
+}
+
+#[tokio::test]
+async fn if_one_of_them_fails_the_other_answers() {
+    let refusal = || openai::error(500, "server_error", None, "no").delayed(Duration::from_millis(600));
+    let (greenroom, _providers) = pair(refusal(), says("second", 1200).stream()).await;
+    assert_eq!(text(&greenroom.api.events(&ask_streamed("smart")).await), "second indeed");
+    let (greenroom, _providers) =
+        pair(says("first", 1200).stream(), openai::error(500, "server_error", None, "no")).await;
+    assert_eq!(text(&greenroom.api.events(&ask_streamed("smart")).await), "first indeed");
+    let bad_key = openai::error(401, "x", Some("invalid_api_key"), "bad key");
+    let (greenroom, [first, second]) = pair(refusal(), bad_key).await;
+    let response = greenroom.api.chat(&ask("smart")).await;
+    assert_eq!(response.status, 503, "{}", response.text());
+    assert!(http_support::message(&response).contains("first/m1"));
+    assert_eq!(response.header("x-greenroom-attempts"), Some("3"), "the first is asked once more, as without a race");
+    assert_eq!((chats_asked(&first).len(), chats_asked(&second).len()), (2, 1));
+}
+
+#[tokio::test]
+async fn what_the_winner_breaks_off_goes_on() {
+    let cut = Answer::text(["second ", "x"]).cut_after(1).stream();
+    let first = says("late", 60_000).stream();
+    let (greenroom, [first, _second]) = pair(first, cut).await;
+    first.set_script(openai::chat([says("late", 60_000).stream(), Answer::text(["indeed"]).stream().always()]));
+    assert_eq!(text(&greenroom.api.events(&ask_streamed("smart")).await), "second indeed");
+}
