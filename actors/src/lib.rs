@@ -9,6 +9,7 @@ mod policy;
 mod provider;
 mod router;
 pub mod session;
+pub mod store;
 mod supervisor;
 mod system;
 

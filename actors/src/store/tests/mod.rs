@@ -1,0 +1,26 @@
+//! The store on a real disk.
+
+mod faults;
+mod opening;
+mod operations;
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+
+static COLOURS: Table<String, String> = Table::new("colours");
+static PLACES: Table<(String, u64), Vec<u32>> = Table::new("places");
+
+fn args(dir: &Path) -> StoreArgs {
+    StoreArgs { dir: dir.join("store"), durability: Durability::Process }
+}
+
+async fn opened(dir: &TempDir) -> Store {
+    Store::open(args(dir.path())).await.unwrap()
+}
+
+fn owned(text: &str) -> String {
+    text.to_owned()
+}
