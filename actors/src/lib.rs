@@ -16,7 +16,7 @@ mod system;
 pub use handle::Unavailable;
 pub use provider::{
     CachedList, Limits, ListedHook, MarkStatus, ModelStatus, ProfileArgs, ProfileId, ProfileStatus, ProviderArgs,
-    ProviderStatus,
+    ProviderStatus, reset_kept,
 };
 pub use router::{Budget, Candidate, RouterArgs, Strategy, Target, Unusable};
 pub use session::{Busy, OnInterrupt, RequestDefaults, SendError, Sent, Timeouts, TurnLimits};

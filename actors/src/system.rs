@@ -11,7 +11,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use greenroom_providers::{ModelInfo, PullSink};
@@ -28,6 +28,7 @@ use crate::{
     provider::{
         ListedHook, ProviderArgs, ProviderStatus,
         actor::{Limiters, ProviderActor, ProviderMsg},
+        keep::prune,
     },
     router::{
         Budget, Candidate, RouterArgs,
@@ -41,6 +42,7 @@ use crate::{
         mailbox::{OpenLog, Tail},
         router_down, run,
     },
+    store::{Store, StoreError},
     supervisor::{Child, Launch, Roster, Supervisor, SupervisorMsg},
 };
 
@@ -48,6 +50,8 @@ use crate::{
 const ONLY_TURN: u64 = 1;
 /// The epoch of a log that was never recovered.
 const FIRST_EPOCH: u64 = 1;
+/// How long the end waits for the disk.
+const SETTLE_WAIT: Duration = Duration::from_secs(6);
 
 /// What a system is made of.
 #[derive(Clone)]
@@ -64,6 +68,11 @@ pub struct SystemArgs {
     pub on_interrupt: OnInterrupt,
     /// After how long without a word the next candidate begins beside the first; never if it is not said.
     pub hedge: Option<Duration>,
+    /// Providers that were written and can't be used now: what is kept of them stays.
+    pub idle: Vec<String>,
+    /// Where what must outlive the process is kept; nowhere if there is none. Its owner closes it, once the system has
+    /// stopped.
+    pub store: Option<Store>,
 }
 
 /// A provider and how it is treated.
@@ -117,7 +126,16 @@ impl System {
             let name = Arc::clone(&spec.args.name);
             cached.extend(spec.args.cached.clone().map(|list| (Arc::clone(&name), list)));
             spec.args.listed = Some(telling(router.clone(), spec.args.listed.take()));
+            spec.args.store = args.store.clone();
             refs.push((Arc::clone(&name), start_provider(&providers, spec).await?));
+        }
+        if let Some(store) = args.store.clone() {
+            let names: Vec<String> = refs.iter().map(|(name, _)| name.to_string()).chain(args.idle.clone()).collect();
+            tokio::spawn(async move {
+                if let Err(error) = prune(&store, &names, SystemTime::now()).await {
+                    tracing::debug!("what is kept of providers that are gone stays: {error}");
+                }
+            });
         }
         let make = move || (Router, (args.router.clone(), cached.clone()));
         start(&top, "router".into(), Child::<Router, _> { handle: router.clone(), make }).await?;
@@ -263,15 +281,22 @@ impl System {
         self.shared.provider(provider)?.handle.call(ProviderMsg::Status).await.ok()
     }
 
-    /// Forgets what a provider has learnt of its profiles' failures. Whether there is such a provider.
+    /// Forgets what a provider has learnt of its profiles' failures. Whether that is kept, once that is known; `None`
+    /// if there is no such provider.
     ///
     /// # Errors
     /// It is down.
-    pub async fn reset(&self, provider: &str) -> Result<bool, Unavailable> {
+    pub async fn reset(&self, provider: &str) -> Result<Option<Result<(), StoreError>>, Unavailable> {
         match self.shared.provider(provider) {
-            Some(provider) => provider.handle.call(ProviderMsg::Reset).await.map(|()| true),
-            None => Ok(false),
+            Some(provider) => provider.handle.call(ProviderMsg::Reset).await.map(Some),
+            None => Ok(None),
         }
+    }
+
+    /// Waits until what the providers have learnt is kept, or can't be; not for those that are down.
+    pub async fn settle(&self) {
+        let asked = self.shared.providers.iter().map(|(_, provider)| provider.handle.call(ProviderMsg::Settle));
+        let _down = tokio::time::timeout(SETTLE_WAIT, futures::future::join_all(asked)).await;
     }
 
     /// Whether everything that answers depends on is up: the router, and at least one provider.
@@ -301,9 +326,10 @@ impl System {
         self.shared.shutdown.cancel();
     }
 
-    /// Stops every actor. Turns that run are ended first.
+    /// Stops every actor. Turns that run are ended first, and what was learnt is kept.
     pub async fn stop(&self) {
         self.end_turns();
+        self.settle().await;
         let stopped = self.root.stop_and_wait(None, Some(Duration::from_secs(5))).await;
         if let Err(error) = stopped {
             tracing::warn!("the actors did not stop in time: {error}");
@@ -451,3 +477,7 @@ impl SessionRef {
 #[cfg(test)]
 #[path = "system_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "keep_tests.rs"]
+mod keep_tests;

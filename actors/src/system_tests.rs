@@ -44,6 +44,10 @@ async fn provider() -> (String, mpsc::Sender<()>) {
 }
 
 async fn system(address: &str) -> System {
+    system_with(address, None).await
+}
+
+pub(super) async fn system_with(address: &str, store: Option<Store>) -> System {
     let args = OpenAiArgs {
         transport: Arc::new(Transport::new(SECOND)),
         base: address.parse().unwrap(),
@@ -66,6 +70,7 @@ async fn system(address: &str) -> System {
             queue: 8,
             cached: None,
             listed: None,
+            store: None,
         },
         timeouts: Timeouts {
             first_token: 5 * SECOND,
@@ -94,6 +99,8 @@ async fn system(address: &str) -> System {
         limits,
         on_interrupt: Default::default(),
         hedge: None,
+        idle: Vec::new(),
+        store,
     })
     .await
     .unwrap()

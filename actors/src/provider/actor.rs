@@ -2,10 +2,13 @@
 //!
 //! A turn asks with [`ProviderMsg::Acquire`]; the actor picks a profile, passes the limiter or queues the request, and
 //! answers with a [`Permit`]. The attempt itself runs in the turn's task, which then sends a report. No message here
-//! waits for the network: lists of models are fetched in tasks.
+//! waits for the network or the disk: lists of models are fetched, and the state is kept, in tasks.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -15,14 +18,18 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
+    keep::{Keeper, Loaded, Records, SLOW, UNKEPT},
     limiter::{Full, Limiter, Limits},
     lists::{CachedList, ListedHook, Lists, ModelList},
     permit::{Permit, Refusal, Waiting, Want},
-    profiles::{NoProfile, ProfileId, Profiles, Wanted},
+    profiles::{Change, NoProfile, ProfileId, Profiles, Wanted},
     queue::FairQueue,
     status::{MarkStatus, ModelStatus, ProfileStatus, ProviderStatus},
 };
-use crate::handle::Handle;
+use crate::{
+    handle::Handle,
+    store::{Store, StoreError},
+};
 
 /// A list that does not come in this time does not come.
 const LIST_WAIT: Duration = Duration::from_secs(10);
@@ -47,8 +54,14 @@ pub(crate) enum ProviderMsg {
     Listed(ModelList),
     /// Asks how it is.
     Status(RpcReplyPort<ProviderStatus>),
-    /// Forgets every mark.
-    Reset(RpcReplyPort<()>),
+    /// Forgets every mark; answered once that is kept, or can't be.
+    Reset(RpcReplyPort<Result<(), StoreError>>),
+    /// It may be time to write what isn't urgent.
+    Keep,
+    /// A write has ended.
+    Kept { version: u64, outcome: Result<(), StoreError> },
+    /// Asks to be told once everything so far is kept, or can't be.
+    Settle(RpcReplyPort<()>),
     /// Fails, for tests of supervision.
     #[cfg(test)]
     Panic,
@@ -71,6 +84,8 @@ pub struct ProviderArgs {
     pub cached: Option<CachedList>,
     /// Who is told of each list.
     pub listed: Option<ListedHook>,
+    /// Where marks, health, last use and limiters are kept.
+    pub store: Option<Store>,
 }
 
 /// One auth profile.
@@ -90,12 +105,14 @@ pub struct ProfileArgs {
 pub(crate) struct Limiters {
     shared: Limiter,
     profiles: Vec<Limiter>,
+    /// Whether they hold what an earlier process kept.
+    restored: AtomicBool,
 }
 
 impl Limiters {
     pub(crate) fn new(args: &ProviderArgs) -> Arc<Self> {
         let profiles = args.profiles.iter().map(|profile| Limiter::new(profile.limits)).collect();
-        Arc::new(Self { shared: Limiter::new(args.shared_limits), profiles })
+        Arc::new(Self { shared: Limiter::new(args.shared_limits), profiles, restored: AtomicBool::new(false) })
     }
 }
 
@@ -113,6 +130,7 @@ pub(crate) struct State {
     lists: Lists,
     list_waiters: Vec<RpcReplyPort<ModelList>>,
     tasks: JoinSet<()>,
+    keeper: Keeper,
 }
 
 /// Whether a request can go out.
@@ -134,7 +152,7 @@ impl State {
         let behind = self.queue.len() > 0 && want.only.is_none() && want.exclude.is_empty();
         let full = match if behind { Admission::Wait(Full::UntilFreed) } else { self.admit(&want) } {
             Admission::Go(permit) => return answer(reply, Ok(permit)),
-            Admission::Never(refusal) => return answer(reply, Err(refusal)),
+            Admission::Never(refusal) => return self.refuse(reply, refusal),
             Admission::Wait(full) => full,
         };
         match self.queue.push(&owner, Waiting { want, reply }) {
@@ -167,6 +185,7 @@ impl State {
                 Ok(slot) => {
                     let probes = self.profiles.probes(&want.model, now);
                     self.profiles.handle_use(at, &want.model, now);
+                    self.keeper.handle(Change::Minor);
                     let profile = &self.args.profiles[at];
                     return Admission::Go(Permit {
                         provider: Arc::clone(&self.args.provider),
@@ -185,6 +204,14 @@ impl State {
         Admission::Wait(first)
     }
 
+    /// Says why not. Who is told of a mark is told once it is kept.
+    fn refuse(&mut self, reply: RpcReplyPort<Result<Permit, Refusal>>, refusal: Refusal) {
+        match refusal {
+            Refusal::Cooling { .. } => self.keeper.after(move |_| answer(reply, Err(refusal))),
+            _ => answer(reply, Err(refusal)),
+        }
+    }
+
     /// Lets go whoever can go now, and whoever has waited for as long as it may.
     fn pump(&mut self, myself: &ActorRef<ProviderMsg>) {
         let mut queue = std::mem::replace(&mut self.queue, FairQueue::new(0));
@@ -197,7 +224,7 @@ impl State {
             }
             match self.admit(&waiting.want) {
                 Admission::Go(permit) => answer(waiting.reply, Ok(permit)),
-                Admission::Never(refusal) => answer(waiting.reply, Err(refusal)),
+                Admission::Never(refusal) => self.refuse(waiting.reply, refusal),
                 Admission::Wait(_) if waiting.want.until <= now => answer(waiting.reply, Err(Refusal::Waited)),
                 Admission::Wait(full) => {
                     let (soonest, until) = next.unwrap_or((full, waiting.want.until));
@@ -228,15 +255,62 @@ impl State {
     }
 
     fn handle_report(&mut self, profile: &str, model: &str, outcome: &Result<(), ChatError>, spoke: bool) {
-        match outcome {
+        let change = match outcome {
             Ok(()) => self.profiles.handle_success(profile, model),
             Err(error) => {
                 tracing::warn!(
                     provider = %self.args.name, profile, model, kind = %error.kind, status = error.details.status, spoke,
                     "an attempt failed: {error}"
                 );
-                self.profiles.handle_failure(profile, model, error, spoke, SystemTime::now());
+                self.profiles.handle_failure(profile, model, error, spoke, SystemTime::now())
             }
+        };
+        self.keeper.handle(change);
+    }
+
+    /// Writes what has to be written now, and sees to it that the rest is written soon.
+    fn keep(&mut self, myself: &ActorRef<ProviderMsg>) {
+        if self.keeper.is_urgent() {
+            self.write(myself);
+        } else if let Some(wait) = self.keeper.tick() {
+            myself.send_after(wait, || ProviderMsg::Keep);
+        }
+    }
+
+    fn write(&mut self, myself: &ActorRef<ProviderMsg>) {
+        let now = SystemTime::now();
+        let (profiles, health) = self.profiles.snapshot(now);
+        let own = self.args.profiles.iter().zip(&self.limiters.profiles);
+        let limiters = own.map(|(profile, limiter)| (profile.id.to_string(), limiter.snapshot(now))).collect();
+        let records = Records { profiles, health, limiters }.with_shared(self.limiters.shared.snapshot(now));
+        let Some((store, version, batch)) = self.keeper.begin(records, now) else { return };
+        while self.tasks.try_join_next().is_some() {}
+        // This incarnation and no other: a write that outlives it is not its successor's.
+        let myself = myself.clone();
+        self.tasks.spawn(async move {
+            let written = tokio::time::timeout(SLOW, store.commit(batch)).await;
+            let outcome = written.unwrap_or(Err(StoreError::Slow));
+            let _gone = myself.cast(ProviderMsg::Kept { version, outcome });
+        });
+    }
+
+    /// Takes up what was kept of an earlier incarnation, of this process or of one before.
+    fn restore(&mut self, loaded: Loaded, unkept: Duration) {
+        let now = SystemTime::now();
+        let configured = |id: &str| self.args.profiles.iter().any(|profile| *profile.id == *id);
+        self.keeper.handle_found(&loaded, configured, now);
+        // In this process they are up to date, and held by requests that go on.
+        if !self.limiters.restored.swap(true, Ordering::SeqCst) {
+            self.limiters.shared.restore_kept(&loaded.limiter(None), now, unkept);
+            for (profile, limiter) in self.args.profiles.iter().zip(&self.limiters.profiles) {
+                limiter.restore_kept(&loaded.limiter(Some(&profile.id)), now, unkept);
+            }
+        }
+        for (id, kept, record) in &loaded.profiles {
+            self.profiles.restore(id, record, *kept, now);
+        }
+        for (model, kept, health) in loaded.health {
+            self.profiles.restore_health(model, health, kept, now);
         }
     }
 
@@ -329,7 +403,13 @@ impl Actor for ProviderActor {
         (args, limiters, myself): Self::Arguments,
     ) -> Result<State, ActorProcessingErr> {
         let profiles = args.profiles.iter().map(|profile| (Arc::clone(&profile.id), profile.weight));
-        Ok(State {
+        let mut keeper = Keeper::new(&args.name, args.store.clone());
+        let loaded = keeper.load().await;
+        let unkept = match &args.store {
+            Some(store) if !store.was_clean() => UNKEPT,
+            _ => Duration::ZERO,
+        };
+        let mut state = State {
             profiles: Profiles::new(profiles),
             queue: FairQueue::new(args.queue),
             limiters,
@@ -338,8 +418,11 @@ impl Actor for ProviderActor {
             lists: Lists::new(args.cached.clone()),
             list_waiters: Vec::new(),
             tasks: JoinSet::new(),
+            keeper,
             args,
-        })
+        };
+        state.restore(loaded, unkept);
+        Ok(state)
     }
 
     async fn handle(
@@ -364,15 +447,30 @@ impl Actor for ProviderActor {
             ProviderMsg::OldModels(reply) => answer(reply, state.lists.any()),
             ProviderMsg::Refresh => state.handle_refresh(),
             ProviderMsg::Listed(list) => state.handle_listed(list),
-            ProviderMsg::Status(reply) => answer(reply, state.status()),
+            ProviderMsg::Status(reply) => {
+                let status = state.status();
+                state.keeper.after(move |_| answer(reply, status));
+            }
             ProviderMsg::Reset(reply) => {
-                state.profiles.reset();
+                let change = state.profiles.reset();
+                state.keeper.handle(change);
+                state.keeper.after(move |kept| answer(reply, kept));
                 state.pump(&myself);
-                answer(reply, ());
+            }
+            ProviderMsg::Keep => {
+                if state.keeper.handle_tick() {
+                    state.write(&myself);
+                }
+            }
+            ProviderMsg::Kept { version, outcome } => state.keeper.handle_written(version, outcome),
+            ProviderMsg::Settle(reply) => {
+                state.keeper.handle_settle();
+                state.keeper.after(move |_| answer(reply, ()));
             }
             #[cfg(test)]
             ProviderMsg::Panic => panic!("a provider's actor was asked to fail"),
         }
+        state.keep(&myself);
         Ok(())
     }
 }

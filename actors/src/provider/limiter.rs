@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
 use governor::{
@@ -17,7 +17,13 @@ use governor::{
     nanos::Nanos,
     state::{NotKeyed, StateStore},
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::store::moment;
+
+/// From an empty bucket to a full one.
+const REFILL: Duration = Duration::from_secs(60);
 
 /// How much may be asked of a provider, by one profile or by all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,19 +109,56 @@ impl Limiter {
     }
 }
 
+/// What is kept of a limiter: by the wall clock, when each bucket is full again; nothing where it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LimiterRecord {
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
+    requests: Option<SystemTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
+    tokens: Option<SystemTime>,
+}
+
+impl LimiterRecord {
+    /// Whether both buckets are full again.
+    pub(super) fn is_forgotten(&self, now: SystemTime) -> bool {
+        self.requests.max(self.tokens).is_none_or(|full| full <= now)
+    }
+}
+
+impl Limiter {
+    /// What is to be kept.
+    pub(super) fn snapshot(&self, now: SystemTime) -> LimiterRecord {
+        let full = |bucket: &Option<Bucket>| Some(now + bucket.as_ref()?.debt()?);
+        LimiterRecord { requests: full(&self.requests), tokens: full(&self.tokens) }
+    }
+
+    /// Takes up what was kept; what was spent since may be as much as refills in `unkept`.
+    pub(super) fn restore_kept(&self, record: &LimiterRecord, now: SystemTime, unkept: Duration) {
+        for (bucket, full) in [(&self.requests, record.requests), (&self.tokens, record.tokens)] {
+            let debt = full.and_then(|full| full.duration_since(now).ok()).unwrap_or_default() + unkept;
+            if let Some(bucket) = bucket {
+                bucket.owe(debt);
+            }
+        }
+    }
+}
+
 /// A governor limiter whose one cell can be read and written.
 struct Bucket {
     limiter: RateLimiter<NotKeyed, Cell, MonotonicClock, NoOpMiddleware<<MonotonicClock as Clock>::Instant>>,
     cell: Cell,
     burst: NonZeroU32,
+    /// What the cell counts from.
+    began: Instant,
 }
 
 impl Bucket {
     fn per_minute(count: NonZeroU32) -> Self {
         let quota = Quota::per_minute(count);
         let cell = Cell::default();
+        let began = Instant::now();
         let limiter = RateLimiter::new(quota, cell.clone(), MonotonicClock);
-        Self { limiter, cell, burst: quota.burst_size() }
+        Self { limiter, cell, burst: quota.burst_size(), began }
     }
 
     /// Takes `count`, or says after how long it can be. More than the bucket holds waits for a full one.
@@ -124,6 +167,20 @@ impl Bucket {
             Ok(Ok(())) => Ok(()),
             Ok(Err(not_until)) => Err(not_until.wait_time_from(MonotonicClock.now())),
             Err(_) => unreachable!("no more than the burst is asked for"),
+        }
+    }
+
+    /// How long until it is full; `None` if it is.
+    fn debt(&self) -> Option<Duration> {
+        let debt = Duration::from_nanos(self.level()).saturating_sub(self.began.elapsed());
+        (!debt.is_zero()).then_some(debt)
+    }
+
+    /// Leaves as much in it as makes it full after `debt`. A clock that was set back makes it empty, not worse.
+    fn owe(&self, debt: Duration) {
+        if !debt.is_zero() {
+            let level = self.began.elapsed() + debt.min(REFILL);
+            self.restore(u64::try_from(level.as_nanos()).unwrap_or(u64::MAX));
         }
     }
 
@@ -190,6 +247,40 @@ mod tests {
         assert!(limiter.admit(1_000_000).is_ok());
         let Err(Full::For(wait)) = limiter.admit(1_000_000) else { panic!("the bucket is empty") };
         assert!(wait > Duration::from_secs(58), "{wait:?}");
+    }
+
+    /// How many more requests pass at once.
+    fn passes(limiter: &Limiter) -> usize {
+        (0..1000).take_while(|_| limiter.admit(0).is_ok()).count()
+    }
+
+    #[test]
+    fn what_was_spent_stays_spent_in_the_next_process() {
+        let (now, minute) = (SystemTime::now(), Duration::from_secs(60));
+        let ten = || limiter(10, 0, 0);
+        let spent = ten();
+        assert_eq!(spent.snapshot(now), LimiterRecord::default(), "a full bucket needs no keeping");
+        assert_eq!(passes(&spent), 10);
+        let record = spent.snapshot(now);
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<LimiterRecord>(&json).unwrap(), record);
+        let after = |record: &LimiterRecord, later, unkept| {
+            let next = ten();
+            next.restore_kept(record, now + later, unkept);
+            passes(&next)
+        };
+        assert_eq!(after(&record, Duration::ZERO, Duration::ZERO), 0);
+        assert_eq!(after(&record, Duration::from_secs(13), Duration::ZERO), 2, "one in six seconds");
+        assert_eq!(after(&record, Duration::from_secs(13), Duration::from_secs(6)), 1);
+        assert_eq!(after(&record, minute, Duration::ZERO), 10);
+        assert_eq!(after(&record, minute, Duration::from_millis(250)), 9, "what may have been spent unkept");
+        assert_eq!(after(&LimiterRecord::default(), minute, Duration::from_millis(250)), 9);
+        // An hour back: the bucket is empty, and full after a minute as ever.
+        let next = ten();
+        next.restore_kept(&record, now - 60 * minute, Duration::ZERO);
+        let Err(Full::For(wait)) = next.admit(0) else { panic!("it is empty") };
+        assert!(wait <= Duration::from_secs(6), "{wait:?}");
+        assert!(record.is_forgotten(now + minute) && !record.is_forgotten(now + minute / 2));
     }
 
     #[test]

@@ -4,8 +4,12 @@
 use std::time::{Duration, SystemTime};
 
 use greenroom_wire::ErrorKind;
+use serde::{Deserialize, Serialize};
 
-use crate::policy::{Marks, row};
+use crate::{
+    policy::{Marks, row},
+    store::moment,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -16,12 +20,13 @@ const HEALTH_PAIR: Duration = Duration::from_secs(30);
 /// While a health window is open, one live request in this time may probe.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 
-/// A window in which something is left alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A window in which something is left alone. It is kept as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// Why.
     pub kind: ErrorKind,
     /// When it ends by itself.
+    #[serde(with = "moment")]
     pub until: SystemTime,
     /// How long it was when it opened: a clock that was set back can't make it longer.
     length: Duration,
@@ -34,6 +39,24 @@ impl Mark {
     pub fn is_open(&self, now: SystemTime) -> bool {
         self.until.duration_since(now).is_ok_and(|left| !left.is_zero() && left <= self.length)
     }
+
+    /// Whether nothing depends on it any more: its window is over, and so is the quiet after which a failure begins anew.
+    pub(super) fn is_forgotten(&self, now: SystemTime) -> bool {
+        let quiet = Ladder::of(self.kind).map_or(Duration::ZERO, |ladder| ladder.quiet);
+        !self.is_open(now) && now.duration_since(self.until).is_ok_and(|since| since >= quiet)
+    }
+
+    /// The mark that was kept at `kept`. Where the clock was set back since, the window keeps what was left of it then,
+    /// and no more.
+    pub(super) fn restore(mut self, kept: SystemTime, now: SystemTime) -> Self {
+        self.until -= set_back(kept, now);
+        self
+    }
+}
+
+/// By how much the clock was set back, at least, since `kept`.
+fn set_back(kept: SystemTime, now: SystemTime) -> Duration {
+    kept.duration_since(now).unwrap_or_default()
 }
 
 /// The windows of one reason, from the first to the longest, and how much quiet after one's end begins anew.
@@ -71,11 +94,11 @@ impl Ladder {
 }
 
 /// Opens the window of a failure in `mark`. One that is open stays as it is, however many failures come; one that
-/// ended lately is followed by the next longer.
-pub(super) fn open(mark: &mut Option<Mark>, kind: ErrorKind, hint: Option<Duration>, now: SystemTime) {
-    let Some(ladder) = Ladder::of(kind) else { return };
+/// ended lately is followed by the next longer. Whether it opened one.
+pub(super) fn open(mark: &mut Option<Mark>, kind: ErrorKind, hint: Option<Duration>, now: SystemTime) -> bool {
+    let Some(ladder) = Ladder::of(kind) else { return false };
     let step = match mark {
-        Some(mark) if mark.is_open(now) => return,
+        Some(mark) if mark.is_open(now) => return false,
         Some(mark) if now.duration_since(mark.until).is_ok_and(|quiet| quiet < ladder.quiet) => mark.step + 1,
         _ => 0,
     };
@@ -84,31 +107,51 @@ pub(super) fn open(mark: &mut Option<Mark>, kind: ErrorKind, hint: Option<Durati
     // A hint says when to come again; it is no reason to climb.
     let step = if hint.is_some() { 0 } else { step };
     *mark = Some(Mark { kind, until: now + length, length, step });
+    true
 }
 
-/// How well (provider, model) does.
-#[derive(Debug, Default)]
+/// How well (provider, model) does. It is kept as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Health {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     mark: Option<Mark>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
     last_failure: Option<SystemTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
     last_probe: Option<SystemTime>,
 }
 
 impl Health {
-    pub(super) fn handle_failure(&mut self, kind: ErrorKind, now: SystemTime) {
+    /// Whether a window opened.
+    pub(super) fn handle_failure(&mut self, kind: ErrorKind, now: SystemTime) -> bool {
         let again = self.last_failure.replace(now).and_then(|last| now.duration_since(last).ok());
         // After a window one failure is enough: the ladder remembers it.
         let known = self
             .mark
             .as_ref()
             .is_some_and(|mark| now.duration_since(mark.until).is_ok_and(|quiet| quiet < HEALTH_PAIR));
-        if known || again.is_some_and(|apart| apart <= HEALTH_PAIR) {
-            open(&mut self.mark, kind, None, now);
-        }
+        (known || again.is_some_and(|apart| apart <= HEALTH_PAIR)) && open(&mut self.mark, kind, None, now)
     }
 
-    pub(super) fn handle_success(&mut self) {
-        *self = Self::default();
+    /// Whether there is a mark, open or remembered.
+    pub(super) fn is_marked(&self) -> bool {
+        self.mark.is_some()
+    }
+
+    /// Whether nothing depends on it any more.
+    pub(super) fn is_forgotten(&self, now: SystemTime) -> bool {
+        let failed = self.last_failure.and_then(|at| now.duration_since(at).ok());
+        self.mark.as_ref().is_none_or(|mark| mark.is_forgotten(now)) && failed.is_none_or(|since| since > HEALTH_PAIR)
+    }
+
+    /// The one that was kept at `kept`.
+    pub(super) fn restore(self, kept: SystemTime, now: SystemTime) -> Self {
+        let back = set_back(kept, now);
+        Self {
+            mark: self.mark.map(|mark| mark.restore(kept, now)),
+            last_failure: self.last_failure.map(|at| at - back),
+            last_probe: self.last_probe.map(|at| at - back),
+        }
     }
 
     /// The open window, if there is one.
@@ -198,7 +241,27 @@ mod tests {
         assert!(health.admits(at(59)));
         health.handle_start(at(59));
         assert!(!health.admits(at(60)));
-        health.handle_success();
-        assert!(health.admits(at(60)));
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_exactly_and_never_lasts_longer() {
+        let mut health = Health::default();
+        for second in [0, 1, 7, 13] {
+            health.handle_failure(ErrorKind::Server, at(second) + Duration::from_nanos(123_456_789));
+        }
+        health.handle_start(at(14));
+        let json = serde_json::to_string(&health).unwrap();
+        let back: Health = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, health);
+        assert_eq!(back.clone().restore(at(14), at(15)), health, "the clock went on");
+        let until = health.window(at(14)).unwrap().until;
+        // The clock was set back by an hour: as much is left as there was, and not an hour more.
+        let (kept, now) = (at(5000), at(1400));
+        let mark = Mark { kind: ErrorKind::Auth, until: at(5020), length: Duration::from_secs(30), step: 0 };
+        assert_eq!(mark.clone().restore(kept, now).until, at(1420));
+        assert!(mark.clone().restore(kept, now).is_open(at(1419)));
+        assert_eq!(mark.restore(kept, at(5001)).until, at(5020));
+        assert!(!health.is_forgotten(until + 10 * MINUTE - Duration::from_secs(1)));
+        assert!(health.is_forgotten(until + 10 * MINUTE));
     }
 }

@@ -1,6 +1,7 @@
 //! One actor for each configured provider, and the pure decisions beside it.
 
 pub(crate) mod actor;
+pub(crate) mod keep;
 mod limiter;
 pub(crate) mod lists;
 mod marks;
@@ -10,6 +11,7 @@ mod queue;
 mod status;
 
 pub use actor::{ProfileArgs, ProviderArgs};
+pub use keep::reset_kept;
 pub use limiter::Limits;
 pub use lists::{CachedList, ListedHook};
 pub use profiles::ProfileId;

@@ -1,11 +1,19 @@
 //! The choice of an auth profile, as a pure value: time is an argument, credentials are not here.
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use greenroom_wire::{ChatError, ErrorKind};
+use serde::{Deserialize, Serialize};
 
 use super::marks::{Health, Mark, open};
-use crate::policy::{Marks, row};
+use crate::{
+    policy::{Marks, row},
+    store::moment,
+};
 
 /// Names a profile of its provider.
 pub type ProfileId = Arc<str>;
@@ -29,6 +37,42 @@ pub(super) struct Profile {
     used: u64,
     pub(super) mark: Option<Mark>,
     pub(super) models: HashMap<String, Mark>,
+}
+
+/// What is kept of one profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ProfileRecord {
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
+    last_used: Option<SystemTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<Mark>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    models: BTreeMap<String, Mark>,
+}
+
+impl ProfileRecord {
+    /// Whether nothing depends on it any more.
+    pub(super) fn is_forgotten(&self, now: SystemTime) -> bool {
+        self.mark.iter().chain(self.models.values()).all(|mark| mark.is_forgotten(now))
+    }
+
+    /// Takes the marks out. Whether there were any.
+    pub(super) fn clear_marks(&mut self) -> bool {
+        let marked = self.mark.is_some() || !self.models.is_empty();
+        self.mark = None;
+        self.models.clear();
+        marked
+    }
+}
+
+/// What something did to the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    Nothing,
+    /// What may be kept a moment later.
+    Minor,
+    /// Marks, which are kept before anybody sees them.
+    Marks,
 }
 
 /// Which profiles will do for a request.
@@ -127,43 +171,91 @@ impl Profiles {
         error: &ChatError,
         spoke: bool,
         now: SystemTime,
-    ) {
+    ) -> Change {
         let hint = error.details.retry_after;
         let mark = row(error.kind, spoke).mark;
+        let changed = |opened| if opened { Change::Marks } else { Change::Nothing };
         if mark == Marks::Health {
-            self.health.entry(model.to_owned()).or_default().handle_failure(error.kind, now);
-            return;
+            let opened = self.health.entry(model.to_owned()).or_default().handle_failure(error.kind, now);
+            return changed(opened).max(Change::Minor);
         }
-        let Some(profile) = self.list.iter_mut().find(|candidate| &*candidate.id == profile) else { return };
+        let Some(profile) = self.list.iter_mut().find(|candidate| &*candidate.id == profile) else {
+            return Change::Nothing;
+        };
         match mark {
-            Marks::Nothing | Marks::Health => {}
-            Marks::Profile | Marks::Disabled => open(&mut profile.mark, error.kind, hint, now),
+            Marks::Nothing | Marks::Health => Change::Nothing,
+            Marks::Profile | Marks::Disabled => changed(open(&mut profile.mark, error.kind, hint, now)),
             Marks::ProfileModel | Marks::Excluded => {
                 let mut mark = profile.models.remove(model);
-                open(&mut mark, error.kind, hint, now);
+                let opened = open(&mut mark, error.kind, hint, now);
                 profile.models.extend(mark.map(|mark| (model.to_owned(), mark)));
+                changed(opened)
             }
         }
     }
 
     /// An attempt has succeeded, or at least the model spoke.
-    pub(super) fn handle_success(&mut self, profile: &str, model: &str) {
-        if let Some(health) = self.health.get_mut(model) {
-            health.handle_success();
+    pub(super) fn handle_success(&mut self, profile: &str, model: &str) -> Change {
+        let mut change = match self.health.remove(model) {
+            None => Change::Nothing,
+            Some(health) if health.is_marked() => Change::Marks,
+            Some(_) => Change::Minor,
+        };
+        if let Some(profile) = self.list.iter_mut().find(|candidate| &*candidate.id == profile)
+            && (profile.mark.take().is_some() | profile.models.remove(model).is_some())
+        {
+            change = Change::Marks;
         }
-        if let Some(profile) = self.list.iter_mut().find(|candidate| &*candidate.id == profile) {
-            profile.mark = None;
-            profile.models.remove(model);
-        }
+        change
     }
 
     /// Forgets every mark, by hand.
-    pub(super) fn reset(&mut self) {
+    pub(super) fn reset(&mut self) -> Change {
+        let mut marked = self.health.drain().any(|(_, health)| health.is_marked());
         self.health.clear();
         for profile in &mut self.list {
-            profile.mark = None;
+            marked |= profile.mark.take().is_some() | !profile.models.is_empty();
             profile.models.clear();
         }
+        if marked { Change::Marks } else { Change::Nothing }
+    }
+
+    /// What is to be kept of each profile, and of each model's health. What nothing depends on any more is forgotten.
+    pub(super) fn snapshot(&mut self, now: SystemTime) -> (BTreeMap<String, ProfileRecord>, BTreeMap<String, Health>) {
+        self.health.retain(|_, health| !health.is_forgotten(now));
+        let record = |profile: &mut Profile| {
+            profile.mark.take_if(|mark| mark.is_forgotten(now));
+            profile.models.retain(|_, mark| !mark.is_forgotten(now));
+            let record = ProfileRecord {
+                last_used: profile.last_used,
+                mark: profile.mark.clone(),
+                models: profile.models.iter().map(|(model, mark)| (model.clone(), mark.clone())).collect(),
+            };
+            (profile.id.to_string(), record)
+        };
+        let profiles = self.list.iter_mut().map(record).filter(|(_, record)| *record != ProfileRecord::default());
+        (profiles.collect(), self.health.iter().map(|(model, health)| (model.clone(), health.clone())).collect())
+    }
+
+    /// Takes up what was kept at `kept` of a profile. Whether there is such a profile.
+    pub(super) fn restore(&mut self, id: &str, record: &ProfileRecord, kept: SystemTime, now: SystemTime) -> bool {
+        let Some(profile) = self.list.iter_mut().find(|profile| &*profile.id == id) else { return false };
+        profile.last_used = record.last_used.map(|at| at.min(now));
+        profile.mark = record.mark.clone().map(|mark| mark.restore(kept, now));
+        let models = record.models.iter().map(|(model, mark)| (model.clone(), mark.clone().restore(kept, now)));
+        profile.models = models.collect();
+        // Of several that were used before, the one used last comes last.
+        let mut moments: Vec<SystemTime> = self.list.iter().filter_map(|profile| profile.last_used).collect();
+        moments.sort_unstable();
+        for profile in &mut self.list {
+            profile.used = profile.last_used.map_or(0, |at| moments.partition_point(|before| *before <= at) as u64);
+        }
+        true
+    }
+
+    /// Takes up what was kept at `kept` of a model's health.
+    pub(super) fn restore_health(&mut self, model: String, health: Health, kept: SystemTime, now: SystemTime) {
+        self.health.insert(model, health.restore(kept, now));
     }
 
     /// The models whose health is bad, with why and until when.
@@ -249,6 +341,52 @@ mod tests {
         assert!(profiles.list[0].mark.is_none() && profiles.list[0].models.is_empty());
         profiles.handle_success("a", MODEL);
         assert_eq!(profiles.order(&wanted(&[]), at(1)), Ok(vec![0]));
+    }
+
+    #[test]
+    fn what_is_kept_decides_as_what_it_was_taken_of() {
+        let mut before = profiles(&[1, 1, 1]);
+        for (at_second, profile) in [(1, 2), (2, 0), (3, 1)] {
+            before.handle_use(profile, MODEL, at(at_second));
+        }
+        fail(&mut before, "a", ErrorKind::RateLimited, at(4));
+        fail(&mut before, "b", ErrorKind::Billing, at(4));
+        fail(&mut before, "c", ErrorKind::Server, at(5));
+        fail(&mut before, "c", ErrorKind::Server, at(6));
+        let (kept, health) = before.snapshot(at(6));
+        let mut after = profiles(&[1, 1, 1]);
+        // In any order.
+        for (id, record) in kept.iter().rev() {
+            assert!(after.restore(id, record, at(6), at(7)));
+        }
+        for (model, health) in health {
+            after.restore_health(model, health, at(6), at(7));
+        }
+        assert!(!after.restore("gone", &kept["a"], at(6), at(7)));
+        for now in [7, 12, 40, 700] {
+            let other = Wanted { model: "other", ..wanted(&[]) };
+            assert_eq!(after.order(&wanted(&[]), at(now)), before.order(&wanted(&[]), at(now)), "at {now}");
+            assert_eq!(after.order(&other, at(now)), before.order(&other, at(now)), "at {now}");
+        }
+        assert_eq!(after.snapshot(at(7)), before.snapshot(at(7)));
+        let (kept, health) = after.snapshot(at(4 + 600 + 24 * 3600));
+        assert!(health.is_empty() && kept.values().all(|record| record.mark.is_none() && record.models.is_empty()));
+    }
+
+    #[test]
+    fn only_what_changes_marks_is_said_to() {
+        let mut profiles = profiles(&[1]);
+        let no = |kind| ChatError::new(kind, "no");
+        let fail = |profiles: &mut Profiles, kind| profiles.handle_failure("a", MODEL, &no(kind), false, at(0));
+        assert_eq!(profiles.handle_success("a", MODEL), Change::Nothing);
+        assert_eq!(profiles.reset(), Change::Nothing);
+        assert_eq!(fail(&mut profiles, ErrorKind::Server), Change::Minor);
+        assert_eq!(fail(&mut profiles, ErrorKind::Server), Change::Marks);
+        assert_eq!(profiles.handle_success("a", MODEL), Change::Marks);
+        assert_eq!(fail(&mut profiles, ErrorKind::RateLimited), Change::Marks);
+        assert_eq!(fail(&mut profiles, ErrorKind::RateLimited), Change::Nothing, "the window is open");
+        assert_eq!(fail(&mut profiles, ErrorKind::InvalidRequest), Change::Nothing);
+        assert_eq!(profiles.reset(), Change::Marks);
     }
 
     #[test]

