@@ -46,7 +46,9 @@ pub use paths::{NoHome, config_file, data_dir};
 pub use provider::{Cost, Header, Kind, Limits, ModelFacts, Profile, Provider, Queue, RequestDefaults};
 pub use resolve::{Credential, CredentialError};
 pub use secret::{SecretError, SecretReference};
-pub use settings::{Discovery, Failover, IgnoredVariable, OnInterrupt, Server, Sessions, Settings, Timeouts};
+pub use settings::{
+    Discovery, Durability, Failover, IgnoredVariable, OnInterrupt, Server, Sessions, Settings, Store, Timeouts,
+};
 pub use warning::{Warning, WarningKind};
 
 /// A documented configuration with every setting of this version, all of it commented out.

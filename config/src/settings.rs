@@ -34,6 +34,8 @@ pub struct Settings {
     pub failover: Failover,
     /// The bounds of a session.
     pub sessions: Sessions,
+    /// How what outlives the process is kept.
+    pub store: Store,
 }
 
 impl Settings {
@@ -202,4 +204,22 @@ impl Default for Sessions {
     fn default() -> Self {
         Self { max_turn_bytes: 16 << 20, max_turn_time: Duration::from_secs(60 * 60) }
     }
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Store {
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+}
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The end of the process, however it comes.
+    #[default]
+    Process,
+    /// A loss of power as well, for a sync of the disk each time.
+    Power,
 }

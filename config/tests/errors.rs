@@ -3,7 +3,7 @@
 mod common;
 
 use common::{complaints, try_load};
-use greenroom_config::{ErrorKind, Origin, Source, load};
+use greenroom_config::{Durability, ErrorKind, Origin, Source, load};
 
 #[test]
 fn an_unknown_key_has_its_place_and_a_suggestion() {
@@ -67,7 +67,7 @@ attempts = 0
             "config.toml:6:11: timeouts.connect: expected a duration in quotes, such as \"10s\", found a number",
             "config.toml:7:8: timeouts.idle: \"0s\" is not longer than nothing",
             "config.toml:9:12: failover.attempts: 0 is not a number from 1 to 4294967295",
-            "config.toml:10:2: unknown key \"nonsense\" | known here: timeouts, server, providers, models, failover, sessions, cache, store",
+            "config.toml:10:2: unknown key \"nonsense\" | known here: timeouts, server, providers, models, failover, sessions, store, cache",
         ]
     );
 }
@@ -118,11 +118,11 @@ fn a_variable_and_a_flag_are_named() {
 
 #[test]
 fn settings_without_an_effect_yet_are_refused() {
-    let text = "[sessions]\ncontext = \"trim\"\n[cache]\nenabled = true\n[store]\ndurability = \"power\"\n[providers.demo]\nregion = \"x\"\n";
+    let text = "[sessions]\ncontext = \"trim\"\n[cache]\nenabled = true\n[providers.demo]\nregion = \"x\"\n";
     let problems = try_load(text, &[], &[]).unwrap_err();
     let mut paths: Vec<&str> = problems.errors.iter().map(|error| error.path.as_str()).collect();
     paths.sort_unstable();
-    let all = ["cache.enabled", "providers.demo.region", "sessions.context", "store.durability"];
+    let all = ["cache.enabled", "providers.demo.region", "sessions.context"];
     assert_eq!(paths, all);
     assert!(problems.errors.iter().all(|error| matches!(error.kind, ErrorKind::NotSupported { .. })), "{problems}");
     let one = complaints("[cache]\nenabled = true\n", &[], &[]);
@@ -162,4 +162,14 @@ fn server_names_are_names() {
 
     let fine = common::loaded("[server]\nallowed_origins = [\"HTTPS://OK.example:443\", \"tauri://localhost\"]\n", &[]);
     assert_eq!(fine.settings.server.allowed_origins, ["https://ok.example", "tauri://localhost"]);
+}
+
+#[test]
+fn durability_is_one_of_two_words() {
+    let durability = |word: &str| try_load(&format!("[store]\ndurability = {word:?}\n"), &[], &[]);
+    assert_eq!(durability("power").unwrap().settings.store.durability, Durability::Power);
+    assert_eq!(durability("process").unwrap().settings.store.durability, Durability::Process);
+    let problems = durability("powr").unwrap_err();
+    assert_eq!(problems.errors[0].path, "store.durability");
+    assert_eq!(problems.errors[0].hint(), Some("did you mean \"power\"?"));
 }

@@ -28,6 +28,7 @@ fn the_sample_is_valid_and_shows_the_defaults() {
     assert_eq!(all.timeouts, defaults.timeouts);
     assert_eq!(all.failover, defaults.failover);
     assert_eq!(all.sessions, defaults.sessions);
+    assert_eq!(all.store, defaults.store);
     assert_eq!(all.server.listen, defaults.server.listen);
     assert_eq!((all.server.grace, all.server.max_body), (defaults.server.grace, defaults.server.max_body));
     assert_eq!(all.providers[0].queue, defaults.providers[0].queue);
@@ -105,4 +106,18 @@ fn each_value_says_where_it_comes_from() {
     assert_eq!(json["discovery"], "configured");
     assert!(json["origins"].get("server").is_none(), "tables are no values");
     assert!(json["settings"]["providers"]["openai"].get("timeouts").is_none(), "the same as [timeouts]");
+}
+
+#[test]
+fn what_has_no_key_can_be_read_again_as_well() {
+    let text = "[providers.lab]\nkind = \"openai-compatible\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
+                limits = { concurrent = 2 }\n[providers.ollama]\n";
+    let first = loaded(text, &[]).settings;
+    let shown = first.to_toml();
+    assert!(shown.contains("limits = { concurrent = 2 }") && !shown.contains("profiles"), "{shown}");
+    let mut second = loaded(&shown, &[]).settings;
+    for (one, other) in first.providers.iter().zip(&mut second.providers) {
+        other.origin = one.origin.clone();
+    }
+    assert_eq!(first, second, "{shown}");
 }

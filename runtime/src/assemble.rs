@@ -116,6 +116,8 @@ pub(crate) fn assemble(
             bytes: usize::try_from(settings.sessions.max_turn_bytes).unwrap_or(usize::MAX),
             time: settings.sessions.max_turn_time,
         },
+        idle: settings.providers.iter().map(|written| written.name.clone()).collect(),
+        store: None,
     };
     Ok(Assembled { args, warnings })
 }
@@ -247,6 +249,7 @@ fn spec(written: &config::Provider, provider: Arc<dyn Provider>, profiles: Vec<P
             queue: written.queue.max_waiting.get(),
             cached: None,
             listed: None,
+            store: None,
         },
         timeouts: Timeouts {
             first_token: timeouts.first_token,

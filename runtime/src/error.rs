@@ -1,6 +1,9 @@
 //! What can go wrong with a runtime as a whole; a failed answer is a [`ChatError`](crate::ChatError).
 
-use greenroom_actors::{SendError, Unavailable};
+use greenroom_actors::{
+    SendError, Unavailable,
+    store::{OpenError, StoreError},
+};
 use greenroom_config::CredentialError;
 
 /// A runtime that could not start.
@@ -20,6 +23,13 @@ pub enum StartError {
     /// There are no settings, or none with a provider.
     #[error("no provider is configured")]
     NoSettings,
+    /// The store of the data directory can't be opened: [`Held`](OpenError::Held) by another runtime, of a later version,
+    /// or damaged. One that can't be written is no error but a store in memory.
+    #[error("the data directory can't be used")]
+    Store(#[source] OpenError),
+    /// The store does not keep what it is to keep.
+    #[error("what was changed is not kept")]
+    NotKept(#[source] StoreError),
     /// The tree of actors did not start.
     #[error("the actors did not start")]
     Actors(#[source] greenroom_actors::StartError),
@@ -33,6 +43,8 @@ impl StartError {
             Self::Provider { source, .. } => {
                 source.details.hint.clone().unwrap_or_else(|| "run `greenroom config check`".to_owned())
             }
+            Self::Store(error) => error.hint(),
+            Self::NotKept(error) => error.hint().to_owned(),
             Self::NoSettings => "give the builder settings, or have it take them from the process".to_owned(),
             Self::Actors(_) => "this is a fault of greenroom's: please report it".to_owned(),
         }

@@ -26,6 +26,7 @@ mod lists;
 mod models;
 mod session;
 mod state;
+mod store;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -34,6 +35,7 @@ pub use error::{Error, StartError};
 pub use greenroom_actors::{
     Answer, Busy, Caller, OnInterrupt, SendError, Sent,
     session::{event, log::Cursor},
+    store::{OpenError, Repaired, StoreError, THREAD as STORE_THREAD},
 };
 pub use greenroom_config as config;
 pub use greenroom_providers::{Modalities, ModelInfo, Price, PullSink, catalog::Date, cost::Cost};
@@ -44,8 +46,9 @@ pub use heeded::heeded;
 pub use models::{Listing, Model};
 pub use session::{Events, Session, Turn};
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
+pub use store::{StoreKind, StoreState, has_store, repair_store, reset_at_rest};
 
-use greenroom_actors::System;
+use greenroom_actors::{System, store::Store};
 use greenroom_config::{Discovery, Environment, Problems, Settings, Source};
 use greenroom_providers::Facts;
 use greenroom_wire::{
@@ -61,14 +64,27 @@ pub struct Runtime {
     facts: Arc<Facts>,
     warnings: Arc<[Warned]>,
     lists: Option<lists::ListStore>,
+    store: Option<Store>,
+}
+
+/// What became of a reset of a provider's marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reset {
+    /// There is no such provider.
+    Unknown,
+    /// They are cleared, and stay so.
+    Done,
+    /// They are cleared for now; the store could not keep that.
+    NotKept(StoreError),
 }
 
 /// What a runtime is built from.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Builder {
     settings: Settings,
     environment: Option<Environment>,
     data_dir: Option<PathBuf>,
+    shared_data_dir: Option<PathBuf>,
     /// Where the settings came from, if nobody wrote or named a provider there: one may be found.
     seeking: Option<Source>,
 }
@@ -89,17 +105,27 @@ impl Builder {
         self
     }
 
-    /// Keeps here what may be of use to a later process, such as the providers' lists of models; nothing is kept if it
-    /// is not said. The directory is made if it isn't there; it has to be its user's alone. One that can't be used is
-    /// no error: then nothing is kept.
+    /// Keeps here what is to outlive the process: what was learnt of the providers (marks, limits) and their lists of
+    /// models; nothing is kept if it is not said. The directory is made if it isn't there; it has to be its user's
+    /// alone, and this runtime's: one that another has open is an error. One that can't be written is none: then
+    /// everything is kept in memory, as [`Runtime::store`] says.
     #[must_use]
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(path.into());
         self
     }
 
+    /// Shares the lists of models in a data directory that another runtime may have open, and nothing else of it.
+    #[must_use]
+    pub fn shared_data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.shared_data_dir = Some(path.into());
+        self
+    }
+
     /// Takes settings and environment from the process, as the program does: the configuration file if there is one,
-    /// variables, and what is found without either: a server on this machine is looked for at the start.
+    /// variables, and what is found without either: a server on this machine is looked for at the start. The data
+    /// directory of the program is not taken, since a daemon may have it open; name one with
+    /// [`data_dir`](Self::data_dir).
     ///
     /// # Errors
     /// Every problem of the configuration.
@@ -114,7 +140,8 @@ impl Builder {
     /// Starts it.
     ///
     /// # Errors
-    /// No provider can be used, or an actor does not start.
+    /// No provider can be used, the data directory is held by another runtime, newer or damaged, or an actor does not
+    /// start.
     pub async fn start(mut self) -> Result<Runtime, StartError> {
         if let Some(source) = self.seeking.take()
             && let Some(found) = discover::load_with_local(&source, &self.settings).await
@@ -122,11 +149,22 @@ impl Builder {
             self.settings = found.settings;
         }
         let environment = self.environment.unwrap_or_else(Environment::empty);
-        let lists = self.data_dir.as_deref().map(lists::ListStore::new);
-        let assembled = assemble::assemble(&self.settings, &environment, lists.as_ref())?;
+        let lists = self.data_dir.as_deref().or(self.shared_data_dir.as_deref()).map(lists::ListStore::new);
+        let mut assembled = assemble::assemble(&self.settings, &environment, lists.as_ref())?;
+        let store = match &self.data_dir {
+            Some(data_dir) => Some(store::open(data_dir, self.settings.store.durability).await?),
+            None => None,
+        };
+        assembled.args.store.clone_from(&store);
         let facts = Arc::clone(&assembled.args.router.facts);
-        let system = System::start(assembled.args).await.map_err(StartError::Actors)?;
-        Ok(Runtime { system, settings: Arc::new(self.settings), facts, warnings: assembled.warnings.into(), lists })
+        let started = System::start(assembled.args).await;
+        if let (Err(_), Some(store)) = (&started, &store) {
+            // Its own error would hide the one that is told.
+            let _closed = store.close().await;
+        }
+        let system = started.map_err(StartError::Actors)?;
+        let warnings = assembled.warnings.into();
+        Ok(Runtime { system, settings: Arc::new(self.settings), facts, warnings, lists, store })
     }
 }
 
@@ -208,9 +246,15 @@ impl Runtime {
         models::list(&self.system, &self.settings, &self.facts, true).await
     }
 
+    /// How what is kept in the data directory is kept.
+    pub fn store(&self) -> StoreState {
+        StoreState::of(self.store.as_ref())
+    }
+
     /// Waits until what is kept in the data directory is there. A process that ends sooner may have to ask again for it
     /// the next time; a runtime that is [shut down](Self::shutdown) has waited.
     pub async fn settle(&self) {
+        self.system.settle().await;
         if let Some(lists) = &self.lists {
             lists.settle().await;
         }
@@ -262,12 +306,21 @@ impl Runtime {
         state::states(&self.system, &self.settings, &self.warnings).await
     }
 
-    /// Forgets what a provider has learnt of its profiles' failures. Whether there is such a provider.
+    /// Forgets what a provider has learnt of its profiles' failures. When this returns, that lasts, or it says why not.
     ///
     /// # Errors
     /// It is down.
-    pub async fn reset_provider(&self, provider: &str) -> Result<bool, Error> {
-        Ok(self.system.reset(provider).await?)
+    pub async fn reset_provider(&self, provider: &str) -> Result<Reset, Error> {
+        let kept = match (self.system.reset(provider).await?, &self.store) {
+            (Some(kept), _) => kept,
+            // It was written and can't be used now, but may have been.
+            (None, Some(store)) if self.settings.provider(provider).is_some() => {
+                greenroom_actors::reset_kept(store, provider).await
+            }
+            (None, None) if self.settings.provider(provider).is_some() => Ok(()),
+            (None, _) => return Ok(Reset::Unknown),
+        };
+        Ok(kept.map_or_else(Reset::NotKept, |()| Reset::Done))
     }
 
     /// Whether it can answer.
@@ -288,13 +341,21 @@ impl Runtime {
         self.system.end_turns();
     }
 
-    /// Stops. Answers under way may go on for `grace`; those that are left then end with an error that says why.
+    /// Stops. Answers under way may go on for `grace`; those that are left then end with an error that says why. The data
+    /// directory is another's to open afterwards.
     pub async fn shutdown(&self, grace: Duration) {
         self.drain(grace).await;
         self.end_turns();
         self.drain(LAST_WORDS).await;
         self.system.stop().await;
-        self.settle().await;
+        if let Some(lists) = &self.lists {
+            lists.settle().await;
+        }
+        if let Some(store) = &self.store
+            && let Err(error) = store.close().await
+        {
+            tracing::warn!("the store was closed, and not all of it is kept: {error}");
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use greenroom_providers::ModelInfo;
 use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 
+use crate::store::make_dir;
+
 /// Raised whenever what a file holds changes its meaning; a file of another version is none.
 const VERSION: u32 = 1;
 /// In bytes. The longest list that is known has a tenth of it.
@@ -161,18 +163,6 @@ fn file_name(provider: &str) -> String {
         }
     }
     name + ".json"
-}
-
-#[cfg(unix)]
-fn make_dir(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn make_dir(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use greenroom::config::Environment;
 fn main() -> ExitCode {
     // Before any secret is in memory.
     forbid_core_dumps();
+    tell_damage_quietly();
     let Cli { globals, command } = Cli::parse();
     // The one place where the process's environment is read.
     let environment: Environment = std::env::vars_os().collect();
@@ -25,6 +26,18 @@ fn start_logging(daemon: bool, verbosity: u8, environment: &Environment) -> Resu
         let what = format!("{} holds no filter for the log: {error}", telemetry::VARIABLE);
         Failure::usage(what, "write a level such as debug, or greenroom_actors=debug")
     })
+}
+
+/// A damaged store shows itself as a panic of what reads it, which is caught and told of in words.
+fn tell_damage_quietly() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some(greenroom::STORE_THREAD) {
+            tracing::debug!("{panic}");
+        } else {
+            usual(panic);
+        }
+    }));
 }
 
 /// A core dump would hold keys in the clear. Where the system won't have it forbidden, the system's own rule stays.

@@ -300,7 +300,8 @@ impl State {
         let configured = |id: &str| self.args.profiles.iter().any(|profile| *profile.id == *id);
         self.keeper.handle_found(&loaded, configured, now);
         // In this process they are up to date, and held by requests that go on.
-        if !self.limiters.restored.swap(true, Ordering::SeqCst) {
+        let new_process = !self.limiters.restored.swap(true, Ordering::SeqCst);
+        if new_process {
             self.limiters.shared.restore_kept(&loaded.limiter(None), now, unkept);
             for (profile, limiter) in self.args.profiles.iter().zip(&self.limiters.profiles) {
                 limiter.restore_kept(&loaded.limiter(Some(&profile.id)), now, unkept);
@@ -310,7 +311,11 @@ impl State {
             self.profiles.restore(id, record, *kept, now);
         }
         for (model, kept, health) in loaded.health {
-            self.profiles.restore_health(model, health, kept, now);
+            let mut health = health.restore(kept, now);
+            if new_process {
+                health.handle_new_process(now);
+            }
+            self.profiles.restore_health(model, health);
         }
     }
 

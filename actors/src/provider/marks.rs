@@ -165,6 +165,11 @@ impl Health {
         self.window(now).is_none_or(|mark| self.last_probe.map_or_else(|| rested(mark.until - mark.length), rested))
     }
 
+    /// A new process has begun, and somebody may have mended what failed: the next request probes at once.
+    pub(super) fn handle_new_process(&mut self, now: SystemTime) {
+        self.last_probe = now.checked_sub(PROBE_EVERY);
+    }
+
     /// A request goes through.
     pub(super) fn handle_start(&mut self, now: SystemTime) {
         if self.window(now).is_some() {
@@ -255,6 +260,12 @@ mod tests {
         assert_eq!(back, health);
         assert_eq!(back.clone().restore(at(14), at(15)), health, "the clock went on");
         let until = health.window(at(14)).unwrap().until;
+        let mut next = health.clone();
+        assert!(!next.admits(at(15)));
+        next.handle_new_process(at(15));
+        assert!(next.admits(at(15)) && next.window(at(15)).is_some());
+        next.handle_start(at(15));
+        assert!(!next.admits(at(16)), "one alone");
         // The clock was set back by an hour: as much is left as there was, and not an hour more.
         let (kept, now) = (at(5000), at(1400));
         let mark = Mark { kind: ErrorKind::Auth, until: at(5020), length: Duration::from_secs(30), step: 0 };

@@ -253,9 +253,9 @@ impl Profiles {
         true
     }
 
-    /// Takes up what was kept at `kept` of a model's health.
-    pub(super) fn restore_health(&mut self, model: String, health: Health, kept: SystemTime, now: SystemTime) {
-        self.health.insert(model, health.restore(kept, now));
+    /// Takes up what was kept of a model's health.
+    pub(super) fn restore_health(&mut self, model: String, health: Health) {
+        self.health.insert(model, health);
     }
 
     /// The models whose health is bad, with why and until when.
@@ -360,7 +360,7 @@ mod tests {
             assert!(after.restore(id, record, at(6), at(7)));
         }
         for (model, health) in health {
-            after.restore_health(model, health, at(6), at(7));
+            after.restore_health(model, health.restore(at(6), at(7)));
         }
         assert!(!after.restore("gone", &kept["a"], at(6), at(7)));
         for now in [7, 12, 40, 700] {

@@ -59,6 +59,7 @@ fn make(dir: &Path, durability: Durability, schema: Schema) -> Result<(), OpenEr
     let made =
         tempfile::Builder::new().prefix(".store-").tempdir_in(parent).map_err(|source| unwritable(dir, source))?;
     let fresh = made.path();
+    close_to_others(fresh).map_err(|source| unwritable(dir, source))?;
     let fault = |fault| OpenError::of(dir, fault);
     let disk = Disk::open(fresh, durability).map_err(fault)?;
     let signed = format::sign(&disk, schema);
@@ -78,6 +79,19 @@ fn make(dir: &Path, durability: Durability, schema: Schema) -> Result<(), OpenEr
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
         Err(source) => Err(unwritable(dir, source)),
     }
+}
+
+/// What was said to a model is nobody else's to read.
+#[cfg(unix)]
+pub(super) fn close_to_others(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+pub(super) fn close_to_others(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// sled would make what it misses, which would be a silent reset.

@@ -57,6 +57,7 @@ fn run(dir: &Path) -> Result<Option<Repaired>, OpenError> {
     }
     let parent = dir.parent().unwrap_or(Path::new("."));
     let work = tempfile::Builder::new().prefix(".store-repair-").tempdir_in(parent).map_err(unwritable)?;
+    super::open::close_to_others(work.path()).map_err(unwritable)?;
     // Even a look would change it.
     match try_whole(dir, work.path()).map_err(unwritable)? {
         Err(OpenError::Damaged { .. }) => {}
@@ -65,6 +66,7 @@ fn run(dir: &Path) -> Result<Option<Repaired>, OpenError> {
     }
     let (pairs, dropped) = salvage(dir, work.path()).map_err(unwritable)?;
     let fresh = work.path().join("fresh");
+    fs::create_dir(&fresh).and_then(|()| super::open::close_to_others(&fresh)).map_err(unwritable)?;
     let fault = |fault| OpenError::of(dir, fault);
     let disk = Disk::open(&fresh, Durability::Power).map_err(fault)?;
     let written = format::sign(&disk, Schema::CURRENT).and_then(|()| {

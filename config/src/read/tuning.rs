@@ -1,14 +1,13 @@
-//! `[timeouts]`, `[failover]`, `[sessions]`, and the sections that are to come.
+//! `[timeouts]`, `[failover]`, `[sessions]`, `[store]`, and the sections that are to come.
 
 use std::time::Duration;
 
 use crate::read::Node;
 use crate::read::scalars::{Bytes, Positive, word};
-use crate::{Failover, OnInterrupt, Sessions, Timeouts};
+use crate::{Durability, Failover, OnInterrupt, Sessions, Store, Timeouts};
 
 /// Sections of which nothing has an effect yet, with their keys.
-pub(crate) const SECTIONS_TO_COME: [(&str, &[&str]); 2] =
-    [("cache", &["enabled", "size", "max_age"]), ("store", &["durability"])];
+pub(crate) const SECTIONS_TO_COME: [(&str, &[&str]); 1] = [("cache", &["enabled", "size", "max_age"])];
 
 /// Time-outs, each from `base` where it was not written.
 pub(crate) fn timeouts(node: Option<&Node<'_>>, base: &Timeouts) -> Timeouts {
@@ -54,4 +53,13 @@ pub(crate) fn sessions(node: &Node<'_>) -> Sessions {
     table.not_yet(&["hibernate_after", "keep", "disk_quota", "on_crash", "context"]);
     table.finish();
     sessions
+}
+
+pub(crate) fn store(node: &Node<'_>) -> Store {
+    let defaults = Store::default();
+    let Some(table) = node.table() else { return defaults };
+    let words = [("process", Durability::Process), ("power", Durability::Power)];
+    let durability = table.node("durability").and_then(|node| word(&node, &words));
+    table.finish();
+    Store { durability: durability.unwrap_or(defaults.durability) }
 }

@@ -1,19 +1,23 @@
 //! What every command starts from: the environment, read once, and the flags that all commands have.
 
-use std::{future::Future, path::PathBuf};
+use std::{future::Future, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args};
 use greenroom::{
-    Runtime,
+    OpenError, Runtime, StartError, StoreKind,
     config::{self, Discovery, Environment, Loaded, Override, Settings, Source},
     discover,
 };
 
 use super::{
     data_dir::{self, DataDir},
-    failure::Failure,
+    failure::{Failure, with_causes},
     notes,
 };
+
+/// How often a daemon asks for a store that another has, and the pause between: 3 s in all.
+const TRIES: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Flags of all commands.
 #[derive(Debug, Clone, Args)]
@@ -66,20 +70,63 @@ impl Context {
         DataDir::open(&path)
     }
 
-    /// A runtime with these settings; what was left out of it is said on standard error.
+    /// Where data is kept, if something may be kept there.
+    pub(crate) fn data_path(&self) -> Option<PathBuf> {
+        let path = config::data_dir(self.globals.data_dir.as_deref(), &self.environment).ok()?;
+        std::path::absolute(path).ok().filter(|path| data_dir::may_keep(path))
+    }
+
+    /// A runtime for a command that asks and ends: nothing that it learns outlives it but lists of models. What was left
+    /// out of it is said on standard error.
     pub(crate) async fn start(&self, settings: Settings) -> Result<Runtime, Failure> {
         let mut builder = Runtime::builder().settings(settings).environment(self.environment.clone());
         // A command that can't keep anything answers all the same.
-        if let Ok(path) = config::data_dir(self.globals.data_dir.as_deref(), &self.environment)
-            && let Ok(path) = std::path::absolute(path)
-            && data_dir::may_keep(&path)
-        {
-            builder = builder.data_dir(path);
+        if let Some(path) = self.data_path() {
+            builder = builder.shared_data_dir(path);
         }
-        let runtime = builder.start().await?;
-        for warned in runtime.warnings() {
-            notes::warning(&warned.message);
-            notes::hint(&warned.hint);
+        Ok(told(builder.start().await?))
+    }
+
+    /// A runtime that learns for those to come where it can. Where another process has the store, or it can't be
+    /// opened, it answers without one: marks are of use, and no answer depends on them.
+    pub(crate) async fn start_learning(&self, settings: Settings) -> Result<Runtime, Failure> {
+        // The demo never fails, and a first question is to leave nothing behind.
+        let learns = settings.providers.iter().any(|provider| provider.kind != config::Kind::Demo);
+        let Some(path) = self.data_path().filter(|_| learns) else { return self.start(settings).await };
+        let builder = Runtime::builder().settings(settings.clone()).environment(self.environment.clone());
+        match builder.data_dir(path).start().await {
+            Ok(runtime) => Ok(told(runtime)),
+            Err(error @ StartError::Store(_)) => {
+                if let StartError::Store(OpenError::Held { .. }) = &error {
+                    tracing::debug!("another greenroom has the store: nothing is learnt from this one");
+                } else {
+                    notes::warning(&format!("{}; going on without it", with_causes(&error)));
+                    notes::hint(&error.hint());
+                }
+                self.start(settings).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A runtime for a daemon, which has the store to itself.
+    pub(crate) async fn start_owning(&self, settings: Settings, path: PathBuf) -> Result<Runtime, Failure> {
+        let builder = Runtime::builder().settings(settings).environment(self.environment.clone()).data_dir(path);
+        // A command that is about to end may have it.
+        let mut started = builder.clone().start().await;
+        for _ in 1..TRIES {
+            if !matches!(started, Err(StartError::Store(OpenError::Held { .. }))) {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            started = builder.clone().start().await;
+        }
+        let runtime = told(started?);
+        let store = runtime.store();
+        if store.state != StoreKind::Ok {
+            let reason = store.reason.unwrap_or_default();
+            notes::warning(&format!("nothing that is learnt outlives this daemon: {reason}"));
+            store.hint.iter().for_each(|hint| notes::hint(hint));
         }
         Ok(runtime)
     }
@@ -110,6 +157,15 @@ impl Context {
             }
         }
     }
+}
+
+/// The same runtime, once what was left out of it is said on standard error.
+fn told(runtime: Runtime) -> Runtime {
+    for warned in runtime.warnings() {
+        notes::warning(&warned.message);
+        notes::hint(&warned.hint);
+    }
+    runtime
 }
 
 /// Runs `future` with `workers` threads beside this one.

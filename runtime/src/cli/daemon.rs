@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use greenroom::{ProviderState, config};
+use greenroom::{ProviderState, StoreState, config};
 use greenroom_providers::transport::Transport;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -19,9 +19,33 @@ pub(crate) struct Daemon {
     token: SecretString,
 }
 
+/// What `GET /api/providers` answers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Providers {
+    pub(crate) providers: Vec<ProviderState>,
+    pub(crate) store: StoreState,
+}
+
+/// What a reset answers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResetAnswer {
+    /// Whether the marks stay cleared.
+    pub(crate) kept: bool,
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) hint: Option<String>,
+}
+
 #[derive(Deserialize)]
-struct Providers {
-    providers: Vec<ProviderState>,
+struct Refused {
+    error: RefusedError,
+}
+
+#[derive(Deserialize)]
+struct RefusedError {
+    message: String,
+    hint: String,
 }
 
 impl Daemon {
@@ -39,23 +63,55 @@ impl Daemon {
         }
     }
 
-    /// How its providers are.
-    pub(crate) async fn providers(&self) -> Result<Vec<ProviderState>, Failure> {
-        let hint = "is it still starting, or stopping? try again, or restart it";
-        let failed = |what: String| Failure::failed(format!("the daemon at http://{} {what}", self.address), hint);
-        let url = format!("http://{}/api/providers", self.address).parse().expect("an address makes a URL");
-        let client =
-            Transport::new(ANSWER_WAIT).client(&url).map_err(|error| failed(format!("can't be asked: {error}")))?;
-        let request = client.get(url).bearer_auth(self.token.expose_secret()).timeout(ANSWER_WAIT);
-        let response =
-            request.send().await.map_err(|error| failed(format!("does not answer: {}", error.without_url())))?;
-        if !response.status().is_success() {
-            return Err(failed(format!("answers {}", response.status())));
+    /// How its providers are, and its store.
+    pub(crate) async fn providers(&self) -> Result<Providers, Failure> {
+        let (status, body) = self.ask(&["providers"], false).await?;
+        if status != 200 {
+            return Err(self.failed(format!("answers {status}")));
         }
-        let answer: Providers = response
-            .json()
-            .await
-            .map_err(|_| failed("answers in a form that this version does not know".to_owned()))?;
-        Ok(answer.providers)
+        self.parse(&body)
+    }
+
+    /// Clears a provider's marks.
+    pub(crate) async fn reset(&self, provider: &str) -> Result<ResetAnswer, Failure> {
+        let (status, body) = self.ask(&["providers", provider, "reset"], true).await?;
+        match status {
+            200 => self.parse(&body),
+            404 => {
+                let Refused { error } = self.parse(&body)?;
+                Err(Failure::usage(error.message, error.hint))
+            }
+            _ => match serde_json::from_slice(&body) {
+                Ok(Refused { error }) => Err(Failure::failed(error.message, error.hint)),
+                Err(_) => Err(self.failed(format!("answers {status}"))),
+            },
+        }
+    }
+
+    /// Asks for a path below `/api`.
+    async fn ask(&self, path: &[&str], post: bool) -> Result<(u16, Vec<u8>), Failure> {
+        let base = format!("http://{}/api", self.address);
+        let mut url: url::Url = base.parse().expect("an address makes a URL");
+        url.path_segments_mut().expect("an http URL has a path").extend(path);
+        let client = Transport::new(ANSWER_WAIT)
+            .client(&url)
+            .map_err(|error| self.failed(format!("can't be asked: {error}")))?;
+        let request = if post { client.post(url) } else { client.get(url) };
+        let request = request.bearer_auth(self.token.expose_secret()).timeout(ANSWER_WAIT);
+        let unanswered = |error: String| self.failed(format!("does not answer: {error}"));
+        let response = request.send().await.map_err(|error| unanswered(error.without_url().to_string()))?;
+        let status = response.status().as_u16();
+        let body = response.bytes().await.map_err(|error| unanswered(error.without_url().to_string()))?;
+        Ok((status, body.to_vec()))
+    }
+
+    fn parse<'a, T: Deserialize<'a>>(&self, body: &'a [u8]) -> Result<T, Failure> {
+        serde_json::from_slice(body)
+            .map_err(|_| self.failed("answers in a form that this version does not know".to_owned()))
+    }
+
+    fn failed(&self, what: String) -> Failure {
+        let hint = "is it still starting, or stopping? try again, or restart it";
+        Failure::failed(format!("the daemon at http://{} {what}", self.address), hint)
     }
 }

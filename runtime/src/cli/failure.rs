@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, process::ExitCode};
 
-use greenroom::{ErrorKind, StartError, config::Problems, event};
+use greenroom::{ErrorKind, OpenError, StartError, config::Problems, event};
 
 use super::notes;
 
@@ -110,8 +110,15 @@ impl From<Problems> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        let exit = if matches!(error, StartError::Actors(_)) { Exit::Failed } else { Exit::Usage };
+        let failed = matches!(error, StartError::Actors(_) | StartError::Store(_) | StartError::NotKept(_));
+        let exit = if failed { Exit::Failed } else { Exit::Usage };
         Self::new(exit, with_causes(&error), error.hint())
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::failed(with_causes(&error), error.hint())
     }
 }
 

@@ -21,16 +21,28 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// The data directory is this process's for as long as it lives; the system takes the lock back when it dies.
 #[derive(Debug)]
-pub(crate) struct Lock(File);
+pub(crate) struct Lock(Option<File>);
 
 impl Lock {
     /// Takes the directory, or says who has it.
     pub(crate) fn take(dir: &DataDir) -> Result<Self, Failure> {
-        let mut file = open_private(&dir.at(NAME), true).map_err(|error| unusable(dir.path(), &error))?;
+        let (mut file, writable) = match open_private(&dir.at(NAME), true) {
+            Ok(file) => (file, true),
+            Err(error) if is_read_only(&error) => match open_private(&dir.at(NAME), false) {
+                Ok(file) => (file, false),
+                // Nobody can have made one.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self(None)),
+                Err(error) => return Err(unusable(dir.path(), &error)),
+            },
+            Err(error) => return Err(unusable(dir.path(), &error)),
+        };
         match try_lock(&file) {
             Ok(()) => {
-                let lock = Self(file);
-                lock.write("").map_err(|error| unusable(dir.path(), &error))?;
+                let lock = Self(Some(file));
+                // A full disk stops no daemon; other commands do not find it then.
+                if writable && let Err(error) = lock.write("") {
+                    tracing::warn!("the lock file does not say who has the data directory: {error}");
+                }
                 Ok(lock)
             }
             Err(TryLockError::WouldBlock) => {
@@ -53,11 +65,15 @@ impl Lock {
     }
 
     fn write(&self, address: &str) -> io::Result<()> {
-        let mut file = &self.0;
+        let Some(mut file) = self.0.as_ref() else { return Ok(()) };
         file.set_len(0)?;
         file.rewind()?;
         write!(file, "pid {}\n{address}", process::id())
     }
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Takes the lock. A command that looks whether somebody holds it has it for an instant, which is no daemon.

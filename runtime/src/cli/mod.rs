@@ -17,6 +17,7 @@ mod providers;
 mod pull;
 mod serve;
 mod signals;
+mod store;
 mod table;
 mod token;
 
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Auth(auth::AuthArgs),
     /// Look at the configuration
     Config(config::ConfigArgs),
+    /// Mend what is kept in the data directory
+    Store(store::StoreArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -80,6 +83,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
         Command::Providers(args) => providers::run(&context, &args),
         Command::Auth(args) => auth::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
+        Command::Store(args) => store::run(&context, &args),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -1,16 +1,20 @@
 //! `greenroom providers`.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use greenroom::{
-    ModelState, ProfileState, ProviderState, ShownLimits, StartError, config::Settings, providers_at_rest,
+    ModelState, ProfileState, ProviderState, ShownLimits, StartError, StoreKind, StoreState, config::Settings,
+    has_store, providers_at_rest,
 };
+use serde_json::json;
 
 use super::{
     Exit, Failure,
     context::{Context, block_on},
-    daemon::Daemon,
+    daemon::{Daemon, Providers},
+    models::suggestion,
+    notes,
     output::Output,
     table::table,
 };
@@ -31,27 +35,47 @@ pub(crate) struct ProvidersArgs {
 enum ProvidersCommand {
     /// Each provider with its keys, and what is left alone until when (the default)
     Status,
+    /// Forget the failures of a provider, or of all: what was left alone is asked again
+    Reset {
+        /// Only this one
+        provider: Option<String>,
+    },
 }
 
 pub(crate) fn run(context: &Context, args: &ProvidersArgs) -> Result<Exit, Failure> {
-    let ProvidersCommand::Status = args.command.as_ref().unwrap_or(&ProvidersCommand::Status);
-    let providers = block_on(WORKERS, providers(context))?;
+    match &args.command {
+        None | Some(ProvidersCommand::Status) => status(context, args.json),
+        Some(ProvidersCommand::Reset { provider }) => reset(context, provider.as_deref(), args.json),
+    }
+}
+
+fn status(context: &Context, json: bool) -> Result<Exit, Failure> {
+    let Providers { providers, store } = block_on(WORKERS, providers(context))?;
     let mut output = Output::new();
-    if args.json {
-        providers.iter().try_for_each(|provider| output.json(provider))?;
+    if json {
+        for provider in &providers {
+            let mut line = json!(provider);
+            line["store"] = json!(store);
+            output.json(&line)?;
+        }
     } else {
         let now = SystemTime::now();
         let rows: Vec<Vec<String>> = providers.iter().flat_map(|provider| rows(provider, now)).collect();
         output.text(&table(&["PROVIDER", "KIND", "STATE", "PROFILE", "STATE", "LIMITS"], &rows))?;
     }
+    if let Some(reason) = &store.reason {
+        notes::warning(&format!(
+            "the store is {}, so nothing more that is learnt is kept: {reason}",
+            store.state.as_str()
+        ));
+        store.hint.iter().for_each(|hint| notes::hint(hint));
+    }
     Ok(Exit::Done)
 }
 
 /// From the daemon of the data directory, which knows what has failed; else as they would be if one started now.
-async fn providers(context: &Context) -> Result<Vec<ProviderState>, Failure> {
-    if context.globals.config.is_none()
-        && let Some(daemon) = Daemon::find(context)?
-    {
+async fn providers(context: &Context) -> Result<Providers, Failure> {
+    if let Some(daemon) = daemon(context)? {
         return daemon.providers().await;
     }
     let settings = context.load(Vec::new())?.settings;
@@ -59,13 +83,86 @@ async fn providers(context: &Context) -> Result<Vec<ProviderState>, Failure> {
     at_start(context, settings).await
 }
 
-async fn at_start(context: &Context, settings: Settings) -> Result<Vec<ProviderState>, Failure> {
+fn daemon(context: &Context) -> Result<Option<Daemon>, Failure> {
+    if context.globals.config.is_some() { Ok(None) } else { Daemon::find(context) }
+}
+
+async fn at_start(context: &Context, settings: Settings) -> Result<Providers, Failure> {
     let builder = greenroom::Runtime::builder().settings(settings.clone()).environment(context.environment.clone());
-    match builder.start().await {
-        Ok(runtime) => Ok(runtime.providers().await),
-        Err(StartError::NoProvider(_)) => Ok(providers_at_rest(&settings, &context.environment)),
+    // Nothing is made on disk by looking.
+    let kept = context.data_path().filter(|path| has_store(path));
+    let mut started = match kept {
+        Some(path) => builder.clone().data_dir(path).start().await,
+        None => builder.clone().start().await,
+    };
+    if let Err(StartError::Store(error)) = &started {
+        notes::warning(&format!("what was learnt before is not shown: {error}"));
+        notes::hint(&error.hint());
+        started = builder.start().await;
+    }
+    match started {
+        Ok(runtime) => {
+            let providers = Providers { providers: runtime.providers().await, store: runtime.store() };
+            runtime.shutdown(Duration::ZERO).await;
+            Ok(providers)
+        }
+        Err(StartError::NoProvider(_)) => {
+            let store = StoreState { state: StoreKind::None, reason: None, hint: None };
+            Ok(Providers { providers: providers_at_rest(&settings, &context.environment), store })
+        }
         Err(error) => Err(error.into()),
     }
+}
+
+fn reset(context: &Context, wanted: Option<&str>, json: bool) -> Result<Exit, Failure> {
+    let cleared = block_on(WORKERS, async {
+        match daemon(context)? {
+            Some(daemon) => reset_there(&daemon, wanted).await,
+            None => reset_here(context, wanted).await,
+        }
+    })?;
+    let mut output = Output::new();
+    for provider in &cleared {
+        if json {
+            output.json(&json!({"provider": provider, "reset": true}))?;
+        } else {
+            output.line(&format!("{provider} is asked again"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Has the daemon do it, which knows more than the store.
+async fn reset_there(daemon: &Daemon, wanted: Option<&str>) -> Result<Vec<String>, Failure> {
+    let names = match wanted {
+        Some(name) => vec![name.to_owned()],
+        None => daemon.providers().await?.providers.into_iter().map(|provider| provider.provider).collect(),
+    };
+    for name in &names {
+        let answer = daemon.reset(name).await?;
+        if !answer.kept {
+            let reason = answer.reason.unwrap_or_default();
+            let what = format!("{name} is asked again, but not by the next daemon: {reason}");
+            return Err(Failure::failed(what, answer.hint.unwrap_or_default()));
+        }
+    }
+    Ok(names)
+}
+
+async fn reset_here(context: &Context, wanted: Option<&str>) -> Result<Vec<String>, Failure> {
+    let settings = context.load(Vec::new())?.settings;
+    let known: Vec<&str> = settings.providers.iter().map(|provider| provider.name.as_str()).collect();
+    let names: Vec<String> = match wanted {
+        Some(name) if !known.contains(&name) => {
+            return Err(Failure::usage(format!("there is no provider \"{name}\""), suggestion(name, &known)));
+        }
+        Some(name) => vec![name.to_owned()],
+        None => known.into_iter().map(str::to_owned).collect(),
+    };
+    if let Some(path) = context.data_path() {
+        greenroom::reset_at_rest(&path, settings.store.durability, &names).await?;
+    }
+    Ok(names)
 }
 
 fn rows(provider: &ProviderState, now: SystemTime) -> Vec<Vec<String>> {
@@ -89,7 +186,7 @@ fn rows(provider: &ProviderState, now: SystemTime) -> Vec<Vec<String>> {
 fn profile_text(profile: &ProfileState, now: SystemTime) -> String {
     let left_alone = |until: SystemTime| {
         let left = until.duration_since(now).unwrap_or_default().as_secs() + 1;
-        format!(" for {}", humantime::format_duration(std::time::Duration::from_secs(left)))
+        format!(" for {}", humantime::format_duration(Duration::from_secs(left)))
     };
     let reason = profile.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
     let until = profile.until.map_or_else(String::new, left_alone);

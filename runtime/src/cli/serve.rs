@@ -19,7 +19,7 @@ use super::{
     context::{Context, block_on},
     lock::Lock,
     notes,
-    signals::stop_on_signals,
+    signals::{stop_on_signals, survive_file_limit},
     token::token,
 };
 
@@ -41,8 +41,9 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
     block_on(workers, async {
         let stop = CancellationToken::new();
         stop_on_signals(&stop)?;
+        survive_file_limit();
         let server = loaded.settings.server.clone();
-        let runtime = context.start(loaded.settings.clone()).await?;
+        let runtime = context.start_owning(loaded.settings.clone(), dir.path().to_owned()).await?;
         let listen = server.listen;
         let http = Server::bind(http_args(server, token), runtime.clone())
             .await

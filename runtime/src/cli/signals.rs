@@ -115,3 +115,19 @@ mod system {
         }
     }
 }
+
+/// A file that may not grow further (`ulimit -f`) is then an error of the write, and not the end of the process. To be
+/// called within a runtime.
+#[cfg(unix)]
+pub(super) fn survive_file_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let limit = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    // Its handler stays though nobody listens.
+    if let Err(error) = signal(limit) {
+        tracing::debug!("a limit of file sizes ends this process: {error}");
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn survive_file_limit() {}

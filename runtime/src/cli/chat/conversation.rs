@@ -1,5 +1,7 @@
 //! A conversation on a terminal.
 
+use std::time::Duration;
+
 use greenroom::{Busy, Part, Runtime, Session, config::Settings};
 use rustyline::{DefaultEditor, error::ReadlineError};
 
@@ -34,29 +36,41 @@ pub(super) fn run(context: &Context, settings: Settings, opening: Opening) -> Re
     let mut editor = DefaultEditor::new().map_err(|error| terminal(&error))?;
     let history = History::load(context, &mut editor);
     block_on(WORKERS, async {
-        let runtime = context.start(settings).await?;
-        let mut conversation = Conversation::open(context, &runtime, opening).await?;
-        notes::note("/help says what can be typed; Ctrl-D ends");
-        loop {
-            let typed = match read(&mut editor) {
-                Ok(typed) => typed,
-                Err(ReadlineError::Eof) => return Ok(Exit::Done),
-                Err(ReadlineError::Interrupted) => return Ok(Exit::Interrupted),
-                Err(error) => return Err(terminal(&error)),
-            };
-            if typed.trim().is_empty() {
-                continue;
-            }
-            history.add(&mut editor, &typed);
-            let exit = match Command::parse(&typed) {
-                Some(command) => conversation.obey(command).await?,
-                None => conversation.say(typed).await?,
-            };
-            if let Some(exit) = exit {
-                return Ok(exit);
-            }
-        }
+        let runtime = context.start_learning(settings).await?;
+        let outcome = talk(context, &runtime, &mut editor, &history, opening).await;
+        runtime.shutdown(Duration::ZERO).await;
+        outcome
     })
+}
+
+async fn talk(
+    context: &Context,
+    runtime: &Runtime,
+    editor: &mut DefaultEditor,
+    history: &History,
+    opening: Opening,
+) -> Result<Exit, Failure> {
+    let mut conversation = Conversation::open(context, runtime, opening).await?;
+    notes::note("/help says what can be typed; Ctrl-D ends");
+    loop {
+        let typed = match read(editor) {
+            Ok(typed) => typed,
+            Err(ReadlineError::Eof) => return Ok(Exit::Done),
+            Err(ReadlineError::Interrupted) => return Ok(Exit::Interrupted),
+            Err(error) => return Err(terminal(&error)),
+        };
+        if typed.trim().is_empty() {
+            continue;
+        }
+        history.add(editor, &typed);
+        let exit = match Command::parse(&typed) {
+            Some(command) => conversation.obey(command).await?,
+            None => conversation.say(typed).await?,
+        };
+        if let Some(exit) = exit {
+            return Ok(exit);
+        }
+    }
 }
 
 /// A line; several where each but the last ends with a backslash.

@@ -8,7 +8,7 @@ mod image;
 mod input;
 mod screen;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use greenroom::{Busy, Part};
@@ -62,7 +62,7 @@ pub(crate) fn run(context: &Context, args: ChatArgs) -> Result<Exit, Failure> {
     context.tell_demo(&settings);
     block_on(WORKERS, async {
         let interrupt = Interrupt::listen()?;
-        let runtime = context.start(settings).await?;
+        let runtime = context.start_learning(settings).await?;
         let session = runtime.session_with(ONCE, args.model, args.system).await?;
         let mut parts = vec![Part::text(text)];
         parts.extend(images);
@@ -73,7 +73,7 @@ pub(crate) fn run(context: &Context, args: ChatArgs) -> Result<Exit, Failure> {
         } else {
             ask(asked, &mut Plain::new(Output::new(), &context.environment)).await
         };
-        runtime.settle().await;
+        runtime.shutdown(Duration::ZERO).await;
         outcome
     })
 }

@@ -2,13 +2,46 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::{Path, Request, State},
+    http::StatusCode,
+    response::Response,
+};
 use serde_json::json;
 
-use super::{errors::json_response, site::App};
+use super::{body, errors::json_response, site::App};
+use crate::Reset;
 
-/// `GET /api/providers`: how the providers and their profiles are.
+/// `GET /api/providers`: how the providers and their profiles are, and whether what is learnt of them is kept.
 pub(super) async fn providers(State(app): State<Arc<App>>) -> Response {
     let providers = app.runtime.providers().await;
-    json_response(StatusCode::OK, json!({"providers": providers}).to_string())
+    json_response(StatusCode::OK, json!({"providers": providers, "store": app.runtime.store()}).to_string())
+}
+
+/// `POST /api/providers/{id}/reset`: clears a provider's marks, for good once this is answered.
+pub(super) async fn reset_provider(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Response {
+    // Nothing in it matters.
+    body::discard(request).await;
+    match app.runtime.reset_provider(&id).await {
+        Ok(Reset::Done) => json_response(StatusCode::OK, json!({"provider": id, "kept": true}).to_string()),
+        Ok(Reset::NotKept(error)) => {
+            let answer = json!({"provider": id, "kept": false, "reason": error.to_string(), "hint": error.hint()});
+            json_response(StatusCode::OK, answer.to_string())
+        }
+        Ok(Reset::Unknown) => {
+            let known: Vec<&str> = app.runtime.settings().providers.iter().map(|known| known.name.as_str()).collect();
+            let hint = format!("there are {}", known.join(", "));
+            error(StatusCode::NOT_FOUND, "not_found", &format!("there is no provider \"{id}\""), &hint)
+        }
+        Err(down) => error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            &format!("the provider \"{id}\" can't be reset: {down}"),
+            "ask again in a moment, or restart greenroom",
+        ),
+    }
+}
+
+fn error(status: StatusCode, kind: &str, message: &str, hint: &str) -> Response {
+    json_response(status, json!({"error": {"kind": kind, "message": message, "hint": hint}}).to_string())
 }

@@ -56,6 +56,7 @@ impl Site {
             .route("/v1/models", get(openai::models))
             .route("/v1/models/{*id}", get(openai::model))
             .route("/api/providers", get(api::providers))
+            .route("/api/providers/{id}/reset", post(api::reset_provider))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .fallback(unknown_route)
