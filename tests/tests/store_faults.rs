@@ -185,7 +185,7 @@ async fn a_question_finds_what_one_before_has_learnt() {
 }
 
 #[tokio::test]
-async fn a_damaged_store_is_told_of_and_repaired_and_a_newer_one_is_left_alone() {
+async fn a_damaged_store_is_told_of_and_repaired() {
     let provider = provider([to("one", "m1", limited(600)).always(), fine().always()]).await;
     let home = home(&provider.url(), "");
     let daemon = home.serve(&[]).await;

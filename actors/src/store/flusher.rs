@@ -21,9 +21,12 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Flusher {
     /// Taken only as it ends.
-    line: Option<Mutex<(SyncSender<()>, Receiver<sled::Result<()>>)>>,
+    line: Option<Mutex<Line>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// The way there and back.
+type Line = (SyncSender<()>, Receiver<sled::Result<()>>);
 
 impl Flusher {
     pub(super) fn start(db: &sled::Db) -> io::Result<Self> {

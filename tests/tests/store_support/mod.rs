@@ -57,7 +57,7 @@ pub fn broken() -> Attempt {
 }
 
 pub fn fine() -> Attempt {
-    Answer::text(["hi"]).whole().into()
+    Answer::text(["hi"]).whole()
 }
 
 pub async fn provider(attempts: impl IntoIterator<Item = Attempt>) -> ScriptedProvider {
