@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use greenroom_tests::{
@@ -60,7 +60,9 @@ async fn no_mark_that_was_seen_is_lost() {
     let rounds = env::var("GREENROOM_KILL_ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     let mut seed = 0x9e37_79b9_7f4a_7c15;
     let provider = ScriptedProvider::start(script(&mut seed)).await;
-    let home = home(&provider.url(), "[failover]\nmax_wait = \"200ms\"\nattempts = 4\n");
+    // A sync of the disk makes the time longer in which a mark could be seen and not be kept.
+    let home =
+        home(&provider.url(), "[store]\ndurability = \"power\"\n[failover]\nmax_wait = \"200ms\"\nattempts = 4\n");
     let (mut seen_in_all, mut rounds_with_marks) = (0, 0);
     let requests = Arc::new(AtomicUsize::new(0));
     for round in 0..rounds {
@@ -83,11 +85,18 @@ async fn no_mark_that_was_seen_is_lost() {
                 })
             })
             .collect();
-        tokio::time::sleep(Duration::from_millis(chance(&mut seed) % 300)).await;
-        // The load goes on while it is read and killed.
-        let state = shown(&daemon).await;
+        // The load goes on while it is read and killed, which is done as soon as a mark shows that was not there.
+        let until = Instant::now() + Duration::from_millis(20 + chance(&mut seed) % 300);
+        let mut seen = marks(&shown(&daemon).await);
+        loop {
+            let now = marks(&shown(&daemon).await);
+            let is_new = now.iter().any(|mark| !seen.contains(mark));
+            seen = now;
+            if (is_new && chance(&mut seed).is_multiple_of(3)) || Instant::now() > until {
+                break;
+            }
+        }
         daemon.signal(rustix::process::Signal::KILL);
-        let seen = marks(&state);
         stop.store(true, Ordering::SeqCst);
         for asker in askers {
             asker.await.unwrap();
