@@ -18,7 +18,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
-    keep::{Keeper, Loaded, Records, SLOW, UNKEPT},
+    keep::{Keeper, Loaded, Records, UNKEPT},
     limiter::{Full, Limiter, Limits},
     lists::{CachedList, ListedHook, Lists, ModelList},
     permit::{Permit, Refusal, Waiting, Want},
@@ -288,8 +288,7 @@ impl State {
         // This incarnation and no other: a write that outlives it is not its successor's.
         let myself = myself.clone();
         self.tasks.spawn(async move {
-            let written = tokio::time::timeout(SLOW, store.commit(batch)).await;
-            let outcome = written.unwrap_or(Err(StoreError::Slow));
+            let outcome = store.commit(batch).await;
             let _gone = myself.cast(ProviderMsg::Kept { version, outcome });
         });
     }

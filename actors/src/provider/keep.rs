@@ -25,8 +25,6 @@ pub(super) const SOON: Duration = Duration::from_millis(200);
 pub(super) const UNKEPT: Duration = Duration::from_millis(250);
 /// After a failed write, when nothing else gives reason to write.
 pub(super) const RETRY: Duration = Duration::from_secs(2);
-/// A disk that takes longer than this has failed, as far as replies are concerned.
-pub(super) const SLOW: Duration = Duration::from_secs(5);
 
 type Own = (String, String);
 
@@ -342,3 +340,7 @@ pub async fn reset_kept(store: &Store, provider: &str) -> Result<(), StoreError>
     }
     if batch.is_empty() { Ok(()) } else { store.commit(batch).await }
 }
+
+#[cfg(test)]
+#[path = "keep_tests.rs"]
+mod tests;

@@ -53,6 +53,12 @@ impl Batch {
         self.0.is_empty()
     }
 
+    /// How many changes there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     fn run(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         for change in self.0 {
             match change {

@@ -111,7 +111,7 @@ pub enum StoreError {
     /// A sum or a position is past what can be counted.
     #[error("a number in the store is past what can be counted")]
     Overflow,
-    /// The disk does not answer.
+    /// The disk does not answer in time. What was to be written may be there later.
     #[error("the disk does not answer")]
     Slow,
     /// The store was closed.

@@ -29,6 +29,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, RwLock},
     thread,
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -55,6 +56,8 @@ pub use self::{
 
 /// The name of the threads that open and write; what panics there is told of as damage.
 pub const THREAD: &str = "greenroom-store";
+/// A disk that takes longer than this for a write has failed, as far as who asked is concerned; the write goes on.
+const SLOW: Duration = Duration::from_secs(3);
 /// Operations that wait at most; who asks for more waits for room.
 const MOST_WAITING: usize = 1024;
 
@@ -103,7 +106,7 @@ impl Health {
 pub struct Store {
     writes: mpsc::Sender<Message>,
     reads: mpsc::Sender<Read>,
-    health: watch::Receiver<Health>,
+    health: Arc<watch::Sender<Health>>,
     was_clean: bool,
 }
 
@@ -161,9 +164,10 @@ impl Store {
         let shared = Arc::new(RwLock::new(backend));
         let (writes, inbox) = mpsc::channel(MOST_WAITING);
         let (reads, read_inbox) = mpsc::channel(MOST_WAITING);
-        let (said, health) = watch::channel(health);
+        let health = Arc::new(watch::Sender::new(health));
         readers::start(read_inbox, &shared)?;
-        Ok((Self { writes, reads, health, was_clean }, Writer { inbox, shared, health: said, place }))
+        let writer = Writer { inbox, shared, health: Arc::clone(&health), place };
+        Ok((Self { writes, reads, health, was_clean }, writer))
     }
 
     /// How it is now.
@@ -182,11 +186,14 @@ impl Store {
     /// Not all of it could be written; it is closed all the same.
     pub async fn close(&self) -> Result<(), StoreError> {
         let (reply, closed) = oneshot::channel();
-        if self.writes.send(Message::Close(reply)).await.is_err() {
-            return Ok(());
-        }
-        // Closed twice at once is closed.
-        closed.await.unwrap_or(Ok(()))
+        let closing = async {
+            if self.writes.send(Message::Close(reply)).await.is_err() {
+                return Ok(());
+            }
+            // Closed twice at once is closed.
+            closed.await.unwrap_or(Ok(()))
+        };
+        tokio::time::timeout(2 * SLOW, closing).await.unwrap_or(Err(StoreError::Slow))
     }
 
     /// Has the writer run `change`, and waits until what it changed is kept.
@@ -203,8 +210,14 @@ impl Store {
                 move |kept: Result<(), StoreError>| drop(reply.send(result.and_then(|result| kept.map(|()| result))));
             Done { made, tell: Box::new(tell) }
         });
-        self.writes.send(Message::Write(job)).await.map_err(|_| StoreError::Closed)?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        let writing = async {
+            self.writes.send(Message::Write(job)).await.map_err(|_| StoreError::Closed)?;
+            answer.await.unwrap_or(Err(StoreError::Closed))
+        };
+        tokio::time::timeout(SLOW, writing).await.unwrap_or_else(|_| {
+            self.health.send_if_modified(|health| health.handle(Some(&StoreError::Slow)));
+            Err(StoreError::Slow)
+        })
     }
 
     /// Has a reader run `question`.

@@ -50,7 +50,7 @@ pub(super) fn read(shared: &Shared) -> RwLockReadGuard<'_, Backend> {
 pub(super) struct Writer {
     pub(super) inbox: mpsc::Receiver<Message>,
     pub(super) shared: Shared,
-    pub(super) health: watch::Sender<Health>,
+    pub(super) health: Arc<watch::Sender<Health>>,
     /// Where the store lies; `None` for one in memory.
     pub(super) place: Option<(PathBuf, Durability)>,
 }

@@ -62,3 +62,17 @@ async fn many_writers_share_a_flush() {
     assert!(together < alone * 40, "2000 at once took {together:?}, 50 alone {alone:?}");
     assert_eq!(store.scan(&PLACES).await.unwrap().len(), 2050);
 }
+
+#[tokio::test]
+async fn a_disk_that_hangs_holds_nobody_up_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir).await;
+    let hanging = store.write(|_| {
+        thread::sleep(SLOW + Duration::from_millis(500));
+        Ok(())
+    });
+    assert_eq!(hanging.await, Err(StoreError::Slow));
+    assert_eq!(store.health(), Health::Degraded(StoreError::Slow));
+    store.put(&COLOURS, &owned("a"), &owned("red")).await.unwrap();
+    assert_eq!(store.health(), Health::Good);
+}
