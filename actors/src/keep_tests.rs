@@ -164,3 +164,17 @@ async fn marks_are_cleared_where_nothing_runs() {
     crate::reset_kept(&store, "lab").await.unwrap();
     assert_eq!(marks(&system(&store).await).await.len(), 0);
 }
+
+#[tokio::test]
+async fn a_thousand_models_are_as_good_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let first = system(&store).await;
+    for number in 0..1500 {
+        fail(&first, ErrorKind::RateLimited, &format!("{number}-{}", "long".repeat(20)));
+    }
+    let seen = marks(&first).await;
+    assert_eq!((seen.len(), store.health()), (1500, Health::Good));
+    let (_copy, store) = killed(dir.path()).await;
+    assert_eq!(marks(&system(&store).await).await, seen);
+}

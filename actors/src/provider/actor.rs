@@ -279,10 +279,10 @@ impl State {
 
     fn write(&mut self, myself: &ActorRef<ProviderMsg>) {
         let now = SystemTime::now();
-        let (profiles, health) = self.profiles.snapshot(now);
+        let marks = self.profiles.snapshot(now);
         let own = self.args.profiles.iter().zip(&self.limiters.profiles);
         let limiters = own.map(|(profile, limiter)| (profile.id.to_string(), limiter.snapshot(now))).collect();
-        let records = Records { profiles, health, limiters }.with_shared(self.limiters.shared.snapshot(now));
+        let records = Records { marks, limiters }.with_shared(self.limiters.shared.snapshot(now));
         let Some((store, version, batch)) = self.keeper.begin(records, now) else { return };
         while self.tasks.try_join_next().is_some() {}
         // This incarnation and no other: a write that outlives it is not its successor's.
@@ -308,6 +308,9 @@ impl State {
         }
         for (id, kept, record) in &loaded.profiles {
             self.profiles.restore(id, record, *kept, now);
+        }
+        for ((profile, model), kept, mark) in loaded.models {
+            self.profiles.restore_model(&profile, model, mark.restore(kept, now));
         }
         for (model, kept, health) in loaded.health {
             let mut health = health.restore(kept, now);

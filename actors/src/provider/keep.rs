@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     limiter::LimiterRecord,
-    marks::Health,
-    profiles::{Change, ProfileRecord},
+    marks::{Health, Mark},
+    profiles::{Change, ProfileRecord, Snapshot},
 };
 use crate::store::{Batch, Store, StoreError, Table, moment};
 
@@ -29,6 +29,7 @@ pub(super) const RETRY: Duration = Duration::from_secs(2);
 type Own = (String, String);
 
 static PROFILES: Table<Own, Saved<ProfileRecord>> = Table::new("provider.profile");
+static MODELS: Table<(String, Own), Saved<Mark>> = Table::new("provider.model");
 static LIMITERS: Table<Own, Saved<LimiterRecord>> = Table::new("provider.limiter");
 static HEALTH: Table<Own, Saved<Health>> = Table::new("provider.health");
 /// The place of the limiter over all profiles; no profile has an empty name.
@@ -42,11 +43,10 @@ struct Saved<T> {
     what: T,
 }
 
-/// The state as it is kept, each part by its profile or model.
+/// The state as it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Records {
-    pub(super) profiles: BTreeMap<String, ProfileRecord>,
-    pub(super) health: BTreeMap<String, Health>,
+    pub(super) marks: Snapshot,
     /// Those of profiles, and that over all.
     pub(super) limiters: BTreeMap<String, LimiterRecord>,
 }
@@ -55,6 +55,7 @@ pub(super) struct Records {
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) profiles: Vec<(String, SystemTime, ProfileRecord)>,
+    pub(super) models: Vec<(Own, SystemTime, Mark)>,
     pub(super) health: Vec<(String, SystemTime, Health)>,
     pub(super) limiters: Vec<(String, LimiterRecord)>,
 }
@@ -84,6 +85,7 @@ pub(super) struct Keeper {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Profile(String),
+    Model(Own),
     Health(String),
     Limiter(String),
 }
@@ -91,6 +93,7 @@ enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Profile(ProfileRecord),
+    Model(Mark),
     Health(Health),
     Limiter(LimiterRecord),
 }
@@ -118,6 +121,7 @@ impl Keeper {
         let loaded = async {
             Ok::<_, StoreError>(Loaded {
                 profiles: parts(store.scan_settled(&PROFILES, &provider).await?),
+                models: parts(store.scan_settled(&MODELS, &provider).await?),
                 health: parts(store.scan_settled(&HEALTH, &provider).await?),
                 limiters: parts(store.scan_settled(&LIMITERS, &provider).await?)
                     .into_iter()
@@ -137,6 +141,11 @@ impl Keeper {
         for (id, _, record) in &loaded.profiles {
             if is_ours(id) || record.is_forgotten(now) {
                 self.on_disk.insert(Place::Profile(id.clone()), None);
+            }
+        }
+        for (own, _, mark) in &loaded.models {
+            if is_ours(&own.0) || mark.is_forgotten(now) {
+                self.on_disk.insert(Place::Model(own.clone()), None);
             }
         }
         for (id, record) in &loaded.limiters {
@@ -219,27 +228,33 @@ impl Keeper {
     }
 
     fn set(&self, batch: &mut Batch, place: &Place, part: Option<Part>, at: SystemTime) {
-        let key = |own: &String| (self.provider.clone(), own.clone());
+        let provider = self.provider.clone();
         let set = match (place, part) {
-            (_, Some(Part::Profile(what))) => batch.put(&PROFILES, &key(place.own()), &Saved { at, what }),
-            (_, Some(Part::Health(what))) => batch.put(&HEALTH, &key(place.own()), &Saved { at, what }),
-            (_, Some(Part::Limiter(what))) => batch.put(&LIMITERS, &key(place.own()), &Saved { at, what }),
-            (Place::Profile(own), None) => {
-                batch.remove(&PROFILES, &key(own));
-                Ok(())
+            (Place::Profile(id), Some(Part::Profile(what))) => {
+                batch.put(&PROFILES, &(provider, id.clone()), &Saved { at, what })
             }
-            (Place::Health(own), None) => {
-                batch.remove(&HEALTH, &key(own));
-                Ok(())
+            (Place::Model(own), Some(Part::Model(what))) => {
+                batch.put(&MODELS, &(provider, own.clone()), &Saved { at, what })
             }
-            (Place::Limiter(own), None) => {
-                batch.remove(&LIMITERS, &key(own));
+            (Place::Health(model), Some(Part::Health(what))) => {
+                batch.put(&HEALTH, &(provider, model.clone()), &Saved { at, what })
+            }
+            (Place::Limiter(id), Some(Part::Limiter(what))) => {
+                batch.put(&LIMITERS, &(provider, id.clone()), &Saved { at, what })
+            }
+            (place, _) => {
+                match place {
+                    Place::Profile(id) => batch.remove(&PROFILES, &(provider, id.clone())),
+                    Place::Model(own) => batch.remove(&MODELS, &(provider, own.clone())),
+                    Place::Health(model) => batch.remove(&HEALTH, &(provider, model.clone())),
+                    Place::Limiter(id) => batch.remove(&LIMITERS, &(provider, id.clone())),
+                }
                 Ok(())
             }
         };
+        // Each is of a few numbers.
         if let Err(error) = set {
-            // A provider that makes up thousands of model names.
-            tracing::warn!(provider = self.provider, "what is known of a provider can't be kept: {error}");
+            tracing::error!(provider = self.provider, "what is known of a provider can't be kept: {error}");
         }
     }
 
@@ -264,22 +279,16 @@ impl Keeper {
     }
 }
 
-impl Place {
-    fn own(&self) -> &String {
-        match self {
-            Self::Profile(own) | Self::Health(own) | Self::Limiter(own) => own,
-        }
-    }
-}
-
 impl Records {
     fn parts(&self) -> BTreeMap<Place, Part> {
-        let profiles = self.profiles.iter().map(|(id, part)| (Place::Profile(id.clone()), Part::Profile(part.clone())));
-        let health = self.health.iter().map(|(id, part)| (Place::Health(id.clone()), Part::Health(part.clone())));
+        let Snapshot { profiles, models, health } = &self.marks;
+        let profiles = profiles.iter().map(|(id, part)| (Place::Profile(id.clone()), Part::Profile(part.clone())));
+        let models = models.iter().map(|(own, part)| (Place::Model(own.clone()), Part::Model(part.clone())));
+        let health = health.iter().map(|(id, part)| (Place::Health(id.clone()), Part::Health(part.clone())));
         let kept = |record: &LimiterRecord| *record != LimiterRecord::default();
         let limiters = self.limiters.iter().filter(|(_, record)| kept(record));
         let limiters = limiters.map(|(id, part)| (Place::Limiter(id.clone()), Part::Limiter(*part)));
-        profiles.chain(health).chain(limiters).collect()
+        profiles.chain(models).chain(health).chain(limiters).collect()
     }
 
     /// With the limiter over all profiles.
@@ -297,7 +306,7 @@ impl Loaded {
     }
 }
 
-fn parts<T>(rows: Vec<(Own, Saved<T>)>) -> Vec<(String, SystemTime, T)> {
+fn parts<K, T>(rows: Vec<((String, K), Saved<T>)>) -> Vec<(K, SystemTime, T)> {
     rows.into_iter().map(|((_, own), saved)| (own, saved.at, saved.what)).collect()
 }
 
@@ -308,6 +317,11 @@ pub(crate) async fn prune(store: &Store, configured: &[String], now: SystemTime)
     for (key, saved) in store.scan(&PROFILES).await? {
         if gone(&key) && saved.what.is_forgotten(now) {
             batch.remove(&PROFILES, &key);
+        }
+    }
+    for (key, saved) in store.scan(&MODELS).await? {
+        if !configured.contains(&key.0) && saved.what.is_forgotten(now) {
+            batch.remove(&MODELS, &key);
         }
     }
     for (key, saved) in store.scan(&HEALTH).await? {
@@ -331,9 +345,12 @@ pub async fn reset_kept(store: &Store, provider: &str) -> Result<(), StoreError>
     let provider = provider.to_owned();
     let mut batch = Batch::default();
     for (key, mut saved) in store.scan_settled(&PROFILES, &provider).await? {
-        if saved.what.clear_marks() {
+        if saved.what.clear_mark() {
             batch.put(&PROFILES, &key, &saved)?;
         }
+    }
+    for (key, _) in store.scan_settled(&MODELS, &provider).await? {
+        batch.remove(&MODELS, &key);
     }
     for (key, _) in store.scan_settled(&HEALTH, &provider).await? {
         batch.remove(&HEALTH, &key);

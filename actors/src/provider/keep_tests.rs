@@ -22,8 +22,7 @@ fn marked(ids: &[&str], second: u64) -> Records {
     for id in ids {
         profiles.handle_failure(id, "m", &ChatError::new(ErrorKind::Auth, "no"), false, at(second));
     }
-    let (profiles, health) = profiles.snapshot(at(second));
-    Records { profiles, health, ..Records::default() }
+    Records { marks: profiles.snapshot(at(second)), ..Records::default() }
 }
 
 fn asked(keeper: &mut Keeper) -> Receiver<Result<(), StoreError>> {
@@ -73,7 +72,7 @@ async fn only_what_differs_is_written_and_what_is_in_doubt_is_written_again() {
     assert_eq!(write(&mut keeper, marked(&["one", "two"], 0), Ok(())), 2);
     assert_eq!(write(&mut keeper, marked(&["one", "two"], 0), Ok(())), 0);
     let mut more = marked(&["one", "two"], 0);
-    more.profiles.extend(marked(&["three"], 1).profiles);
+    more.marks.profiles.extend(marked(&["three"], 1).marks.profiles);
     assert_eq!(write(&mut keeper, more.clone(), Err(StoreError::Full)), 1);
     assert_eq!(write(&mut keeper, more.clone(), Ok(())), 1);
     assert_eq!(write(&mut keeper, more, Ok(())), 0);

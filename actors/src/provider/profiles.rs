@@ -46,23 +46,27 @@ pub(super) struct ProfileRecord {
     last_used: Option<SystemTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mark: Option<Mark>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    models: BTreeMap<String, Mark>,
 }
 
 impl ProfileRecord {
     /// Whether nothing depends on it any more.
     pub(super) fn is_forgotten(&self, now: SystemTime) -> bool {
-        self.mark.iter().chain(self.models.values()).all(|mark| mark.is_forgotten(now))
+        self.mark.as_ref().is_none_or(|mark| mark.is_forgotten(now))
     }
 
-    /// Takes the marks out. Whether there were any.
-    pub(super) fn clear_marks(&mut self) -> bool {
-        let marked = self.mark.is_some() || !self.models.is_empty();
-        self.mark = None;
-        self.models.clear();
-        marked
+    /// Takes the mark out. Whether there was one.
+    pub(super) fn clear_mark(&mut self) -> bool {
+        self.mark.take().is_some()
     }
+}
+
+/// What is kept of all profiles, by profile, by profile and model, and by model. Each part is written by itself, so that
+/// a provider with thousands of models costs no more for each mark.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    pub(super) profiles: BTreeMap<String, ProfileRecord>,
+    pub(super) models: BTreeMap<(String, String), Mark>,
+    pub(super) health: BTreeMap<String, Health>,
 }
 
 /// What something did to the state.
@@ -220,21 +224,24 @@ impl Profiles {
         if marked { Change::Marks } else { Change::Nothing }
     }
 
-    /// What is to be kept of each profile, and of each model's health. What nothing depends on any more is forgotten.
-    pub(super) fn snapshot(&mut self, now: SystemTime) -> (BTreeMap<String, ProfileRecord>, BTreeMap<String, Health>) {
+    /// What is to be kept. What nothing depends on any more is forgotten.
+    pub(super) fn snapshot(&mut self, now: SystemTime) -> Snapshot {
         self.health.retain(|_, health| !health.is_forgotten(now));
-        let record = |profile: &mut Profile| {
+        let mut snapshot = Snapshot {
+            health: self.health.iter().map(|(model, health)| (model.clone(), health.clone())).collect(),
+            ..Snapshot::default()
+        };
+        for profile in &mut self.list {
             profile.mark.take_if(|mark| mark.is_forgotten(now));
             profile.models.retain(|_, mark| !mark.is_forgotten(now));
-            let record = ProfileRecord {
-                last_used: profile.last_used,
-                mark: profile.mark.clone(),
-                models: profile.models.iter().map(|(model, mark)| (model.clone(), mark.clone())).collect(),
-            };
-            (profile.id.to_string(), record)
-        };
-        let profiles = self.list.iter_mut().map(record).filter(|(_, record)| *record != ProfileRecord::default());
-        (profiles.collect(), self.health.iter().map(|(model, health)| (model.clone(), health.clone())).collect())
+            let record = ProfileRecord { last_used: profile.last_used, mark: profile.mark.clone() };
+            if record != ProfileRecord::default() {
+                snapshot.profiles.insert(profile.id.to_string(), record);
+            }
+            let marks = profile.models.iter();
+            snapshot.models.extend(marks.map(|(model, mark)| ((profile.id.to_string(), model.clone()), mark.clone())));
+        }
+        snapshot
     }
 
     /// Takes up what was kept at `kept` of a profile. Whether there is such a profile.
@@ -242,8 +249,6 @@ impl Profiles {
         let Some(profile) = self.list.iter_mut().find(|profile| &*profile.id == id) else { return false };
         profile.last_used = record.last_used.map(|at| at.min(now));
         profile.mark = record.mark.clone().map(|mark| mark.restore(kept, now));
-        let models = record.models.iter().map(|(model, mark)| (model.clone(), mark.clone().restore(kept, now)));
-        profile.models = models.collect();
         // Of several that were used before, the one used last comes last.
         let mut moments: Vec<SystemTime> = self.list.iter().filter_map(|profile| profile.last_used).collect();
         moments.sort_unstable();
@@ -251,6 +256,13 @@ impl Profiles {
             profile.used = profile.last_used.map_or(0, |at| moments.partition_point(|before| *before <= at) as u64);
         }
         true
+    }
+
+    /// Takes up a mark that was kept of a profile and a model.
+    pub(super) fn restore_model(&mut self, profile: &str, model: String, mark: Mark) {
+        if let Some(profile) = self.list.iter_mut().find(|candidate| &*candidate.id == profile) {
+            profile.models.insert(model, mark);
+        }
     }
 
     /// Takes up what was kept of a model's health.
@@ -353,24 +365,28 @@ mod tests {
         fail(&mut before, "b", ErrorKind::Billing, at(4));
         fail(&mut before, "c", ErrorKind::Server, at(5));
         fail(&mut before, "c", ErrorKind::Server, at(6));
-        let (kept, health) = before.snapshot(at(6));
+        let kept = before.snapshot(at(6));
         let mut after = profiles(&[1, 1, 1]);
         // In any order.
-        for (id, record) in kept.iter().rev() {
+        for (id, record) in kept.profiles.iter().rev() {
             assert!(after.restore(id, record, at(6), at(7)));
         }
-        for (model, health) in health {
+        for ((profile, model), mark) in kept.models.clone() {
+            after.restore_model(&profile, model, mark.restore(at(6), at(7)));
+        }
+        for (model, health) in kept.health.clone() {
             after.restore_health(model, health.restore(at(6), at(7)));
         }
-        assert!(!after.restore("gone", &kept["a"], at(6), at(7)));
+        assert!(!after.restore("gone", &kept.profiles["a"], at(6), at(7)));
         for now in [7, 12, 40, 700] {
             let other = Wanted { model: "other", ..wanted(&[]) };
             assert_eq!(after.order(&wanted(&[]), at(now)), before.order(&wanted(&[]), at(now)), "at {now}");
             assert_eq!(after.order(&other, at(now)), before.order(&other, at(now)), "at {now}");
         }
         assert_eq!(after.snapshot(at(7)), before.snapshot(at(7)));
-        let (kept, health) = after.snapshot(at(4 + 600 + 24 * 3600));
-        assert!(health.is_empty() && kept.values().all(|record| record.mark.is_none() && record.models.is_empty()));
+        let kept = after.snapshot(at(4 + 600 + 24 * 3600));
+        assert!(kept.health.is_empty() && kept.models.is_empty());
+        assert!(kept.profiles.values().all(|record| record.mark.is_none()));
     }
 
     #[test]
