@@ -21,6 +21,9 @@ pub(crate) enum Place<M> {
 /// Points at an actor across its restarts. Clones point at the same.
 pub(crate) struct Handle<M> {
     place: Arc<watch::Sender<Place<M>>>,
+    /// How many of the next incarnations fail before they have started.
+    #[cfg(test)]
+    failing: Arc<std::sync::atomic::AtomicU32>,
 }
 
 /// An actor that can't be reached.
@@ -37,12 +40,39 @@ pub enum Unavailable {
 impl<M: Message> Handle<M> {
     /// Points at an actor that is yet to start.
     pub(crate) fn new() -> Self {
-        Self { place: Arc::new(watch::Sender::new(Place::Starting)) }
+        Self {
+            place: Arc::new(watch::Sender::new(Place::Starting)),
+            #[cfg(test)]
+            failing: Arc::default(),
+        }
+    }
+
+    /// Has the next incarnations fail before they have started.
+    #[cfg(test)]
+    pub(crate) fn fail_starts(&self, count: u32) {
+        self.failing.store(count, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Whether this incarnation is to fail before it has started.
+    #[cfg(test)]
+    pub(crate) fn takes_failure(&self) -> bool {
+        use std::sync::atomic::Ordering::SeqCst;
+
+        self.failing.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
     }
 
     /// Says where the actor is now; its supervisor's to call.
     pub(crate) fn set(&self, place: Place<M>) {
         self.place.send_replace(place);
+    }
+
+    /// The incarnation that lives now.
+    #[cfg(test)]
+    pub(crate) fn living(&self) -> Option<ActorRef<M>> {
+        match &*self.place.borrow() {
+            Place::Alive(actor) => Some(actor.clone()),
+            Place::Starting | Place::Down => None,
+        }
     }
 
     /// Whether it is down for good.
@@ -105,7 +135,11 @@ async fn ask<M: Message, R>(actor: &ActorRef<M>, build: &impl Fn(RpcReplyPort<R>
 
 impl<M> Clone for Handle<M> {
     fn clone(&self) -> Self {
-        Self { place: Arc::clone(&self.place) }
+        Self {
+            place: Arc::clone(&self.place),
+            #[cfg(test)]
+            failing: Arc::clone(&self.failing),
+        }
     }
 }
 

@@ -34,6 +34,9 @@ pub(crate) enum SupervisorMsg {
     Restart(ChildId),
     /// Stop a child and forget it.
     Stop(ChildId),
+    /// Fails, for tests of supervision.
+    #[cfg(test)]
+    Panic,
 }
 
 /// How one child is started, at first and again.
@@ -59,6 +62,8 @@ where
     fn launch(&self, supervisor: ActorCell) -> BoxFuture<'_, Result<ActorCell, SpawnErr>> {
         Box::pin(async move {
             let (actor, args) = (self.make)();
+            #[cfg(test)]
+            let actor = failing::Failing { actor, fails: self.handle.takes_failure() };
             let (actor, _) = Actor::spawn_linked(None, actor, args, supervisor).await?;
             let cell = actor.get_cell();
             self.handle.set(Place::Alive(actor));
@@ -171,6 +176,8 @@ impl Actor for Supervisor {
                     }
                 }
             }
+            #[cfg(test)]
+            SupervisorMsg::Panic => panic!("a supervisor was asked to fail"),
         }
         Ok(())
     }
@@ -216,6 +223,10 @@ impl Failures {
         (count <= MOST).then(|| FIRST_WAIT * (1 << (count - 1)))
     }
 }
+
+#[cfg(test)]
+#[path = "supervisor_failing.rs"]
+mod failing;
 
 #[cfg(test)]
 mod tests {

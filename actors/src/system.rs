@@ -105,6 +105,8 @@ pub struct System {
     root: ActorCell,
     shared: Arc<Shared>,
     sessions: Handle<SupervisorMsg>,
+    #[cfg(test)]
+    providers: Handle<SupervisorMsg>,
     live: Arc<Mutex<HashMap<Arc<str>, SessionRef>>>,
 }
 
@@ -149,7 +151,14 @@ impl System {
             shutdown: CancellationToken::new(),
             turns: TaskTracker::new(),
         };
-        Ok(Self { root: root.get_cell(), shared: Arc::new(shared), sessions, live: Arc::default() })
+        Ok(Self {
+            root: root.get_cell(),
+            shared: Arc::new(shared),
+            sessions,
+            #[cfg(test)]
+            providers,
+            live: Arc::default(),
+        })
     }
 
     /// Asks for one answer, streamed. Dropping what this gives cancels, up to the provider's socket.
@@ -477,6 +486,10 @@ impl SessionRef {
 #[cfg(test)]
 #[path = "system_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "supervision_tests.rs"]
+mod supervision_tests;
 
 #[cfg(test)]
 #[path = "keep_tests.rs"]

@@ -24,7 +24,7 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Answers each connection with a stream that says `Hel`, and `lo` once the test lets it.
-async fn provider() -> (String, mpsc::Sender<()>) {
+pub(super) async fn provider() -> (String, mpsc::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/v1", listener.local_addr().unwrap());
     let (go_on, mut wait) = mpsc::channel::<()>(8);
@@ -43,11 +43,17 @@ async fn provider() -> (String, mpsc::Sender<()>) {
     (address, go_on)
 }
 
-async fn system(address: &str) -> System {
+pub(super) async fn system(address: &str) -> System {
     system_with(address, None).await
 }
 
 pub(super) async fn system_with(address: &str, store: Option<Store>) -> System {
+    let (spec, capabilities) = spec("lab", address, Limits::default());
+    system_of(vec![(spec, capabilities)], store).await
+}
+
+/// A provider that speaks OpenAI's language at this address.
+pub(super) fn spec(name: &str, address: &str, limits: Limits) -> (ProviderSpec, greenroom_providers::Capabilities) {
     let args = OpenAiArgs {
         transport: Arc::new(Transport::new(SECOND)),
         base: address.parse().unwrap(),
@@ -55,15 +61,10 @@ pub(super) async fn system_with(address: &str, store: Option<Store>) -> System {
     };
     let provider = OpenAi::compatible(args).unwrap();
     let capabilities = greenroom_providers::Provider::capabilities(&provider);
-    let profile = ProfileArgs {
-        id: "default".into(),
-        credential: Arc::new(Credential::None),
-        weight: 1,
-        limits: Limits::default(),
-    };
+    let profile = ProfileArgs { id: "default".into(), credential: Arc::new(Credential::None), weight: 1, limits };
     let spec = ProviderSpec {
         args: ProviderArgs {
-            name: "lab".into(),
+            name: name.into(),
             provider: Arc::new(provider),
             profiles: vec![profile],
             shared_limits: Limits::default(),
@@ -80,11 +81,19 @@ pub(super) async fn system_with(address: &str, store: Option<Store>) -> System {
             idle_reasoning: 5 * SECOND,
             silent: 5 * SECOND,
         },
-        queue_wait: SECOND,
+        queue_wait: 5 * SECOND,
         defaults: crate::RequestDefaults::default(),
     };
+    (spec, capabilities)
+}
+
+pub(super) async fn system_of(
+    providers: Vec<(ProviderSpec, greenroom_providers::Capabilities)>,
+    store: Option<Store>,
+) -> System {
+    let named = providers.iter().map(|(spec, can)| (Arc::clone(&spec.args.name), *can, Vec::new()));
     let router = RouterArgs {
-        providers: vec![("lab".into(), capabilities, Vec::new())],
+        providers: named.collect(),
         aliases: Vec::new(),
         default: None,
         unusable: Vec::new(),
@@ -93,7 +102,7 @@ pub(super) async fn system_with(address: &str, store: Option<Store>) -> System {
     let budget = Budget { attempts: 8, continuations: 3, max_wait: 5 * SECOND };
     let limits = TurnLimits { bytes: 1 << 20, time: 60 * SECOND };
     System::start(SystemArgs {
-        providers: vec![spec],
+        providers: providers.into_iter().map(|(spec, _)| spec).collect(),
         router,
         budget,
         limits,
@@ -106,12 +115,12 @@ pub(super) async fn system_with(address: &str, store: Option<Store>) -> System {
     .unwrap()
 }
 
-fn request() -> ChatRequest {
+pub(super) fn request() -> ChatRequest {
     ChatRequest { model: "lab/m".into(), messages: vec![Message::user("hi")], ..ChatRequest::default() }
 }
 
 /// Reads until the text so far is `text`.
-async fn read_text(tail: &mut Tail, text: &str) {
+pub(super) async fn read_text(tail: &mut Tail, text: &str) {
     let mut seen = String::new();
     while seen != text {
         let events = tail.pull().await.expect("the log goes on");
@@ -126,7 +135,7 @@ async fn read_text(tail: &mut Tail, text: &str) {
     }
 }
 
-async fn reads_to_its_end(tail: &mut Tail) {
+pub(super) async fn reads_to_its_end(tail: &mut Tail) {
     loop {
         let events = tail.pull().await.expect("a turn ends with an event");
         if events.iter().any(|event| matches!(event.body, EventBody::TurnFinished { .. })) {

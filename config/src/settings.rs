@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::models::Models;
 use crate::provider::{Provider, serialize_providers};
-use crate::units::{serialize_bytes, serialize_duration, serialize_some_duration};
+use crate::units::{serialize_bytes, serialize_duration};
 
 /// Everything that greenroom is told, complete and validated.
 ///
@@ -153,9 +153,9 @@ pub struct Failover {
     pub continuations: u32,
     /// What is done with an answer that is cut after its first token.
     pub on_interrupt: OnInterrupt,
-    /// After how long without a word the next candidate is asked beside the first; never if it isn't said.
-    #[serde(serialize_with = "serialize_some_duration", skip_serializing_if = "Option::is_none")]
-    pub hedge: Option<Duration>,
+    /// After how long without a word the next candidate is asked beside the first; never if it is nothing.
+    #[serde(serialize_with = "serialize_duration")]
+    pub hedge: Duration,
 }
 
 /// What is done with an answer that is cut after its first token.
@@ -184,7 +184,7 @@ impl Default for Failover {
             attempts: NonZeroU32::new(8).expect("eight is not zero"),
             continuations: 3,
             on_interrupt: OnInterrupt::default(),
-            hedge: None,
+            hedge: Duration::ZERO,
         }
     }
 }

@@ -48,17 +48,6 @@ pub(crate) fn serialize_duration<S: Serializer>(value: &Duration, serializer: S)
     serializer.collect_str(&humantime::format_duration(*value))
 }
 
-/// As [`serialize_duration`]; nothing is written as nothing.
-pub(crate) fn serialize_some_duration<S: Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match duration {
-        Some(duration) => serialize_duration(duration, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
 pub(crate) fn serialize_bytes<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&bytes_text(*value))
 }

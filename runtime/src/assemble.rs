@@ -111,7 +111,7 @@ pub(crate) fn assemble(
             config::OnInterrupt::Restart => OnInterrupt::Restart,
             config::OnInterrupt::Fail => OnInterrupt::Fail,
         },
-        hedge: settings.failover.hedge,
+        hedge: Some(settings.failover.hedge).filter(|hedge| !hedge.is_zero()),
         limits: TurnLimits {
             bytes: usize::try_from(settings.sessions.max_turn_bytes).unwrap_or(usize::MAX),
             time: settings.sessions.max_turn_time,

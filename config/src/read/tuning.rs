@@ -37,7 +37,7 @@ pub(crate) fn failover(node: &Node<'_>) -> Failover {
             .node("on_interrupt")
             .and_then(|node| word(&node, &OnInterrupt::WORDS))
             .unwrap_or(defaults.on_interrupt),
-        hedge: table.get("hedge").map(|Positive(duration)| duration),
+        hedge: table.get("hedge").unwrap_or(defaults.hedge),
     };
     table.finish();
     failover
