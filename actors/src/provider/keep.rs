@@ -119,14 +119,18 @@ impl Keeper {
         let Some(store) = &self.store else { return Loaded::default() };
         let provider = self.provider.clone();
         let loaded = async {
+            // Together, so that a disk that hangs is waited for once.
+            let (profiles, models, health, limiters) = futures::try_join!(
+                store.scan_settled(&PROFILES, &provider),
+                store.scan_settled(&MODELS, &provider),
+                store.scan_settled(&HEALTH, &provider),
+                store.scan_settled(&LIMITERS, &provider),
+            )?;
             Ok::<_, StoreError>(Loaded {
-                profiles: parts(store.scan_settled(&PROFILES, &provider).await?),
-                models: parts(store.scan_settled(&MODELS, &provider).await?),
-                health: parts(store.scan_settled(&HEALTH, &provider).await?),
-                limiters: parts(store.scan_settled(&LIMITERS, &provider).await?)
-                    .into_iter()
-                    .map(|(id, _, record)| (id, record))
-                    .collect(),
+                profiles: parts(profiles),
+                models: parts(models),
+                health: parts(health),
+                limiters: parts(limiters).into_iter().map(|(id, _, record)| (id, record)).collect(),
             })
         };
         loaded.await.unwrap_or_else(|error| {

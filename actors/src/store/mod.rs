@@ -77,7 +77,7 @@ pub enum Health {
     Good,
     /// Nothing outlives the process, for this reason.
     Temporary(Arc<str>),
-    /// The last write failed. The next ones try again.
+    /// The last write failed. The next ones try again. Damage that was met stays until the store is repaired.
     Degraded(StoreError),
 }
 
@@ -85,7 +85,7 @@ impl Health {
     /// A write went like this. Whether that changes anything.
     fn handle(&mut self, fault: Option<&StoreError>) -> bool {
         let now = match (&*self, fault) {
-            (Self::Temporary(_), _) => return false,
+            (Self::Temporary(_), _) | (Self::Degraded(StoreError::Damaged { .. }), None) => return false,
             (_, None) => Self::Good,
             (_, Some(fault)) => Self::Degraded(fault.clone()),
         };
@@ -214,10 +214,16 @@ impl Store {
             self.writes.send(Message::Write(job)).await.map_err(|_| StoreError::Closed)?;
             answer.await.unwrap_or(Err(StoreError::Closed))
         };
-        tokio::time::timeout(SLOW, writing).await.unwrap_or_else(|_| {
-            self.health.send_if_modified(|health| health.handle(Some(&StoreError::Slow)));
-            Err(StoreError::Slow)
-        })
+        let outcome = tokio::time::timeout(SLOW, writing).await.unwrap_or(Err(StoreError::Slow));
+        self.heed(outcome)
+    }
+
+    /// The same outcome, once health has heard of a fault that the writer can't tell.
+    fn heed<R>(&self, outcome: Result<R, StoreError>) -> Result<R, StoreError> {
+        if let Err(fault @ (StoreError::Slow | StoreError::Damaged { .. })) = &outcome {
+            self.health.send_if_modified(|health| health.handle(Some(fault)));
+        }
+        outcome
     }
 
     /// Has a reader run `question`.
@@ -228,7 +234,7 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         let job: Read = Box::new(move |backend| drop(reply.send(question(backend))));
         self.reads.send(job).await.map_err(|_| StoreError::Closed)?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        self.heed(answer.await.unwrap_or(Err(StoreError::Closed)))
     }
 }
 
