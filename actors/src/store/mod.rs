@@ -7,6 +7,7 @@
 
 mod backend;
 mod batch;
+mod before;
 mod disk;
 mod error;
 mod flusher;

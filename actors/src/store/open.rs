@@ -8,7 +8,8 @@ use std::{
 use super::{
     Durability, OpenError, StoreError,
     backend::Backend,
-    disk::{Disk, is_held, log_of},
+    before,
+    disk::{Disk, is_held, log_of, wait_until_free},
     format::{self, Schema},
 };
 
@@ -26,6 +27,19 @@ pub(super) fn open(dir: &Path, durability: Durability, schema: Schema) -> Result
     }
     check_shape(dir)?;
     check_free(dir)?;
+    let before = before::Files::read(dir);
+    let opened = open_disk(dir, durability, schema);
+    if let Err(OpenError::Damaged { .. }) = &opened
+        && let Some(before) = before
+        && wait_until_free(dir)
+    {
+        // The damage is told of either way.
+        let _restored = before.restore();
+    }
+    opened
+}
+
+fn open_disk(dir: &Path, durability: Durability, schema: Schema) -> Result<Opened, OpenError> {
     let disk = Disk::open(dir, durability).map_err(|fault| match check_free(dir) {
         // Somebody was quicker.
         Err(held) => held,
