@@ -5,6 +5,7 @@ mod http_support;
 
 use std::time::Duration;
 
+use greenroom_tests::harness::Signal;
 use greenroom_tests::openai::{self, Answer};
 use greenroom_tests::{Attempt, ScriptedProvider};
 use http_support::{Greenroom, ask, ask_streamed, chats_asked, is_done, provider, scripted, text, until};
@@ -78,4 +79,37 @@ async fn what_the_winner_breaks_off_goes_on() {
     let (greenroom, [first, _second]) = pair(first, cut).await;
     first.set_script(openai::chat([says("late", 60_000).stream(), Answer::text(["indeed"]).stream().always()]));
     assert_eq!(text(&greenroom.api.events(&ask_streamed("smart")).await), "second indeed");
+}
+
+#[tokio::test]
+async fn a_model_that_may_be_well_again_is_looked_at_beside_the_next() {
+    // Two failures open a window, in which the first request of a new process looks whether it is still needed.
+    let failing = scripted([openai::error(500, "server_error", None, "no").always()]).await;
+    let second = scripted([says("second", 0).stream().always()]).await;
+    let config = provider("first", &failing)
+        + &provider("second", &second)
+        + "[models.aliases]\nsmart = [\"first/m1\", \"second/m1\"]\n";
+    let Greenroom { api, mut daemon, home } = Greenroom::start(&config).await;
+    assert_eq!(text(&api.events(&ask_streamed("smart")).await), "second indeed");
+    // What is shown is kept.
+    let shown = api.get("/api/providers").await.json();
+    assert!(shown["providers"][0]["profiles"][0]["models"][0]["reason"] == "server", "{shown}");
+    daemon.signal(Signal::KILL);
+    daemon.wait(http_support::LIMIT).await;
+    let slow = says("first", 2000).pace(Duration::from_secs(60));
+    failing.set_script(openai::chat([slow.stream().always()]));
+    let Greenroom { api, .. } = &Greenroom::start_in(home, &config).await;
+    let events = api.events(&ask_streamed("smart")).await;
+    assert_eq!((text(&events).as_str(), is_done(&events)), ("second indeed", true));
+    // The one that was looked at is read to its first word, though the answer was over before, and no further.
+    until(&failing, |stats| stats.route(http_support::CHAT).cancelled == 1).await;
+    let role_chunk_and_word = failing.stats().route(http_support::CHAT).cancels[0].sent;
+    assert!(role_chunk_and_word > 300, "{role_chunk_and_word} bytes were read");
+    tokio::time::timeout(http_support::LIMIT, async {
+        while api.get("/api/providers").await.json()["providers"][0]["state"] != "ok" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
 }

@@ -119,11 +119,16 @@ pub(super) struct Health {
     last_failure: Option<SystemTime>,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
     last_probe: Option<SystemTime>,
+    /// Until when the provider asked to be left alone: a window that is open then is not probed before.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
+    rest_until: Option<SystemTime>,
 }
 
 impl Health {
-    /// Whether a window opened.
-    pub(super) fn handle_failure(&mut self, kind: ErrorKind, now: SystemTime) -> bool {
+    /// Whether a window opened. `hint` is the provider's own retry-after.
+    pub(super) fn handle_failure(&mut self, kind: ErrorKind, hint: Option<Duration>, now: SystemTime) -> bool {
+        let rest = hint.map(|hint| now + hint.min(LONGEST_HINT));
+        self.rest_until = rest.max(self.rest_until);
         let again = self.last_failure.replace(now).and_then(|last| now.duration_since(last).ok());
         // After a window one failure is enough: the ladder remembers it.
         let known = self
@@ -151,6 +156,7 @@ impl Health {
             mark: self.mark.map(|mark| mark.restore(kept, now)),
             last_failure: self.last_failure.map(|at| at - back),
             last_probe: self.last_probe.map(|at| at - back),
+            rest_until: self.rest_until.map(|at| at - back),
         }
     }
 
@@ -162,6 +168,9 @@ impl Health {
     /// Whether a request may go through: always while no window is open, and now and then as a probe.
     pub(super) fn admits(&self, now: SystemTime) -> bool {
         let rested = |since: SystemTime| now.duration_since(since).is_ok_and(|rest| rest >= PROBE_EVERY);
+        if self.window(now).is_some() && self.rest_until.is_some_and(|until| now < until) {
+            return false;
+        }
         self.window(now).is_none_or(|mark| self.last_probe.map_or_else(|| rested(mark.until - mark.length), rested))
     }
 
@@ -223,6 +232,20 @@ mod tests {
     }
 
     #[test]
+    fn one_that_asked_to_be_left_alone_is_not_probed_before() {
+        let mut health = Health::default();
+        let hint = Some(Duration::from_secs(17));
+        for second in [0, 1, 7, 8] {
+            health.handle_failure(ErrorKind::Overloaded, hint.filter(|_| second == 8), at(second));
+        }
+        let until = health.window(at(8)).unwrap().until;
+        assert_eq!(until, at(17), "ten seconds from the last failure but one");
+        health.handle_failure(ErrorKind::Overloaded, hint, at(18));
+        assert_eq!(health.window(at(18)).unwrap().until, at(38));
+        assert!(!health.admits(at(29)) && !health.admits(at(34)) && health.admits(at(35)));
+    }
+
+    #[test]
     fn a_clock_set_back_does_not_lock_a_profile_out() {
         let mut mark = None;
         open(&mut mark, ErrorKind::Auth, None, at(100_000));
@@ -232,15 +255,15 @@ mod tests {
     #[test]
     fn health_needs_two_failures_close_together_and_probes_now_and_then() {
         let mut health = Health::default();
-        health.handle_failure(ErrorKind::Server, at(0));
-        health.handle_failure(ErrorKind::Server, at(31));
+        health.handle_failure(ErrorKind::Server, None, at(0));
+        health.handle_failure(ErrorKind::Server, None, at(31));
         assert!(health.window(at(31)).is_none());
-        health.handle_failure(ErrorKind::Server, at(32));
+        health.handle_failure(ErrorKind::Server, None, at(32));
         assert_eq!(health.window(at(32)).unwrap().until, at(37));
         assert!(!health.admits(at(33)));
         assert!(health.admits(at(37)), "the window is over");
-        health.handle_failure(ErrorKind::Server, at(38));
-        health.handle_failure(ErrorKind::Server, at(49));
+        health.handle_failure(ErrorKind::Server, None, at(38));
+        health.handle_failure(ErrorKind::Server, None, at(49));
         assert_eq!(health.window(at(49)).unwrap().until, at(69), "5, 10, then 20 s");
         assert!(!health.admits(at(58)));
         assert!(health.admits(at(59)));
@@ -252,7 +275,7 @@ mod tests {
     fn what_is_kept_comes_back_exactly_and_never_lasts_longer() {
         let mut health = Health::default();
         for second in [0, 1, 7, 13] {
-            health.handle_failure(ErrorKind::Server, at(second) + Duration::from_nanos(123_456_789));
+            health.handle_failure(ErrorKind::Server, None, at(second) + Duration::from_nanos(123_456_789));
         }
         health.handle_start(at(14));
         let json = serde_json::to_string(&health).unwrap();

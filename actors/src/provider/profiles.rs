@@ -180,7 +180,7 @@ impl Profiles {
         let mark = row(error.kind, spoke).mark;
         let changed = |opened| if opened { Change::Marks } else { Change::Nothing };
         if mark == Marks::Health {
-            let opened = self.health.entry(model.to_owned()).or_default().handle_failure(error.kind, now);
+            let opened = self.health.entry(model.to_owned()).or_default().handle_failure(error.kind, hint, now);
             return changed(opened).max(Change::Minor);
         }
         let Some(profile) = self.list.iter_mut().find(|candidate| &*candidate.id == profile) else {
