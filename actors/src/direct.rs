@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use greenroom_providers::{EmbedCall, ModelInfo, PullCall, PullSink};
-use greenroom_wire::{ChatError, EmbedRequest, Embeddings, ErrorKind, error::Origin};
+use greenroom_wire::{ChatError, ChatEvent, EmbedRequest, Embeddings, ErrorKind, Usage, error::Origin};
 use tokio::time::Instant;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     },
     router::{Candidate, plan::Needs},
     session::{ProviderRef, Shared, plan},
+    usage::{Asker, Booking},
 };
 
 /// How long a server may be silent while it fetches: checking the digest of a large model takes minutes.
@@ -25,6 +26,8 @@ const PULL_IDLE: Duration = Duration::from_secs(600);
 const NO_MODEL: &str = "";
 /// About how many bytes of text are a token.
 const BYTES_PER_TOKEN: usize = 4;
+/// Who asks here: a program by the library, which has one name.
+const CLIENT: &str = "library";
 
 /// Makes texts into vectors. With them, who did.
 pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Candidate, Embeddings), ChatError> {
@@ -39,9 +42,24 @@ pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Ca
         credential: &permit.credential,
         limit: provider.timeouts.first_token_alone,
     };
+    let mut booked = shared.ledger.open(Booking {
+        provider: name.to_string(),
+        model: candidate.model.id.clone(),
+        profile: permit.profile.to_string(),
+        asker: Asker::Client(CLIENT.to_owned()),
+        is_first: true,
+        prompt: u64::try_from(tokens).unwrap_or(u64::MAX),
+        answer: 0,
+        price: candidate.model.price,
+    });
     let outcome =
         permit.provider.embed(call).await.map_err(|error| told(error, name, &candidate.model.id, &permit.profile));
     permit.report(outcome.as_ref().map(|_| ()), false);
+    if let Ok(Embeddings { tokens: Some(input), .. }) = &outcome {
+        booked.handle_events(&[ChatEvent::Usage(Usage { input: *input, ..Usage::default() })]);
+    }
+    booked.handle_end(outcome.as_ref().map(|_| ()), false);
+    drop(booked);
     Ok((candidate, outcome?))
 }
 

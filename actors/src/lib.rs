@@ -12,6 +12,7 @@ pub mod session;
 pub mod store;
 mod supervisor;
 mod system;
+mod usage;
 
 pub use handle::Unavailable;
 pub use provider::{
@@ -21,3 +22,4 @@ pub use provider::{
 pub use router::{Budget, Candidate, RouterArgs, Strategy, Target, Unusable};
 pub use session::{Busy, OnInterrupt, RequestDefaults, SendError, Sent, Timeouts, TurnLimits};
 pub use system::{Answer, Caller, ProviderSpec, SessionRef, StartError, System, SystemArgs};
+pub use usage::{Asker, UsageKey, UsageRow, rows_of};

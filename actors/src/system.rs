@@ -44,6 +44,7 @@ use crate::{
     },
     store::{Store, StoreError},
     supervisor::{Child, Launch, Roster, Supervisor, SupervisorMsg},
+    usage::{Ledger, UsageRow},
 };
 
 /// The turn of a stateless call.
@@ -148,6 +149,7 @@ impl System {
             limits: args.limits,
             on_interrupt: args.on_interrupt,
             hedge: args.hedge,
+            ledger: Ledger::start(args.store),
             shutdown: CancellationToken::new(),
             turns: TaskTracker::new(),
         };
@@ -305,7 +307,16 @@ impl System {
     /// Waits until what the providers have learnt is kept, or can't be; not for those that are down.
     pub async fn settle(&self) {
         let asked = self.shared.providers.iter().map(|(_, provider)| provider.handle.call(ProviderMsg::Settle));
-        let _down = tokio::time::timeout(SETTLE_WAIT, futures::future::join_all(asked)).await;
+        let settled = futures::future::join(futures::future::join_all(asked), self.shared.ledger.settle());
+        let _down = tokio::time::timeout(SETTLE_WAIT, settled).await;
+    }
+
+    /// What was used so far, by this process and those before it; attempts that are under way are left out.
+    ///
+    /// # Errors
+    /// It can't be read; there is no store.
+    pub async fn usage(&self) -> Result<Vec<UsageRow>, StoreError> {
+        self.shared.ledger.rows().await
     }
 
     /// Whether everything that answers depends on is up: the router, and at least one provider.
@@ -394,7 +405,13 @@ pub struct Caller {
 
 impl Caller {
     fn job(self, request: ChatRequest) -> Job {
-        Job { request: Arc::new(request), owner: self.owner, prefer: None, on_interrupt: self.on_interrupt }
+        Job {
+            request: Arc::new(request),
+            owner: self.owner,
+            is_session: false,
+            prefer: None,
+            on_interrupt: self.on_interrupt,
+        }
     }
 }
 

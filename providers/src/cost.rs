@@ -178,6 +178,16 @@ impl Cost {
         Self(u128::from(tokens) * u128::from(per_token))
     }
 
+    /// An amount in parts of a dollar, of which there are 1,000,000,000,000; as [`parts`](Self::parts) gave it.
+    pub fn from_parts(parts: u128) -> Self {
+        Self(parts)
+    }
+
+    /// The amount in parts of a dollar, for a ledger.
+    pub fn parts(self) -> u128 {
+        self.0
+    }
+
     /// US dollars, for a wire or a file; what is added up should be added up before.
     #[allow(clippy::cast_precision_loss, reason = "sixteen digits are enough for a number that is shown")]
     pub fn dollars(self) -> f64 {

@@ -27,6 +27,7 @@ mod models;
 mod session;
 mod state;
 mod store;
+mod usage;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -47,6 +48,7 @@ pub use models::{Listing, Model};
 pub use session::{Events, Session, Turn};
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
 pub use store::{StoreKind, StoreState, has_store, repair_store, reset_at_rest};
+pub use usage::{UsageBy, UsageSum, usage_at_rest};
 
 use greenroom_actors::{System, store::Store};
 use greenroom_config::{Discovery, Environment, Problems, Settings, Source};
@@ -321,6 +323,14 @@ impl Runtime {
             (None, _) => return Ok(Reset::Unknown),
         };
         Ok(kept.map_or_else(Reset::NotKept, |()| Reset::Done))
+    }
+
+    /// What answers used and cost so far, in this process and those before it; what is under way is left out.
+    ///
+    /// # Errors
+    /// The store can't be read, or there is none.
+    pub async fn usage(&self, by: UsageBy) -> Result<Vec<UsageSum>, StoreError> {
+        Ok(usage::sums(self.system.usage().await?, by))
     }
 
     /// Whether it can answer.

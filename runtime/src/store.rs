@@ -107,6 +107,18 @@ pub fn repair_store(data_dir: &Path) -> Result<Option<greenroom_actors::store::R
     greenroom_actors::store::repair(&data_dir.join(NAME))
 }
 
+/// Opens the store of a data directory if it has one.
+pub(crate) async fn open_existing(
+    data_dir: &Path,
+    durability: config::Durability,
+) -> Result<Option<Store>, StartError> {
+    if !has_store(data_dir) {
+        return Ok(None);
+    }
+    let args = StoreArgs { dir: data_dir.join(NAME), durability: durable(durability) };
+    Store::open(args).await.map(Some).map_err(StartError::Store)
+}
+
 /// Clears the marks that are kept of these providers, where no runtime has the store open. Where there is no store, there
 /// are none.
 ///
@@ -117,12 +129,7 @@ pub async fn reset_at_rest(
     durability: config::Durability,
     providers: &[String],
 ) -> Result<(), StartError> {
-    if !has_store(data_dir) {
-        return Ok(());
-    }
-    let store = Store::open(StoreArgs { dir: data_dir.join(NAME), durability: durable(durability) })
-        .await
-        .map_err(StartError::Store)?;
+    let Some(store) = open_existing(data_dir, durability).await? else { return Ok(()) };
     let mut outcome = Ok(());
     for provider in providers {
         outcome = outcome.and(greenroom_actors::reset_kept(&store, provider).await);

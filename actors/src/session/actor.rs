@@ -170,7 +170,7 @@ impl SessionArgs {
             ChatRequest { model: state.model.clone().unwrap_or_default(), messages, ..ChatRequest::default() };
         let request = Arc::new(request);
         let prefer = state.last_route.clone();
-        let job = Job { request, owner: Arc::clone(&self.core.id), prefer, on_interrupt: None };
+        let job = Job { request, owner: Arc::clone(&self.core.id), is_session: true, prefer, on_interrupt: None };
         tokio::spawn(run_turn(
             Arc::clone(&self.core),
             Arc::clone(&self.shared),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use greenroom_providers::{Sink, SinkState};
-use greenroom_wire::{ChatEvent, FinishReason, Usage};
+use greenroom_wire::{ChatError, ChatEvent, FinishReason, Usage};
 use tokio::time::Instant;
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     event::EventBody,
     mailbox::OpenLog,
 };
-use crate::{provider::ProfileId, router::Candidate};
+use crate::{provider::ProfileId, router::Candidate, usage::OpenAttempt};
 
 /// The answer of one turn as it comes.
 pub(crate) struct Answering {
@@ -40,6 +40,13 @@ pub(crate) struct Answering {
 /// One of the attempts of a turn. It is never another's, so that one which outlives its race disturbs nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lane(u32);
+
+impl Lane {
+    /// Whether it is the first of its turn.
+    pub(crate) fn is_first(self) -> bool {
+        self.0 == 1
+    }
+}
 
 /// An attempt that runs.
 struct Attempt {
@@ -428,12 +435,21 @@ pub(crate) struct LaneSink {
     lane: Lane,
     begun: Instant,
     spoke: Option<Duration>,
+    /// It was asked to stop.
+    left: bool,
+    /// Booked when this is dropped, however the attempt ends.
+    booked: OpenAttempt,
 }
 
 impl LaneSink {
     /// A sink of an attempt that begins now.
-    pub(crate) fn new(answering: SharedAnswering, lane: Lane) -> Self {
-        Self { answering, lane, begun: Instant::now(), spoke: None }
+    pub(crate) fn new(answering: SharedAnswering, lane: Lane, booked: OpenAttempt) -> Self {
+        Self { answering, lane, begun: Instant::now(), spoke: None, left: false, booked }
+    }
+
+    /// The attempt has ended by itself.
+    pub(crate) fn end(&mut self, outcome: Result<(), &ChatError>) {
+        self.booked.handle_end(outcome, self.left);
     }
 
     /// How long the model took to say something, once it has.
@@ -447,7 +463,10 @@ impl Sink for LaneSink {
         if self.spoke.is_none() && events.iter().any(ChatEvent::is_content) {
             self.spoke = Some(self.begun.elapsed());
         }
-        lock(&self.answering).take(self.lane, events)
+        self.booked.handle_events(events);
+        let state = lock(&self.answering).take(self.lane, events);
+        self.left |= state.is_break();
+        state
     }
 }
 

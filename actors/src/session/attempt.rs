@@ -10,7 +10,7 @@ use greenroom_wire::{ChatError, ChatRequest, ErrorKind, error::Origin};
 use tokio::time::Instant;
 
 use super::{
-    answering::{GoesOn, Lane, LaneSink, SharedAnswering},
+    answering::{GoesOn, Lane, LaneSink},
     turn::{Job, ProviderRef, Shared},
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What an answer is taken to have in tokens before anything is known.
-const ANSWER_TOKENS: u64 = 500;
+pub(super) const ANSWER_TOKENS: u64 = 500;
 /// From a finish reason to usage or the end marker.
 const FINISH_WAIT: Duration = Duration::from_secs(1);
 
@@ -77,12 +77,10 @@ pub(super) fn attempt(
     candidate: Candidate,
     request: Arc<ChatRequest>,
     deadlines: Deadlines,
-    answering: SharedAnswering,
-    lane: Lane,
+    mut sink: LaneSink,
 ) -> BoxFuture<'static, Ended> {
     let router = shared.router.clone();
     let run = async move {
-        let mut sink = LaneSink::new(answering, lane);
         let call = ChatCall {
             request: &request,
             model: &candidate.model.id,
@@ -93,6 +91,7 @@ pub(super) fn attempt(
         };
         let outcome = permit.provider.chat(call, &mut sink).await;
         let outcome = outcome.map_err(|error| from(&candidate, &permit.profile, error));
+        sink.end(outcome.as_ref().copied());
         let spoke = sink.spoke();
         permit.report(outcome.as_ref().copied(), spoke.is_some());
         if let Some(after) = spoke {

@@ -9,9 +9,9 @@ use greenroom_providers::retry::Waits;
 use greenroom_wire::{ChatError, ChatRequest, ErrorKind};
 
 use super::{
-    answering::{Answering, Begin, GoesOn, SharedAnswering, lock},
-    attempt::{Ended, Running, acquire, attempt, deadlines, down, from, wants_thinking},
-    continuation::{How, OnInterrupt, WayOn, continuing, how_to_go_on, is_json_asked, must_stay_whole},
+    answering::{Answering, Begin, GoesOn, LaneSink, SharedAnswering, lock},
+    attempt::{ANSWER_TOKENS, Ended, Running, acquire, attempt, deadlines, down, from, wants_thinking},
+    continuation::{How, OnInterrupt, WayOn, continuing, how_to_go_on, is_json_asked, must_stay_whole, tokens_of},
     event::EventBody,
     race::{Decided, race},
     turn::{Job, Planned, ProviderRef, Shared, plan, replan},
@@ -24,6 +24,7 @@ use crate::{
         dispatch::{Ask, Dispatch, Step},
         plan::Needs,
     },
+    usage::{Asker, Booking},
 };
 
 /// After how long without a word from a model that is looked at the next candidate begins beside it.
@@ -161,8 +162,21 @@ impl Seek<'_> {
         };
         drop(answering);
         let request = provider.defaults.fill(request);
-        let answering = Arc::clone(self.answering);
-        let ended = attempt(self.shared, permit, candidate.clone(), request, deadlines, answering, lane);
+        let booked = self.shared.ledger.open(Booking {
+            provider: candidate.provider.to_string(),
+            model: candidate.model.id.clone(),
+            profile: profile.to_string(),
+            asker: match self.job.is_session {
+                true => Asker::Session(self.job.owner.to_string()),
+                false => Asker::Client(self.job.owner.to_string()),
+            },
+            is_first: lane.is_first(),
+            prompt: self.needs.prompt_tokens + goes_on.map_or(0, |goes_on| tokens_of(goes_on.more)),
+            answer: ANSWER_TOKENS,
+            price: candidate.model.price,
+        });
+        let sink = LaneSink::new(Arc::clone(self.answering), lane, booked);
+        let ended = attempt(self.shared, permit, candidate.clone(), request, deadlines, sink);
         Running { at, candidate, profile, goes_on, lane, probes, ended }
     }
 

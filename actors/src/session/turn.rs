@@ -26,6 +26,7 @@ use crate::{
         actor::{Plan, RouterMsg},
         plan::Needs,
     },
+    usage::Ledger,
 };
 
 /// How long attempts at a provider may take.
@@ -101,6 +102,8 @@ pub(crate) struct Shared {
     pub(crate) on_interrupt: OnInterrupt,
     /// After how long without a word the next candidate begins beside the first; never if it is not said.
     pub(crate) hedge: Option<Duration>,
+    /// What attempts use is booked here.
+    pub(crate) ledger: Ledger,
     /// Ends every turn, with an error.
     pub(crate) shutdown: CancellationToken,
     /// Counts the turns that run.
@@ -113,6 +116,8 @@ pub(crate) struct Job {
     pub(crate) request: Arc<ChatRequest>,
     /// Whose it is; owners take turns in a provider's queue.
     pub(crate) owner: Arc<str>,
+    /// Whether the owner is a session, and not a client without one.
+    pub(crate) is_session: bool,
     /// Who answered this owner last, to stay with them.
     pub(crate) prefer: Option<(Arc<str>, ProfileId)>,
     /// What is done with an answer that is interrupted, if this turn says.

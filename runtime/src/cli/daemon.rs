@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use greenroom::{ProviderState, StoreState, config};
+use greenroom::{ProviderState, StoreState, UsageSum, config};
 use greenroom_providers::transport::Transport;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -72,6 +72,20 @@ impl Daemon {
         self.parse(&body)
     }
 
+    /// What answers used, by this.
+    pub(crate) async fn usage(&self, by: &str) -> Result<Vec<UsageSum>, Failure> {
+        #[derive(Deserialize)]
+        struct Answer {
+            usage: Vec<UsageSum>,
+        }
+        let (status, body) = self.ask_with(&["usage"], &[("by", by)], false).await?;
+        match (status, serde_json::from_slice(&body)) {
+            (200, _) => self.parse(&body).map(|Answer { usage }| usage),
+            (_, Ok(Refused { error })) => Err(Failure::failed(error.message, error.hint)),
+            _ => Err(self.failed(format!("answers {status}"))),
+        }
+    }
+
     /// Clears a provider's marks.
     pub(crate) async fn reset(&self, provider: &str) -> Result<ResetAnswer, Failure> {
         let (status, body) = self.ask(&["providers", provider, "reset"], true).await?;
@@ -90,9 +104,16 @@ impl Daemon {
 
     /// Asks for a path below `/api`.
     async fn ask(&self, path: &[&str], post: bool) -> Result<(u16, Vec<u8>), Failure> {
+        self.ask_with(path, &[], post).await
+    }
+
+    async fn ask_with(&self, path: &[&str], query: &[(&str, &str)], post: bool) -> Result<(u16, Vec<u8>), Failure> {
         let base = format!("http://{}/api", self.address);
         let mut url: url::Url = base.parse().expect("an address makes a URL");
         url.path_segments_mut().expect("an http URL has a path").extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         let client = Transport::new(ANSWER_WAIT)
             .client(&url)
             .map_err(|error| self.failed(format!("can't be asked: {error}")))?;

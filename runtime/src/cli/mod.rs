@@ -20,6 +20,7 @@ mod signals;
 mod store;
 mod table;
 mod token;
+mod usage;
 
 use clap::{Parser, Subcommand};
 use greenroom::config::Environment;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Embed(embed::EmbedArgs),
     /// Show how the providers and their keys are
     Providers(providers::ProvidersArgs),
+    /// Show what answers used and cost
+    Usage(usage::UsageArgs),
     /// Let clients in
     Auth(auth::AuthArgs),
     /// Look at the configuration
@@ -81,6 +84,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
         Command::Pull(args) => pull::run(&context, &args),
         Command::Embed(args) => embed::run(&context, &args),
         Command::Providers(args) => providers::run(&context, &args),
+        Command::Usage(args) => usage::run(&context, &args),
         Command::Auth(args) => auth::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Store(args) => store::run(&context, &args),

@@ -24,6 +24,6 @@ pub enum OnInterrupt {
 }
 
 /// About how many tokens a text of so many bytes has; no tokenizer is asked.
-fn tokens_of(bytes: usize) -> u64 {
+pub(super) fn tokens_of(bytes: usize) -> u64 {
     u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX)
 }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Path, Query, Request, State},
     http::StatusCode,
     response::Response,
 };
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{body, errors::json_response, site::App};
-use crate::Reset;
+use crate::{Reset, UsageBy};
 
 /// `GET /api/providers`: how the providers and their profiles are, and whether what is learnt of them is kept.
 pub(super) async fn providers(State(app): State<Arc<App>>) -> Response {
@@ -39,6 +40,28 @@ pub(super) async fn reset_provider(State(app): State<Arc<App>>, Path(id): Path<S
             &format!("the provider \"{id}\" can't be reset: {down}"),
             "ask again in a moment, or restart greenroom",
         ),
+    }
+}
+
+/// What `GET /api/usage` may be asked with.
+#[derive(Deserialize)]
+pub(super) struct UsageQuery {
+    by: Option<String>,
+}
+
+/// `GET /api/usage?by=model`: what answers used and cost.
+pub(super) async fn usage(State(app): State<Arc<App>>, Query(query): Query<UsageQuery>) -> Response {
+    let word = query.by.as_deref().unwrap_or("model");
+    let Some(by) = UsageBy::from_word(word) else {
+        let known: Vec<&str> = UsageBy::WORDS.iter().map(|(word, _)| *word).collect();
+        let message = format!("there are no sums by \"{word}\"");
+        return error(StatusCode::BAD_REQUEST, "invalid_request", &message, &format!("by is {}", known.join(", ")));
+    };
+    match app.runtime.usage(by).await {
+        Ok(sums) => json_response(StatusCode::OK, json!({"usage": sums}).to_string()),
+        Err(fault) => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "server", &format!("no sums can be read: {fault}"), fault.hint())
+        }
     }
 }
 

@@ -55,6 +55,7 @@ impl Site {
             .route("/v1/chat/completions", post(openai::chat))
             .route("/v1/models", get(openai::models))
             .route("/v1/models/{*id}", get(openai::model))
+            .route("/api/usage", get(api::usage))
             .route("/api/providers", get(api::providers))
             .route("/api/providers/{id}/reset", post(api::reset_provider))
             .route("/healthz", get(health::alive))

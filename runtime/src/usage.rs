@@ -1,0 +1,140 @@
+//! What answers used and cost, summed up as it is asked for.
+
+use std::{collections::BTreeMap, path::Path};
+
+use greenroom_actors::{Asker, UsageKey, UsageRow};
+use greenroom_providers::cost::Cost;
+use greenroom_wire::Usage;
+use serde::{Deserialize, Serialize};
+
+use crate::{StartError, config::Durability, store};
+
+/// By what sums are made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UsageBy {
+    /// `provider/model`.
+    #[default]
+    Model,
+    /// The configured provider.
+    Provider,
+    /// `provider/profile`.
+    Profile,
+    /// The session's id; what no session asked for is under nothing.
+    Session,
+    /// The client's name; what a session asked for is under nothing.
+    Client,
+    /// The day in UTC.
+    Day,
+}
+
+impl UsageBy {
+    /// The words for it.
+    pub const WORDS: [(&'static str, Self); 6] = [
+        ("model", Self::Model),
+        ("provider", Self::Provider),
+        ("profile", Self::Profile),
+        ("session", Self::Session),
+        ("client", Self::Client),
+        ("day", Self::Day),
+    ];
+
+    /// What a word says.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, by)| *by)
+    }
+
+    fn of(self, key: UsageKey) -> String {
+        let UsageKey { day, provider, model, profile, asker } = key;
+        match (self, asker) {
+            (Self::Model, _) => format!("{provider}/{model}"),
+            (Self::Provider, _) => provider,
+            (Self::Profile, _) => format!("{provider}/{profile}"),
+            (Self::Session, Asker::Session(id)) => id,
+            (Self::Client, Asker::Client(name)) => name,
+            (Self::Session | Self::Client, _) => String::new(),
+            (Self::Day, _) => day,
+        }
+    }
+}
+
+/// Sums of one model, provider, profile, session, client or day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UsageSum {
+    /// Which one.
+    pub by: String,
+    /// Answers that were sought. One that was handed on is counted where it was first asked for.
+    pub requests: u64,
+    /// Attempts at them.
+    pub attempts: u64,
+    /// Prompt tokens, cached ones left out.
+    pub input: u64,
+    /// Tokens of answers, reasoning included.
+    pub output: u64,
+    /// Of the output: reasoning.
+    pub reasoning: u64,
+    /// Prompt tokens read from caches.
+    pub cache_read: u64,
+    /// Prompt tokens written to caches.
+    pub cache_write: u64,
+    /// US dollars, as far as prices are known.
+    pub cost_usd: f64,
+    /// Attempts whose tokens were estimated, since no provider told them.
+    pub estimated: u64,
+    /// Attempts whose price is not known.
+    pub unpriced: u64,
+}
+
+#[derive(Default)]
+struct Sum {
+    requests: u64,
+    attempts: u64,
+    estimated: u64,
+    unpriced: u64,
+    usage: Usage,
+    cost: Cost,
+}
+
+/// Sums in the order of what they are of.
+pub(crate) fn sums(rows: Vec<UsageRow>, by: UsageBy) -> Vec<UsageSum> {
+    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+    for UsageRow { key, requests, attempts, estimated, unpriced, usage, cost } in rows {
+        let sum = sums.entry(by.of(key)).or_default();
+        sum.requests += requests;
+        sum.attempts += attempts;
+        sum.estimated += estimated;
+        sum.unpriced += unpriced;
+        sum.usage.input += usage.input;
+        sum.usage.output += usage.output;
+        sum.usage.reasoning += usage.reasoning;
+        sum.usage.cache_read += usage.cache_read;
+        sum.usage.cache_write_5m += usage.cache_write_5m;
+        sum.usage.cache_write_1h += usage.cache_write_1h;
+        sum.cost = sum.cost + cost;
+    }
+    let sum = |(by, sum): (String, Sum)| UsageSum {
+        by,
+        requests: sum.requests,
+        attempts: sum.attempts,
+        input: sum.usage.input,
+        output: sum.usage.output,
+        reasoning: sum.usage.reasoning,
+        cache_read: sum.usage.cache_read,
+        cache_write: sum.usage.cache_write_5m + sum.usage.cache_write_1h,
+        cost_usd: sum.cost.dollars(),
+        estimated: sum.estimated,
+        unpriced: sum.unpriced,
+    };
+    sums.into_iter().map(sum).collect()
+}
+
+/// What is booked in the store of a data directory, where no runtime has it open. Where there is no store, nothing is.
+///
+/// # Errors
+/// The store can't be opened or read.
+pub async fn usage_at_rest(data_dir: &Path, durability: Durability, by: UsageBy) -> Result<Vec<UsageSum>, StartError> {
+    let Some(store) = store::open_existing(data_dir, durability).await? else { return Ok(Vec::new()) };
+    let rows = greenroom_actors::rows_of(&store).await;
+    let closed = store.close().await;
+    let rows = rows.and_then(|rows| closed.map(|()| rows)).map_err(StartError::NotKept)?;
+    Ok(sums(rows, by))
+}

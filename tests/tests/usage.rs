@@ -1,0 +1,116 @@
+//! What answers used is booked whatever becomes of them: it is there after a kill, and in no sum twice.
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
+
+mod http_support;
+
+use std::time::Duration;
+
+use greenroom_tests::When;
+use greenroom_tests::harness::{Home, Signal};
+use greenroom_tests::openai::{self, Answer};
+use http_support::{Api, Greenroom, LIMIT, ask, ask_streamed, provider, scripted, until};
+use serde_json::{Value, json};
+
+const PRICED: &str = "[providers.lab.models.m1]\ncost = { input = 1.0, output = 2.0 }\n";
+
+async fn usage(api: &Api, by: &str) -> Vec<Value> {
+    let answer = api.get(&format!("/api/usage?by={by}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["usage"].as_array().unwrap().clone()
+}
+
+fn lines(stdout: &str) -> Vec<Value> {
+    stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn each_attempt_is_booked_by_what_is_known_of_it() {
+    let cut = Answer::text(["12345678", "x"]).usage(10, 5).cut_after(1).stream().when(When::model("m2"));
+    let refused = openai::error(401, "x", Some("invalid_api_key"), "no").when(When::model("m3")).always();
+    let lab = scripted([cut, refused, Answer::text(["hello"]).usage(1000, 500).stream().always()]).await;
+    let Greenroom { api, mut daemon, home } = Greenroom::start(&(provider("lab", &lab) + PRICED)).await;
+    for body in [ask("lab/m1"), ask_streamed("lab/m1"), ask("lab/m2"), ask("lab/m3")] {
+        api.chat(&body).await;
+    }
+    let by_model = usage(&api, "model").await;
+    let named = |name: &str| by_model.iter().find(|sum| sum["by"] == name).unwrap().clone();
+    let of =
+        |sum: &Value| ["requests", "attempts", "input", "output", "estimated"].map(|name| sum[name].as_u64().unwrap());
+    assert_eq!(of(&named("lab/m1")), [2, 2, 2000, 1000, 0]);
+    assert_eq!(named("lab/m1")["cost_usd"], json!(0.004));
+    // Cut after eight bytes, and gone on with.
+    let cut = named("lab/m2");
+    assert_eq!(
+        (&cut["requests"], &cut["attempts"], &cut["estimated"], &cut["output"]),
+        (&json!(1), &json!(2), &json!(1), &json!(502))
+    );
+    assert_eq!(cut["unpriced"], 2);
+    assert_eq!(of(&named("lab/m3")), [1, 1, 0, 0, 0], "a refusal costs nothing");
+    for (by, want) in [("provider", "lab"), ("profile", "lab/default"), ("client", "admin"), ("session", "")] {
+        let sums = usage(&api, by).await;
+        assert_eq!((sums.len(), &sums[0]["by"], &sums[0]["requests"]), (1, &json!(want), &json!(4)), "{by}");
+    }
+    assert_eq!(usage(&api, "day").await[0]["by"].as_str().unwrap().len(), 10);
+    let bad = api.get("/api/usage?by=colour").await;
+    assert_eq!((bad.status, bad.json()["error"]["kind"].as_str()), (400, Some("invalid_request")));
+
+    // The command says the same, beside a daemon and without one.
+    let beside = home.run(&["usage", "--json"]).await.succeeded().stdout;
+    assert_eq!(lines(&beside), by_model);
+    daemon.signal(Signal::TERM);
+    daemon.wait(LIMIT).await;
+    assert_eq!(home.run(&["usage", "--json"]).await.succeeded().stdout, beside);
+    let table = home.run(&["usage", "--by", "provider"]).await.succeeded();
+    assert!(table.stdout.starts_with("PROVIDER") && table.stdout.contains("$0.004"), "{}", table.stdout);
+    assert!(table.stderr.contains("estimated") && table.stderr.contains("price"), "{}", table.stderr);
+    assert_eq!(home.run(&["usage", "--by", "colour"]).await.code(), Some(2));
+    let nothing = Home::new().run(&["usage"]).await.succeeded();
+    assert!(nothing.stdout.is_empty() && nothing.stderr.contains("nothing"), "{}", nothing.stderr);
+}
+
+#[tokio::test]
+async fn what_is_cut_off_by_a_leaving_client_or_a_kill_is_booked_once() {
+    let slow = Answer::text(["12345678", "x"]).pace(Duration::from_secs(60)).stream();
+    let lab = scripted([slow.always()]).await;
+    let config = provider("lab", &lab);
+    let Greenroom { api, mut daemon, home } = Greenroom::start(&config).await;
+    let mut leaving = api.begin(&ask_streamed("lab/m1")).await;
+    leaving.head().await.unwrap();
+    drop(leaving);
+    until(&lab, |stats| stats.route(http_support::CHAT).cancelled == 1).await;
+    let mut sums = Vec::new();
+    tokio::time::timeout(LIMIT, async {
+        while sums.is_empty() {
+            sums = usage(&api, "model").await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!((&sums[0]["attempts"], &sums[0]["estimated"], &sums[0]["output"]), (&json!(1), &json!(1), &json!(2)));
+    // Two are under way, and the sums that are asked for mean that they are on disk.
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let mut stream = api.begin(&ask_streamed("lab/m2")).await;
+        stream.head().await.unwrap();
+        streams.push(stream);
+    }
+    assert_eq!(usage(&api, "model").await, sums, "what is under way is not booked yet");
+    daemon.signal(Signal::KILL);
+    daemon.wait(LIMIT).await;
+    for _ in 0..2 {
+        let mut daemon = home.serve(&[]).await;
+        let api = Api { url: daemon.url().to_owned(), token: daemon.token() };
+        let cut = tokio::time::timeout(LIMIT, async {
+            loop {
+                let sums = usage(&api, "model").await;
+                if let Some(sum) = sums.iter().find(|sum| sum["by"] == "lab/m2") {
+                    return sum.clone();
+                }
+            }
+        });
+        let cut = cut.await.unwrap();
+        assert_eq!((&cut["requests"], &cut["attempts"], &cut["estimated"]), (&json!(2), &json!(2), &json!(2)));
+        daemon.signal(Signal::KILL);
+        daemon.wait(LIMIT).await;
+    }
+}
