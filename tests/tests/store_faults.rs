@@ -63,6 +63,7 @@ async fn on_a_full_disk_answers_go_on_and_what_is_learnt_is_kept_once_there_is_r
     assert_eq!(seen.len(), 2);
     fill(&daemon, false);
     until_store_is(&daemon, "ok").await;
+    assert_eq!(marks(&shown(&daemon).await), seen, "what is shown once there is room is kept");
     kill(daemon).await;
     let daemon = home.serve(&[]).await;
     assert_eq!(marks(&shown(&daemon).await), seen);

@@ -456,6 +456,7 @@ impl Actor for ProviderActor {
             ProviderMsg::Listed(list) => state.handle_listed(list),
             ProviderMsg::Status(reply) => {
                 let status = state.status();
+                state.keeper.handle_asked();
                 state.keeper.after(move |_| answer(reply, status));
             }
             ProviderMsg::Reset(reply) => {

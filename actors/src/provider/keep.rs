@@ -180,6 +180,13 @@ impl Keeper {
         }
     }
 
+    /// Somebody asks for what is known: what could not be kept is tried once more before it is shown.
+    pub(super) fn handle_asked(&mut self) {
+        if self.said.is_err() && self.settled >= self.changed {
+            self.changed += 1;
+        }
+    }
+
     /// What isn't urgent becomes so.
     pub(super) fn handle_settle(&mut self) {
         if self.minor {
