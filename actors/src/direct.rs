@@ -52,6 +52,7 @@ pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Ca
         answer: 0,
         price: candidate.model.price,
     });
+    booked.handle_sent();
     let outcome =
         permit.provider.embed(call).await.map_err(|error| told(error, name, &candidate.model.id, &permit.profile));
     permit.report(outcome.as_ref().map(|_| ()), false);

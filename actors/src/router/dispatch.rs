@@ -111,9 +111,9 @@ impl Dispatch {
         &self.tried[index].candidate
     }
 
-    /// Whether another candidate could still answer if this one does not.
-    pub(crate) fn has_other(&self) -> bool {
-        self.at + 1 < self.tried.len()
+    /// Whether another candidate comes after this one, and could still answer if it does not.
+    pub(crate) fn has_after(&self, candidate: usize) -> bool {
+        candidate + 1 < self.tried.len()
     }
 
     /// Attempts made so far.

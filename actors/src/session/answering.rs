@@ -447,6 +447,12 @@ impl LaneSink {
         Self { answering, lane, begun: Instant::now(), spoke: None, left: false, booked }
     }
 
+    /// The attempt is sent: from here on it costs.
+    pub(crate) fn begin(&mut self) {
+        self.begun = Instant::now();
+        self.booked.handle_sent();
+    }
+
     /// The attempt has ended by itself.
     pub(crate) fn end(&mut self, outcome: Result<(), &ChatError>) {
         self.booked.handle_end(outcome, self.left);

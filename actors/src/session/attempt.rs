@@ -81,6 +81,7 @@ pub(super) fn attempt(
 ) -> BoxFuture<'static, Ended> {
     let router = shared.router.clone();
     let run = async move {
+        sink.begin();
         let call = ChatCall {
             request: &request,
             model: &candidate.model.id,

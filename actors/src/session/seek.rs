@@ -149,7 +149,7 @@ impl Seek<'_> {
         let job = &self.job.request;
         let thinks = wants_thinking(job) == Some(true);
         let how = how_to_go_on(&candidate.model, thinks, self.prefill_refused.contains(&at));
-        let has_other = takes_over.is_none() && self.dispatch.has_other();
+        let has_other = self.dispatch.has_after(at);
         let deadlines = deadlines(provider, &candidate.model, job, has_other, self.needs.prompt_tokens);
         let (profile, probes) = (Arc::clone(&permit.profile), permit.probes);
         let mut answering = lock(self.answering);
@@ -184,7 +184,7 @@ impl Seek<'_> {
     /// or where that is wanted, the next candidate begins beside it if it says nothing for a while.
     async fn run(&mut self, mut first: Running) -> (Running, Ended) {
         let alone = if first.probes.is_some() { Some(PROBE_ALONE) } else { self.shared.hedge };
-        if let Some(alone) = alone.filter(|_| self.dispatch.has_other()) {
+        if let Some(alone) = alone.filter(|_| self.dispatch.has_after(first.at)) {
             if let Ok(ended) = tokio::time::timeout(alone, &mut first.ended).await {
                 return (first, ended);
             }
@@ -201,14 +201,15 @@ impl Seek<'_> {
             biased;
             ended = &mut first.ended => return (first, ended),
             begun = begin_beside(self.shared, self.job, &self.needs, &mut self.dispatch) => match begun {
-                Some((at, candidate, provider, permit)) => {
+                // The first may have spoken while leave was asked for.
+                Some((at, candidate, provider, permit)) if lock(self.answering).decided().is_none() => {
                     let kind = first.probes.unwrap_or(ErrorKind::Timeout);
                     let from = first.candidate.to_string();
                     tracing::info!(%from, to = %candidate, %kind, "the next candidate begins beside a silent one");
                     let handed_on = EventBody::Failover { from, to: candidate.to_string(), kind };
                     self.start(at, candidate, provider, permit, Some(handed_on))
                 }
-                None => {
+                _ => {
                     let ended = (&mut first.ended).await;
                     return (first, ended);
                 }

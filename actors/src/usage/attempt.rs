@@ -46,6 +46,7 @@ pub(crate) struct OpenAttempt {
     /// Bytes that it has said.
     said: usize,
     spoke: bool,
+    sent: bool,
     outcome: Option<Outcome>,
 }
 
@@ -67,7 +68,17 @@ impl OpenAttempt {
             profile: booking.profile.clone(),
             asker: booking.asker.clone(),
         };
-        let open = Self { ledger, id: rand::random(), key, booking, told: None, said: 0, spoke: false, outcome: None };
+        let open = Self {
+            ledger,
+            id: rand::random(),
+            key,
+            booking,
+            told: None,
+            said: 0,
+            spoke: false,
+            sent: false,
+            outcome: None,
+        };
         if let Some(ledger) = &open.ledger {
             let usage = Usage { input: open.booking.prompt, output: open.booking.answer, ..Usage::default() };
             let expected = Expected { key: open.key.text(), amounts: open.amounts(&usage, true) };
@@ -75,6 +86,11 @@ impl OpenAttempt {
             ledger.shared.changed.notify_one();
         }
         open
+    }
+
+    /// It is sent. One that never was is not booked.
+    pub(crate) fn handle_sent(&mut self) {
+        self.sent = true;
     }
 
     /// The model says something, or its provider tells what it used.
@@ -143,6 +159,11 @@ impl OpenAttempt {
 impl Drop for OpenAttempt {
     fn drop(&mut self) {
         let Some(ledger) = self.ledger.take() else { return };
+        if !self.sent {
+            ledger.books().handle_never_sent(self.id);
+            ledger.shared.changed.notify_one();
+            return;
+        }
         let (usage, estimated) = self.used();
         let amounts = self.amounts(&usage, estimated);
         ledger.books().handle_close(self.id, self.key.text(), &amounts);

@@ -28,10 +28,15 @@ impl Books {
 
     /// An attempt is closed, and these amounts are booked for it.
     pub(super) fn handle_close(&mut self, id: u64, key: String, amounts: &Amounts) {
+        self.handle_never_sent(id);
+        add(self.sums.entry(key).or_default(), amounts);
+    }
+
+    /// An attempt was not sent after all.
+    pub(super) fn handle_never_sent(&mut self, id: u64) {
         if self.opened.remove(&id).is_none() {
             self.closed.insert(id);
         }
-        add(self.sums.entry(key).or_default(), amounts);
     }
 
     /// An earlier process has left an attempt open.

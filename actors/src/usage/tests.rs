@@ -37,6 +37,7 @@ async fn booked(events: &[ChatEvent], outcome: Option<Result<(), ErrorKind>>) ->
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::start(Some(open(dir.path()).await));
     let mut attempt = ledger.open(booking("m"));
+    attempt.handle_sent();
     attempt.handle_events(events);
     if let Some(outcome) = outcome {
         let outcome = outcome.map_err(|kind| ChatError::new(kind, "no"));
@@ -105,6 +106,7 @@ async fn many_attempts_are_summed_exactly_and_leave_nothing_open() {
             for turn in 0..20 {
                 let mut attempt = ledger.open(Booking { is_first: turn % 2 == 0, ..booking("m") });
                 tokio::time::sleep(Duration::from_millis(n % 7 * 3)).await;
+                attempt.handle_sent();
                 attempt.handle_events(&[told(1, n)]);
                 attempt.handle_end(Ok(()), false);
             }
@@ -121,11 +123,23 @@ async fn many_attempts_are_summed_exactly_and_leave_nothing_open() {
 }
 
 #[tokio::test]
+async fn one_that_was_never_sent_is_no_attempt() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let ledger = Ledger::start(Some(store.clone()));
+    let late = ledger.open(booking("m"));
+    ledger.settle().await;
+    drop((late, ledger.open(booking("m"))));
+    assert_eq!(ledger.rows().await, Ok(vec![]));
+    assert_eq!(store.scan(&OPEN).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn names_can_not_be_taken_for_others() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::start(Some(open(dir.path()).await));
     for (model, profile) in [("a\",\"b", "c"), ("a", "b\",\"c"), ("a\u{0}", "b")] {
-        drop(ledger.open(Booking { profile: profile.into(), ..booking(model) }));
+        ledger.open(Booking { profile: profile.into(), ..booking(model) }).handle_sent();
     }
     let rows = ledger.rows().await.unwrap();
     assert_eq!(rows.len(), 3);
