@@ -10,6 +10,7 @@ use crate::{
 /// The status and the body with which a client of this wire is told an error.
 ///
 /// Status, `type` and `code` are those by which OpenAI's clients choose their exceptions and whether they try again.
+/// Where several attempts were made, `attempts` lists each, oldest first; OpenAI's clients pass over what they don't know.
 pub fn error_body(error: &ChatError) -> (u16, Vec<u8>) {
     let (status, object) = error_object(error);
     let mut body = Vec::new();
@@ -24,8 +25,23 @@ pub(super) fn error_object(error: &ChatError) -> (u16, Value) {
         Some(hint) => format!("{}; {hint}", error.message),
         None => error.message.clone(),
     };
-    let object = json!({"message": message, "type": kind, "param": error.details.param, "code": own.or(code)});
+    let mut object = json!({"message": message, "type": kind, "param": error.details.param, "code": own.or(code)});
+    if !error.details.attempts.is_empty() {
+        object["attempts"] = error.details.attempts.iter().map(attempt_object).collect();
+    }
     (status, json!({"error": object}))
+}
+
+fn attempt_object(attempt: &ChatError) -> Value {
+    let details = &attempt.details;
+    let origin = details.origin.as_ref();
+    json!({
+        "provider": origin.map(|origin| &origin.provider),
+        "model": origin.map(|origin| &origin.model),
+        "kind": attempt.kind,
+        "status": details.status,
+        "message": attempt.message,
+    })
 }
 
 fn shape(kind: ErrorKind) -> (u16, &'static str, Option<&'static str>) {
