@@ -25,7 +25,7 @@ const DRAIN: usize = 16 * 1024;
 /// Most bytes of an error's body that are read; what matters stands at its start.
 const ERROR_BODY: usize = 64 * 1024;
 /// How long an error's body is waited for: its status is known, and another candidate may be waiting.
-const ERROR_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const ERROR_WAIT: Duration = Duration::from_secs(5);
 /// Most bytes of an answer that isn't streamed.
 pub(crate) const WHOLE_BODY: usize = 32 * 1024 * 1024;
 
@@ -59,17 +59,25 @@ pub async fn chat(
         Ok(response) => response,
         Err(error) => return Err(send_failure(error)),
     };
-    match kind_of(&response) {
-        Kind::Error => {
-            let error = watched(&mut watchdog, read_error(response, language.error)).await?;
-            Err(error)
-        }
-        Kind::Whole => {
-            let body = watched(&mut watchdog, read_bounded(response, WHOLE_BODY)).await??;
+    // Branch on the status first: errors come under any content type, text/event-stream included.
+    if !response.status().is_success() {
+        let (deadline, _) = watchdog.deadline();
+        let left = Instant::from_std(deadline).saturating_duration_since(Instant::now());
+        return Err(read_error(response, language.error, left.min(ERROR_WAIT)).await);
+    }
+    let called = Form::called(&response);
+    let mut body = Body::new(response);
+    let form = match called {
+        Form::Unsure => Form::Stream,
+        called => watched(&mut watchdog, body.first_byte()).await?.map_or(called, |first| called.seen(first)),
+    };
+    match form {
+        Form::Whole => {
+            let body = watched(&mut watchdog, body.whole(WHOLE_BODY)).await??;
             let _bound = sink.take(&mut (language.whole)(&body)?);
             Ok(())
         }
-        Kind::Stream => stream(response, language.decoder, &mut watchdog, sink).await,
+        Form::Stream | Form::Unsure => stream(body, language.decoder, &mut watchdog, sink).await,
     }
 }
 
@@ -82,32 +90,46 @@ async fn watched<T>(watchdog: &mut Watchdog, what: impl Future<Output = T>) -> R
     }
 }
 
-enum Kind {
-    Error,
+/// How an answer comes.
+#[derive(Clone, Copy)]
+enum Form {
     /// JSON, or what can be no answer at all, such as a page: read whole and judged as one.
     Whole,
+    /// Server-sent events.
     Stream,
+    /// As whatever the wire streams.
+    Unsure,
 }
 
-fn kind_of(response: &Response) -> Kind {
-    // Branch on the status first: errors come under any content type, text/event-stream included.
-    if !response.status().is_success() {
-        return Kind::Error;
+impl Form {
+    /// What the response says that it is.
+    fn called(response: &Response) -> Self {
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or("");
+        match content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
+            "application/json" | "text/html" | "application/xhtml+xml" => Self::Whole,
+            "text/event-stream" => Self::Stream,
+            _ => Self::Unsure,
+        }
     }
-    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    match content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
-        "application/json" | "text/html" | "application/xhtml+xml" => Kind::Whole,
-        _ => Kind::Stream,
+
+    /// What its first byte says: servers and the proxies before them give streams out for JSON, and JSON for streams.
+    fn seen(self, first: u8) -> Self {
+        match (self, first) {
+            // No field of an event begins like this, and no line of JSON like the others.
+            (Self::Stream, b'{' | b'[') => Self::Whole,
+            (Self::Whole, b':' | b'd' | b'e' | b'i' | b'r') => Self::Stream,
+            (called, _) => called,
+        }
     }
 }
 
 async fn stream(
-    response: Response,
+    mut body: Body,
     decoder: &mut dyn StreamDecoder,
     watchdog: &mut Watchdog,
     sink: &mut dyn Sink,
 ) -> Result<(), ChatError> {
-    let mut body = Body { response, ended: None };
     let mut events = Vec::new();
     let mut timer = pin!(sleep_until(Instant::from_std(watchdog.deadline().0)));
     loop {
@@ -184,11 +206,7 @@ fn hand_over(
 /// The body's end, clean or not.
 fn end(body: &mut Body, decoder: &mut dyn StreamDecoder) -> Result<(), ChatError> {
     match body.ended.take() {
-        Some(Err(error)) if matches!(decoder.state(), StreamState::Open) => {
-            let error = error.without_url();
-            let message = format!("the answer was cut: {}", root_cause(&error));
-            Err(ChatError::new(ErrorKind::Protocol, message).with_source(error))
-        }
+        Some(Err(error)) if matches!(decoder.state(), StreamState::Open) => Err(cut(error)),
         // A finish reason was there already: a connection that breaks after it loses nothing.
         _ => {
             decoder.handle_end();
@@ -200,13 +218,56 @@ fn end(body: &mut Body, decoder: &mut dyn StreamDecoder) -> Result<(), ChatError
 /// A response's body that can be asked what it has without waiting.
 struct Body {
     response: Response,
+    /// What was read to see its first byte.
+    seen: Bytes,
     /// How it ended, once it has.
     ended: Option<Result<(), reqwest::Error>>,
 }
 
 impl Body {
+    fn new(response: Response) -> Self {
+        Self { response, seen: Bytes::new(), ended: None }
+    }
+
+    /// The first byte that is no white space, which stays to be read; `None` if there is none.
+    async fn first_byte(&mut self) -> Option<u8> {
+        let mut seen = Bytes::new();
+        loop {
+            let text = seen.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&seen);
+            if let Some(first) = text.iter().copied().find(|byte| !byte.is_ascii_whitespace()) {
+                self.seen = seen;
+                return Some(first);
+            }
+            match self.next().await {
+                Some(more) if seen.is_empty() => seen = more,
+                // White space for ever is nothing to keep.
+                Some(more) if seen.len() > DRAIN => seen = more,
+                Some(more) => seen = [seen, more].concat().into(),
+                None => return None,
+            }
+        }
+    }
+
+    /// All of it, at most `limit` bytes.
+    async fn whole(mut self, limit: usize) -> Result<Vec<u8>, ChatError> {
+        let mut whole = Vec::new();
+        while let Some(bytes) = self.next().await {
+            if whole.len() + bytes.len() > limit {
+                return Err(ChatError::new(ErrorKind::Protocol, format!("the answer is larger than {limit} bytes")));
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        match self.ended {
+            Some(Err(error)) => Err(cut(error)),
+            _ => Ok(whole),
+        }
+    }
+
     /// The next bytes; `None` at the end, of which `ended` tells.
     async fn next(&mut self) -> Option<Bytes> {
+        if !self.seen.is_empty() {
+            return Some(std::mem::take(&mut self.seen));
+        }
         if self.ended.is_some() {
             return None;
         }
@@ -233,8 +294,9 @@ impl Body {
     }
 }
 
-/// Reads a response whose status is an error. What can't be read is left out: the status alone says enough.
-pub(crate) async fn read_error(mut response: Response, decode: &DecodeError<'_>) -> ChatError {
+/// Reads a response whose status is an error, for at most `wait`. What can't be read by then is left out: the status
+/// alone says enough.
+pub(crate) async fn read_error(mut response: Response, decode: &DecodeError<'_>, wait: Duration) -> ChatError {
     let mut body = Vec::new();
     let read = async {
         while body.len() < ERROR_BODY
@@ -243,27 +305,19 @@ pub(crate) async fn read_error(mut response: Response, decode: &DecodeError<'_>)
             body.extend_from_slice(&bytes);
         }
     };
-    let _late = tokio::time::timeout(ERROR_WAIT, read).await;
+    let _late = tokio::time::timeout(wait, read).await;
     let headers = response.headers();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     decode(&ErrorResponse { status: response.status().as_u16(), header: &header, body: &body, now: SystemTime::now() })
 }
 
 /// Reads a body of at most `limit` bytes.
-pub(crate) async fn read_bounded(mut response: Response, limit: usize) -> Result<Vec<u8>, ChatError> {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(bytes)) if body.len() + bytes.len() <= limit => body.extend_from_slice(&bytes),
-            Ok(Some(_)) => {
-                return Err(ChatError::new(ErrorKind::Protocol, format!("the answer is larger than {limit} bytes")));
-            }
-            Ok(None) => return Ok(body),
-            Err(error) => {
-                let error = error.without_url();
-                let message = format!("the answer was cut: {}", root_cause(&error));
-                return Err(ChatError::new(ErrorKind::Protocol, message).with_source(error));
-            }
-        }
-    }
+pub(crate) async fn read_bounded(response: Response, limit: usize) -> Result<Vec<u8>, ChatError> {
+    Body::new(response).whole(limit).await
+}
+
+fn cut(error: reqwest::Error) -> ChatError {
+    let error = error.without_url();
+    let message = format!("the answer was cut: {}", root_cause(&error));
+    ChatError::new(ErrorKind::Protocol, message).with_source(error)
 }

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::{
     Credential,
-    drive::{DecodeError, WHOLE_BODY, read_bounded, read_error},
+    drive::{DecodeError, ERROR_WAIT, WHOLE_BODY, read_bounded, read_error},
     scrub::scrub,
     transport::{Transport, is_loopback, send_failure},
 };
@@ -104,7 +104,7 @@ pub(crate) async fn fetch(
 ) -> Result<Vec<u8>, ChatError> {
     let response = request.send().await.map_err(send_failure)?;
     if !response.status().is_success() {
-        return Err(scrub(read_error(response, decode).await, credential, None));
+        return Err(scrub(read_error(response, decode, ERROR_WAIT).await, credential, None));
     }
     read_bounded(response, WHOLE_BODY).await
 }

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, PullCall, PullSink, Sink,
-    drive::{self, Language, WHOLE_BODY, read_bounded, read_error},
+    drive::{self, ERROR_WAIT, Language, WHOLE_BODY, read_bounded, read_error},
     endpoint::Endpoint,
     scrub::scrub,
     transport::{Transport, root_cause, send_failure},
@@ -72,7 +72,7 @@ impl Ollama {
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(scrub(read_error(response, &decode_error).await, credential, None))
+        Err(scrub(read_error(response, &decode_error, ERROR_WAIT).await, credential, None))
     }
 
     /// Says what to do where nothing listens: the server is a program of the user's.
