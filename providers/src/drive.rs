@@ -308,7 +308,15 @@ pub(crate) async fn read_error(mut response: Response, decode: &DecodeError<'_>,
     let _late = tokio::time::timeout(wait, read).await;
     let headers = response.headers();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    decode(&ErrorResponse { status: response.status().as_u16(), header: &header, body: &body, now: SystemTime::now() })
+    let status = response.status();
+    let mut error =
+        decode(&ErrorResponse { status: status.as_u16(), header: &header, body: &body, now: SystemTime::now() });
+    if status.is_redirection() {
+        // To where is not told: an address may hold a secret.
+        error.message = format!("the provider redirects to another address (status {})", status.as_u16());
+        error.details.hint = Some("a key does not follow; set base_url to the address that answers".into());
+    }
+    error
 }
 
 /// Reads a body of at most `limit` bytes.
