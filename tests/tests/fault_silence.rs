@@ -120,6 +120,5 @@ async fn who_falls_silent_again_and_again_ends_in_one_error() {
             .with_other(GoesOn { attempts: 2 }, 1, Mark::None)
             .told("nothing more within 0.400 s"),
     ];
-    // So little that the end of a window does not fit.
-    play(faults, "[failover]\nmax_wait = \"2s\"\n").await;
+    play(faults, "").await;
 }

@@ -75,7 +75,7 @@ async fn an_error_within_an_answer_is_gone_on_from() {
         .with_other(GoesOn { attempts: 3 }, 2, Mark::Model("server", 5, 5))
         .told("it broke here"),
     ];
-    play(faults, "[failover]\nmax_wait = \"2s\"\n").await;
+    play(faults, "").await;
 }
 
 #[tokio::test]
@@ -91,6 +91,10 @@ async fn no_answer_is_not_taken_for_one() {
     let faults = vec![
         server("an error under status 200", Box::new(move |wire| json(wire.error_body(500)))),
         server("an error as the only event", Box::new(move |wire| events(wire.event(&wire.error_body(500))))),
+        server(
+            "an error after the prompt was counted, which is not added",
+            Box::new(|wire| joined(wire.opened(), Attempt::new().send(wire.event(&wire.error_body(500))))),
+        ),
         Fault::always("a limit under status 200", move |wire| json(wire.error_body(429)))
             .alone(
                 Fails(429, "rate_limit_error", "rate_limit_exceeded", &["rate_limited"]),

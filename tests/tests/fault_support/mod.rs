@@ -24,6 +24,10 @@ pub mod http_support;
 
 use http_support::Greenroom;
 
+/// Less waiting than any window is long that a failure opens, so that none is waited for. (By default the first window of
+/// a limit is as long as the waiting, and a few milliseconds decide.)
+const BUDGET: &str = "[failover]\nmax_wait = \"4s\"\n";
+
 /// Where a failing provider is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -76,6 +80,8 @@ pub struct Fault {
     /// What the provider behind does, in place of answering.
     pub second: Option<Plays>,
     pub second_asked: Option<usize>,
+    /// Attempts of which the failing provider sees no request.
+    pub unseen: usize,
     pub alone: Comes,
     pub with_other: Comes,
     /// How long the failing provider must be left alone between being asked.
@@ -97,6 +103,7 @@ impl Fault {
             config: Default::default(),
             second: None,
             second_asked: None,
+            unseen: 0,
             alone: unnoticed.clone(),
             with_other: unnoticed,
             gap: Duration::ZERO,
@@ -173,6 +180,13 @@ impl Fault {
         self
     }
 
+    /// Of so many attempts the failing provider sees no request.
+    #[must_use]
+    pub fn unseen(mut self, attempts: usize) -> Self {
+        self.unseen = attempts;
+        self
+    }
+
     #[must_use]
     pub fn gap(mut self, gap: Duration) -> Self {
         self.gap = gap;
@@ -206,11 +220,13 @@ pub async fn play(faults: Vec<Fault>, sections: &str) -> Greenroom {
     }
     let providers: String = cells.iter().map(Cell::config).collect();
     let aliases: String = cells.iter().map(Cell::alias).collect();
+    let sections = format!("{BUDGET}{sections}");
     let greenroom = Greenroom::start(&format!("{sections}{providers}[models.aliases]\n{aliases}")).await;
-    let played = cells.into_iter().map(|cell| tokio::spawn(cell.play(greenroom.api.clone())));
+    let played = cells.into_iter().map(|cell| (cell.label(), tokio::spawn(cell.play(greenroom.api.clone()))));
     let mut wrong = Vec::new();
-    for played in played.collect::<Vec<_>>() {
-        wrong.extend(played.await.unwrap().err());
+    for (label, played) in played.collect::<Vec<_>>() {
+        let said = played.await.unwrap_or_else(|panic| Err(panic.to_string()));
+        wrong.extend(said.err().map(|said| format!("- {label}: {said}")));
     }
     assert!(wrong.is_empty(), "{} went wrong:\n{}", wrong.len(), wrong.join("\n"));
     greenroom
