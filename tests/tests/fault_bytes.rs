@@ -77,7 +77,14 @@ async fn a_compressed_answer_is_read_and_a_broken_one_is_gone_on_from() {
         no_answer("a whole answer whose compression is cut", |wire| {
             let body = body_of(&gzipped(&wire.whole()));
             gzip_head("application/json").body(&body[..body.len() / 2])
-        }),
+        })
+        .told("cut"),
+        no_answer("a whole answer that is shorter than was announced", |wire| {
+            let body = body_of(&wire.whole());
+            let length = (body.len() + 10).to_string();
+            Attempt::new().header("content-type", "application/json").header("content-length", &length).send(body).cut()
+        })
+        .told("cut"),
         no_answer("a compression that nobody asked for", |_| {
             Attempt::new().header("content-type", "text/event-stream").header("content-encoding", "br").garbage(500, 3)
         }),

@@ -3,8 +3,9 @@
 mod fault_support;
 
 use fault_support::Sees::{Breaks, Fails, GoesOn, Second};
+use fault_support::http_support::{Greenroom, ask};
 use fault_support::wire::{BEGUN, joined};
-use fault_support::{Fault, Mark, Wire, play};
+use fault_support::{Fault, Mark, Wire, play, server};
 use greenroom_tests::Attempt;
 
 const BROKEN: fault_support::Sees = Fails(502, "server_error", "provider_broke_off", &["protocol", "protocol"]);
@@ -82,16 +83,16 @@ async fn an_error_within_an_answer_is_gone_on_from() {
 async fn no_answer_is_not_taken_for_one() {
     let json = |body: String| Attempt::new().status(200).header("content-type", "application/json").body(body);
     let events = |body: String| Attempt::new().status(200).header("content-type", "text/event-stream").send(body);
-    let server = |name, plays: Box<dyn Fn(Wire) -> Attempt + Send + Sync>| {
+    let fails = |name, plays: Box<dyn Fn(Wire) -> Attempt + Send + Sync>| {
         Fault::always(name, plays)
             .alone(Fails(502, "server_error", "provider_failed", &["server", "server"]), 2, Mark::Model("server", 5, 5))
             .with_other(Second, 2, Mark::Model("server", 5, 5))
             .told("it broke here")
     };
     let faults = vec![
-        server("an error under status 200", Box::new(move |wire| json(wire.error_body(500)))),
-        server("an error as the only event", Box::new(move |wire| events(wire.event(&wire.error_body(500))))),
-        server(
+        fails("an error under status 200", Box::new(move |wire| json(wire.error_body(500)))),
+        fails("an error as the only event", Box::new(move |wire| events(wire.event(&wire.error_body(500))))),
+        fails(
             "an error after the prompt was counted, which is not added",
             Box::new(|wire| joined(wire.opened(), Attempt::new().send(wire.event(&wire.error_body(500))))),
         ),
@@ -209,4 +210,25 @@ async fn the_beginning_of_an_answer_is_taken_back_where_it_is_not_taken() {
             .with_other(GoesOn { attempts: 2 }, 1, Mark::None),
     ];
     play(faults, "").await;
+}
+
+#[tokio::test]
+async fn what_a_failed_attempt_used_is_not_told_for_the_answer() {
+    for wire in [Wire::OpenAi, Wire::Anthropic] {
+        // It counts the prompt, and fails.
+        let usage = Attempt::new().send(wire.event(match wire {
+            Wire::OpenAi => r#"{"choices":[],"usage":{"prompt_tokens":31,"completion_tokens":7}}"#,
+            Wire::Anthropic => r#"{"type":"ping"}"#,
+        }));
+        let error = Attempt::new().send(wire.event(&wire.error_body(529)));
+        let first = server(wire, vec![joined(joined(wire.opened(), usage), error).always()]).await;
+        let answer = greenroom_tests::openai::Answer::text(["Uncounted."]).without_usage();
+        let second = server(Wire::OpenAi, vec![answer.stream().always()]).await;
+        let sections = wire.section("first", &first.url()) + &Wire::OpenAi.section("second", &second.url());
+        let config = format!("{sections}[models.aliases]\nsmart = [\"first/m1\", \"second/m1\"]\n");
+        let greenroom = Greenroom::start(&config).await;
+        let answer = greenroom.api.chat(&ask("smart")).await.json();
+        assert_eq!(answer["choices"][0]["message"]["content"], "Uncounted.");
+        assert_ne!(answer["usage"]["prompt_tokens"], 31, "{wire:?}: {answer}");
+    }
 }

@@ -7,7 +7,7 @@ use greenroom_tests::client::{Event, Response};
 use greenroom_tests::{Recorded, ScriptedProvider};
 use serde_json::{Value, json};
 
-use super::http_support::{Api, ask, events, is_done, last_error, text, with};
+use super::http_support::{Api, LIMIT, ask, events, is_done, last_error, text, with};
 use super::marks::{Mark, state_of};
 use super::wire::{BEGUN, MODELS, SECOND, USAGE, WHOLE, Wire};
 use super::{Comes, Fault, Reach, Sees, server};
@@ -83,7 +83,8 @@ impl Cell {
     pub async fn play(self, api: Api) -> Result<(), String> {
         let comes = if self.has_other { &self.fault.with_other } else { &self.fault.alone };
         let since = SystemTime::now();
-        self.check(&api, comes, since).await
+        let checked = self.check(&api, comes, since);
+        tokio::time::timeout(LIMIT, checked).await.unwrap_or_else(|_| Err(format!("it is not over after {LIMIT:?}")))
     }
 
     /// Which row it is, and in which way.
