@@ -73,6 +73,8 @@ pub(crate) fn row(kind: ErrorKind, spoke: bool) -> Row {
     use ErrorKind as K;
     let row = |again, mark, other_profiles, next| Row { again, mark, other_profiles, next };
     match kind {
+        // An error within an answer is like a cut: another goes on with it sooner than the one that fails.
+        K::Network | K::Server | K::Overloaded if spoke => row(Again::AfterOthers, Marks::Health, false, Next::Yes),
         K::Network | K::Server => row(Again::Backoff, Marks::Health, false, Next::Yes),
         K::Overloaded => row(Again::AfterHint, Marks::Health, false, Next::Yes),
         K::Timeout if !spoke => row(Again::Never, Marks::Health, false, Next::Yes),

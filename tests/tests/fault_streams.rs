@@ -67,13 +67,13 @@ async fn an_error_within_an_answer_is_gone_on_from() {
         fault.with_other(GoesOn { attempts: 2 }, again, Mark::None)
     };
     let faults = vec![
-        // A failure of the moment is asked of the same one first, and goes on there.
-        said("it fails", 500, 2),
+        // The next one goes on, and the one that failed is not asked before.
+        said("it fails", 500, 1),
         Fault::always("an error that stays breaks the answer off", |wire| {
             wire.broken_by(Attempt::new().send(wire.event(&wire.error_body(500))))
         })
         .alone(Breaks(502, "server_error", "provider_failed", &["server", "server"]), 2, Mark::Model("server", 5, 5))
-        .with_other(GoesOn { attempts: 3 }, 2, Mark::Model("server", 5, 5))
+        .with_other(GoesOn { attempts: 2 }, 1, Mark::None)
         .told("it broke here"),
     ];
     play(faults, "").await;

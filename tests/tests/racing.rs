@@ -73,12 +73,31 @@ async fn if_one_of_them_fails_the_other_answers() {
 }
 
 #[tokio::test]
+async fn one_that_ends_without_a_word_answers_if_the_other_fails() {
+    let refusal = openai::error(500, "server_error", None, "no").delayed(Duration::from_millis(600));
+    let empty = Answer::new().first_token_after(Duration::from_millis(1200)).usage(7, 0);
+    let (greenroom, _providers) = pair(refusal, empty.stream()).await;
+    let whole = greenroom.api.chat(&ask("smart")).await;
+    assert_eq!((whole.status, whole.header("x-greenroom-provider")), (200, Some("second")), "{}", whole.text());
+    assert_eq!(whole.json()["usage"]["prompt_tokens"], 7);
+}
+
+#[tokio::test]
 async fn what_the_winner_breaks_off_goes_on() {
     let cut = Answer::text(["second ", "x"]).cut_after(1).stream();
-    let first = says("late", 60_000).stream();
-    let (greenroom, [first, _second]) = pair(first, cut).await;
-    first.set_script(openai::chat([says("late", 60_000).stream(), Answer::text(["indeed"]).stream().always()]));
+    let (greenroom, [first, second]) = pair(says("late", 60_000).stream(), cut).await;
+    let script = || openai::chat([says("late", 60_000).stream(), Answer::text(["indeed"]).stream().always()]);
+    first.set_script(script());
     assert_eq!(text(&greenroom.api.events(&ask_streamed("smart")).await), "second indeed");
+    assert_eq!((chats_asked(&first).len(), chats_asked(&second).len()), (2, 1));
+    first.set_script(script());
+    let told = greenroom.home.run(&["chat", "hi", "-m", "smart", "--json"]).await.succeeded().stdout;
+    let events = told.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let handed_on: Vec<String> = events
+        .filter(|event| event["type"] == "failover")
+        .map(|event| format!("{} {} {}", event["from"], event["to"], event["kind"]).replace('"', ""))
+        .collect();
+    assert_eq!(handed_on, ["first/m1 second/m1 timeout", "second/m1 first/m1 protocol"]);
 }
 
 #[tokio::test]

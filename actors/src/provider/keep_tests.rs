@@ -56,6 +56,12 @@ async fn replies_wait_for_the_changes_that_they_show_and_for_no_others() {
     keeper.handle_written(version, Err(StoreError::Full));
     assert_eq!(second.try_recv(), Ok(Err(StoreError::Full)));
     assert_eq!(asked(&mut keeper).try_recv(), Ok(Err(StoreError::Full)), "nobody waits for a disk that is full");
+    keeper.handle_asked();
+    let again = asked(&mut keeper);
+    assert!(keeper.is_urgent() && again.try_recv().is_err(), "who asks has it tried once more");
+    let (_, version, _) = keeper.begin(marked(&["one", "two"], 0), at(1)).unwrap();
+    keeper.handle_written(version, Err(StoreError::Full));
+    assert_eq!(again.try_recv(), Ok(Err(StoreError::Full)));
     assert_eq!(keeper.tick(), Some(RETRY), "it is tried again by itself");
     assert_eq!(keeper.tick(), None, "but not twice");
     assert!(keeper.handle_tick());

@@ -17,6 +17,10 @@ use crate::{
 /// Most questions to providers' actors, answered or not: the end of a dispatch that nothing else ends.
 const MOST_STEPS: u32 = 64;
 
+/// A window that takes all the waiting there may be is not waited for: whether it fits would depend on how long the
+/// failure that opened it took to arrive.
+const WINDOW_SLACK: Duration = Duration::from_secs(1);
+
 /// What a dispatch may spend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
@@ -321,7 +325,7 @@ impl Dispatch {
             // A little more, so that the window is over when it is asked.
             (until.duration_since(now).unwrap_or_default() + Duration::from_millis(5), at)
         });
-        waits.min().filter(|(wait, _)| self.fits(*wait))
+        waits.min().filter(|(wait, _)| self.fits(*wait + WINDOW_SLACK))
     }
 
     /// The error of an answer that one failure ended, with what failed before it.

@@ -118,10 +118,20 @@ fn if_all_cool_the_first_to_free_is_waited_for_if_that_fits() {
     assert_eq!(asked(dispatch.handle_refusal(cooling(20), now(), || JITTER)).candidate, 1);
     let step = asked(dispatch.handle_refusal(cooling(10), now(), || JITTER));
     assert_eq!((step.candidate, step.wait), (1, Duration::from_millis(10_005)));
-    let step = asked(dispatch.handle_refusal(cooling(19), now(), || JITTER));
-    assert_eq!((step.candidate, step.wait), (1, Duration::from_millis(19_005)));
+    let step = asked(dispatch.handle_refusal(cooling(18), now(), || JITTER));
+    assert_eq!((step.candidate, step.wait), (1, Duration::from_millis(18_005)));
     let error = gave_up(dispatch.handle_refusal(cooling(19), now(), || JITTER));
     assert_eq!((error.kind, error.details.retry_after), (ErrorKind::Exhausted, Some(Duration::from_secs(19))));
+}
+
+#[test]
+fn a_window_as_long_as_all_the_waiting_there_may_be_is_never_waited_for() {
+    for late in [0, 4, 6, 500] {
+        let mut lone = dispatch(&["a"]);
+        lone.start();
+        let until = now() + BUDGET.max_wait - Duration::from_millis(late);
+        gave_up(lone.handle_refusal(Refusal::Cooling { until, kind: ErrorKind::RateLimited }, now(), || JITTER));
+    }
 }
 
 #[test]

@@ -135,6 +135,33 @@ async fn one_that_was_never_sent_is_no_attempt() {
 }
 
 #[tokio::test]
+async fn one_that_was_left_at_its_bound_is_an_estimate() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::start(Some(open(dir.path()).await));
+    let mut attempt = ledger.open(booking("m"));
+    attempt.handle_sent();
+    attempt.handle_events(&[told(90, 1), said(4000)]);
+    attempt.handle_end(Ok(()), true);
+    drop(attempt);
+    let row = ledger.rows().await.unwrap().remove(0);
+    assert_eq!((row.usage.output, row.estimated), (1000, 1));
+}
+
+#[tokio::test]
+async fn what_can_not_be_written_is_not_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let ledger = Ledger::start(Some(store.clone()));
+    assert_eq!(ledger.rows().await, Ok(vec![]));
+    store.close().await.unwrap();
+    ledger.open(booking("m")).handle_sent();
+    let mut tried = ledger.shared.tried.subscribe();
+    tokio::time::timeout(Duration::from_secs(20), tried.changed()).await.unwrap().unwrap();
+    let batch = ledger.books().take();
+    assert_eq!(batch.sums.len(), 1, "{batch:?}");
+}
+
+#[tokio::test]
 async fn names_can_not_be_taken_for_others() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::start(Some(open(dir.path()).await));
