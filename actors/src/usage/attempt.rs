@@ -1,16 +1,16 @@
 //! One attempt, from before it is sent until it is booked, however it ends.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use greenroom_providers::Price;
 use greenroom_wire::{ChatError, ChatEvent, ErrorKind, Usage};
-use serde::{Deserialize, Serialize};
 
 use super::{
     Ledger,
-    row::{Asker, UsageKey, names, parts},
+    books::Expected,
+    row::{Asker, UsageKey},
+    sum::Sum,
 };
-use crate::store::Amounts;
 
 /// What an attempt is booked under, and what it is expected to use.
 #[derive(Debug, Clone)]
@@ -27,11 +27,31 @@ pub(crate) struct Booking {
     pub(crate) price: Option<Price>,
 }
 
-/// An attempt as the store has it while it is open: under which key which amounts are booked if nobody closes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Expected {
-    pub(super) key: String,
-    pub(super) amounts: Amounts,
+/// What is known of an attempt when it begins.
+#[derive(Debug)]
+pub(super) struct Opened {
+    key: UsageKey,
+    is_first: bool,
+    prompt: u64,
+    answer: u64,
+    price: Option<Price>,
+}
+
+impl Opened {
+    /// What is booked if nobody closes it.
+    pub(super) fn expected(&self) -> Expected {
+        let usage = Usage { input: self.prompt, output: self.answer, ..Usage::default() };
+        Expected { key: self.key.text(), amounts: self.sum(&usage, true).amounts() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_key(key: UsageKey) -> Self {
+        Self { key, is_first: true, prompt: 0, answer: 0, price: None }
+    }
+
+    fn sum(&self, usage: &Usage, estimated: bool) -> Sum {
+        Sum::of(usage, self.price.as_ref(), self.is_first, estimated)
+    }
 }
 
 /// An attempt that is under way. Dropping it books what is known by then.
@@ -39,8 +59,7 @@ pub(super) struct Expected {
 pub(crate) struct OpenAttempt {
     ledger: Option<Ledger>,
     id: u64,
-    key: UsageKey,
-    booking: Booking,
+    opened: Arc<Opened>,
     /// What its provider has told so far.
     told: Option<Usage>,
     /// Bytes that it has said.
@@ -61,31 +80,15 @@ enum Outcome {
 
 impl OpenAttempt {
     pub(super) fn new(ledger: Option<Ledger>, booking: Booking) -> Self {
-        let key = UsageKey {
-            day: day(SystemTime::now()),
-            provider: booking.provider.clone(),
-            model: booking.model.clone(),
-            profile: booking.profile.clone(),
-            asker: booking.asker.clone(),
-        };
-        let open = Self {
-            ledger,
-            id: rand::random(),
-            key,
-            booking,
-            told: None,
-            said: 0,
-            spoke: false,
-            sent: false,
-            outcome: None,
-        };
-        if let Some(ledger) = &open.ledger {
-            let usage = Usage { input: open.booking.prompt, output: open.booking.answer, ..Usage::default() };
-            let expected = Expected { key: open.key.text(), amounts: open.amounts(&usage, true) };
-            ledger.books().handle_open(open.id, expected);
+        let Booking { provider, model, profile, asker, is_first, prompt, answer, price } = booking;
+        let key = UsageKey { day: day(SystemTime::now()), provider, model, profile, asker };
+        let opened = Arc::new(Opened { key, is_first, prompt, answer, price });
+        let id = rand::random();
+        if let Some(ledger) = &ledger {
+            ledger.books().handle_open(id, Arc::clone(&opened));
             ledger.shared.changed.notify_one();
         }
-        open
+        Self { ledger, id, opened, told: None, said: 0, spoke: false, sent: false, outcome: None }
     }
 
     /// It is sent. One that never was is not booked.
@@ -129,30 +132,12 @@ impl OpenAttempt {
                 // What was told before the end is a lower bound.
                 let mut usage = self.told.clone().unwrap_or_default();
                 if usage.input_total() == 0 {
-                    usage.input = self.booking.prompt;
+                    usage.input = self.opened.prompt;
                 }
                 usage.output = usage.output.max(u64::try_from(self.said.div_ceil(4)).unwrap_or(u64::MAX));
                 (usage, true)
             }
         }
-    }
-
-    fn amounts(&self, usage: &Usage, estimated: bool) -> Amounts {
-        let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
-        let mut amounts = Amounts::from([(names::ATTEMPTS.to_owned(), 1)]);
-        let mut add = |name: &str, amount: i64| {
-            if amount != 0 {
-                amounts.insert(name.to_owned(), amount);
-            }
-        };
-        add(names::REQUESTS, i64::from(self.booking.is_first));
-        add(names::ESTIMATED, i64::from(estimated));
-        parts(usage).into_iter().for_each(|(name, amount)| add(name, signed(amount)));
-        match &self.booking.price {
-            Some(price) => add(names::COST, i64::try_from(price.cost(usage).parts()).unwrap_or(i64::MAX)),
-            None => add(names::UNPRICED, i64::from(*usage != Usage::default())),
-        }
-        amounts
     }
 }
 
@@ -165,8 +150,8 @@ impl Drop for OpenAttempt {
             return;
         }
         let (usage, estimated) = self.used();
-        let amounts = self.amounts(&usage, estimated);
-        ledger.books().handle_close(self.id, self.key.text(), &amounts);
+        let sum = self.opened.sum(&usage, estimated);
+        ledger.books().handle_close(self.id, &self.opened.key, &sum);
         ledger.shared.changed.notify_one();
     }
 }

@@ -1,8 +1,13 @@
 //! What is to be written: attempts that were opened and closed, and sums. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use super::attempt::Expected;
+use serde::{Deserialize, Serialize};
+
+use super::{attempt::Opened, row::UsageKey, sum::Sum};
 use crate::store::{Amounts, Batch, StoreError, Table};
 
 /// Attempts that are open, by id.
@@ -10,26 +15,45 @@ pub(super) static OPEN: Table<u64, Expected> = Table::new("usage.open");
 /// The ledger of closed ones.
 pub(super) const SUMS: &str = "usage";
 
+/// An attempt as the store has it while it is open: under which key which amounts are booked if nobody closes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Expected {
+    pub(super) key: String,
+    pub(super) amounts: Amounts,
+}
+
 /// Changes that are not on disk yet. They grow by the attempts that are open and by the keys that are in use, not by time.
-#[derive(Debug, Default, PartialEq)]
+/// They are made into what the store takes only as they are written, which most attempts are over before.
+#[derive(Debug, Default)]
 pub(super) struct Books {
     /// Opened, and neither closed nor written.
-    pub(super) opened: BTreeMap<u64, Expected>,
+    pub(super) opened: BTreeMap<u64, Arc<Opened>>,
     /// Closed, while they are on disk as open or about to be.
     pub(super) closed: BTreeSet<u64>,
-    pub(super) sums: BTreeMap<String, Amounts>,
+    pub(super) sums: BTreeMap<UsageKey, Sum>,
+    /// Sums of what earlier processes left open.
+    pub(super) left: BTreeMap<String, Amounts>,
 }
 
 impl Books {
     /// An attempt is opened.
-    pub(super) fn handle_open(&mut self, id: u64, expected: Expected) {
-        self.opened.insert(id, expected);
+    pub(super) fn handle_open(&mut self, id: u64, opened: Arc<Opened>) {
+        self.opened.insert(id, opened);
     }
 
-    /// An attempt is closed, and these amounts are booked for it.
-    pub(super) fn handle_close(&mut self, id: u64, key: String, amounts: &Amounts) {
+    /// An attempt is closed, and this is booked for it.
+    pub(super) fn handle_close(&mut self, id: u64, key: &UsageKey, sum: &Sum) {
         self.handle_never_sent(id);
-        add(self.sums.entry(key).or_default(), amounts);
+        self.add(key, sum);
+    }
+
+    fn add(&mut self, key: &UsageKey, sum: &Sum) {
+        match self.sums.get_mut(key) {
+            Some(sums) => sums.add(sum),
+            None => {
+                self.sums.insert(key.clone(), *sum);
+            }
+        }
     }
 
     /// An attempt was not sent after all.
@@ -41,11 +65,12 @@ impl Books {
 
     /// An earlier process has left an attempt open.
     pub(super) fn handle_left_open(&mut self, id: u64, expected: Expected) {
-        self.handle_close(id, expected.key, &expected.amounts);
+        self.closed.insert(id);
+        add(self.left.entry(expected.key).or_default(), &expected.amounts);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.opened.is_empty() && self.closed.is_empty() && self.sums.is_empty()
+        self.opened.is_empty() && self.closed.is_empty() && self.sums.is_empty() && self.left.is_empty()
     }
 
     /// Takes everything, to be written.
@@ -55,15 +80,18 @@ impl Books {
 
     /// What was taken could not be written, and is to be written with what has come since.
     pub(super) fn give_back(&mut self, taken: Self) {
-        for (id, expected) in taken.opened {
+        for (id, opened) in taken.opened {
             // One that was closed meanwhile never gets to the disk.
             if !self.closed.remove(&id) {
-                self.opened.insert(id, expected);
+                self.opened.insert(id, opened);
             }
         }
         self.closed.extend(taken.closed);
-        for (key, amounts) in taken.sums {
-            add(self.sums.entry(key).or_default(), &amounts);
+        for (key, sum) in &taken.sums {
+            self.add(key, sum);
+        }
+        for (key, amounts) in taken.left {
+            add(self.left.entry(key).or_default(), &amounts);
         }
     }
 
@@ -73,11 +101,14 @@ impl Books {
     /// A name is too long for it.
     pub(super) fn batch(&self) -> Result<Batch, StoreError> {
         let mut batch = Batch::default();
-        for (id, expected) in &self.opened {
-            batch.put(&OPEN, id, expected)?;
+        for (id, opened) in &self.opened {
+            batch.put(&OPEN, id, &opened.expected())?;
         }
         self.closed.iter().for_each(|id| batch.remove(&OPEN, id));
-        for (key, amounts) in &self.sums {
+        for (key, sum) in &self.sums {
+            batch.add(SUMS, &key.text(), sum.amounts());
+        }
+        for (key, amounts) in &self.left {
             batch.add(SUMS, key, amounts.clone());
         }
         Ok(batch)

@@ -9,6 +9,7 @@
 mod attempt;
 mod books;
 mod row;
+mod sum;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},

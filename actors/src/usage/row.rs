@@ -3,6 +3,7 @@
 use greenroom_providers::cost::Cost;
 use greenroom_wire::Usage;
 
+use super::sum::Sum;
 use crate::store::Amounts;
 
 /// Who asks for an answer.
@@ -73,48 +74,11 @@ impl UsageKey {
     }
 }
 
-/// The names of the sums.
-pub(super) mod names {
-    pub(in super::super) const REQUESTS: &str = "requests";
-    pub(in super::super) const ATTEMPTS: &str = "attempts";
-    pub(in super::super) const ESTIMATED: &str = "estimated";
-    pub(in super::super) const UNPRICED: &str = "unpriced";
-    /// In parts of a dollar, as a [`Cost`](greenroom_providers::cost::Cost) counts.
-    pub(in super::super) const COST: &str = "cost";
-}
-
-/// The parts of a usage that are summed up, by name.
-pub(super) fn parts(usage: &Usage) -> [(&'static str, u64); 6] {
-    [
-        ("input", usage.input),
-        ("output", usage.output),
-        ("reasoning", usage.reasoning),
-        ("cache_read", usage.cache_read),
-        ("cache_write_5m", usage.cache_write_5m),
-        ("cache_write_1h", usage.cache_write_1h),
-    ]
-}
-
 impl UsageRow {
     /// A row that the store has; `None` for one that a later version wrote in another form.
     pub(super) fn read(key: &str, amounts: &Amounts) -> Option<Self> {
-        let of = |name: &str| amounts.get(name).copied().and_then(|amount| u64::try_from(amount).ok()).unwrap_or(0);
-        Some(Self {
-            key: UsageKey::parse(key)?,
-            requests: of(names::REQUESTS),
-            attempts: of(names::ATTEMPTS),
-            estimated: of(names::ESTIMATED),
-            unpriced: of(names::UNPRICED),
-            usage: Usage {
-                input: of("input"),
-                output: of("output"),
-                reasoning: of("reasoning"),
-                cache_read: of("cache_read"),
-                cache_write_5m: of("cache_write_5m"),
-                cache_write_1h: of("cache_write_1h"),
-                ..Usage::default()
-            },
-            cost: Cost::from_parts(u128::from(of(names::COST))),
-        })
+        let key = UsageKey::parse(key)?;
+        let ([requests, attempts, estimated, unpriced], cost, usage) = Sum::read(amounts).shown();
+        Some(Self { key, requests, attempts, estimated, unpriced, usage, cost })
     }
 }

@@ -4,8 +4,8 @@ use greenroom_providers::{Price, cost::Cost};
 use greenroom_wire::{ChatError, ChatEvent, ErrorKind, Usage};
 use proptest::prelude::*;
 
-use super::{attempt::Expected, *};
-use crate::store::{Amounts, Durability, StoreArgs};
+use super::{attempt::Opened, sum::Sum, *};
+use crate::store::{Durability, StoreArgs};
 
 async fn open(dir: &Path) -> Store {
     Store::open(StoreArgs { dir: dir.join("store"), durability: Durability::Process }).await.unwrap()
@@ -204,7 +204,16 @@ proptest! {
         ),
         late in any::<bool>(),
     ) {
-        let amounts = Amounts::from([("n".to_owned(), 1)]);
+        let key = UsageKey {
+            day: "d".into(),
+            provider: "p".into(),
+            model: "m".into(),
+            profile: "f".into(),
+            asker: Asker::Client("c".into()),
+        };
+        let one = Sum::of(&Usage::default(), None, true, false);
+        let opened = std::sync::Arc::new(Opened::of_key(key.clone()));
+        let attempts = |books: &Books| books.sums.get(&key).map_or(0, |sum| sum.shown().0[1]);
         let mut books = Books::default();
         let (mut on_disk, mut booked) = (std::collections::BTreeSet::new(), 0);
         let (mut open, mut closed) = (std::collections::BTreeSet::new(), 0);
@@ -219,14 +228,14 @@ proptest! {
                         next += 1;
                         *id = next;
                         open.insert(*id);
-                        books.handle_open(*id, Expected { key: "k".into(), amounts: amounts.clone() });
+                        books.handle_open(*id, std::sync::Arc::clone(&opened));
                     }
                 }
                 Step::Close(slot) => {
                     let id = ids[usize::try_from(slot).unwrap()];
                     if open.remove(&id) {
                         closed += 1;
-                        books.handle_close(id, "k".into(), &amounts);
+                        books.handle_close(id, &key, &one);
                     }
                 }
                 Step::Write { fails } => {
@@ -234,14 +243,14 @@ proptest! {
                     // One that was opened is closed while the write is under way.
                     if late && let Some(id) = open.pop_last() {
                         closed += 1;
-                        books.handle_close(id, "k".into(), &amounts);
+                        books.handle_close(id, &key, &one);
                     }
                     if fails {
                         books.give_back(taken);
                     } else {
                         on_disk.extend(taken.opened.keys().copied());
                         on_disk.retain(|id| !taken.closed.contains(id));
-                        booked += taken.sums.get("k").map_or(0, |sums| sums["n"]);
+                        booked += attempts(&taken);
                     }
                 }
             }
@@ -249,7 +258,7 @@ proptest! {
         let taken = books.take();
         on_disk.extend(taken.opened.keys().copied());
         on_disk.retain(|id| !taken.closed.contains(id));
-        booked += taken.sums.get("k").map_or(0, |sums| sums["n"]);
+        booked += attempts(&taken);
         prop_assert_eq!((booked, on_disk), (closed, open));
     }
 }

@@ -1,0 +1,83 @@
+//! Amounts of attempts, added up: as numbers in memory, by name in the store.
+
+use greenroom_providers::{Price, cost::Cost};
+use greenroom_wire::Usage;
+
+use crate::store::Amounts;
+
+/// How many amounts there are.
+const COUNT: usize = 11;
+
+/// Their names in the store, in the order of [`Sum`].
+const NAMES: [&str; COUNT] = [
+    "requests",
+    "attempts",
+    "estimated",
+    "unpriced",
+    "cost",
+    "input",
+    "output",
+    "reasoning",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+];
+
+/// What attempts amount to: their counts, their cost in parts of a dollar (as [`Cost::parts`]) and their tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sum([i64; COUNT]);
+
+impl Sum {
+    /// One attempt that used this.
+    pub(super) fn of(usage: &Usage, price: Option<&Price>, is_first: bool, estimated: bool) -> Self {
+        let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+        let cost = price.map_or(0, |price| i64::try_from(price.cost(usage).parts()).unwrap_or(i64::MAX));
+        let unpriced = price.is_none() && *usage != Usage::default();
+        Self([
+            i64::from(is_first),
+            1,
+            i64::from(estimated),
+            i64::from(unpriced),
+            cost,
+            signed(usage.input),
+            signed(usage.output),
+            signed(usage.reasoning),
+            signed(usage.cache_read),
+            signed(usage.cache_write_5m),
+            signed(usage.cache_write_1h),
+        ])
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, amount) in self.0.iter_mut().zip(other.0) {
+            *sum = sum.saturating_add(amount);
+        }
+    }
+
+    /// By name; what is nothing is left out.
+    pub(super) fn amounts(&self) -> Amounts {
+        let named = NAMES.iter().zip(self.0).filter(|(_, amount)| *amount != 0);
+        named.map(|(name, amount)| ((*name).to_owned(), amount)).collect()
+    }
+
+    /// Those that the store has.
+    pub(super) fn read(amounts: &Amounts) -> Self {
+        Self(NAMES.map(|name| amounts.get(name).copied().unwrap_or(0)))
+    }
+
+    /// As they are shown: requests, attempts, estimated and unpriced ones, the cost, the tokens.
+    pub(super) fn shown(&self) -> ([u64; 4], Cost, Usage) {
+        let [requests, attempts, estimated, unpriced, cost, input, output, reasoning, read, write_5m, write_1h] =
+            self.0.map(|amount| u64::try_from(amount).unwrap_or(0));
+        let usage = Usage {
+            input,
+            output,
+            reasoning,
+            cache_read: read,
+            cache_write_5m: write_5m,
+            cache_write_1h: write_1h,
+            ..Usage::default()
+        };
+        ([requests, attempts, estimated, unpriced], Cost::from_parts(u128::from(cost)), usage)
+    }
+}
