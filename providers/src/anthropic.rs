@@ -144,6 +144,10 @@ impl Provider for Anthropic {
         "anthropic"
     }
 
+    fn counts_cached(&self) -> bool {
+        false
+    }
+
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
         Capabilities { tools: true, images: true, documents: true, audio: false, json_schema: true, local }

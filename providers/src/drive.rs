@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use greenroom_wire::{ChatError, ChatEvent, ErrorKind, ErrorResponse, StreamDecoder, StreamState};
+use greenroom_wire::{ChatError, ChatEvent, ErrorKind, ErrorResponse, RateLimits, StreamDecoder, StreamState};
 use reqwest::{RequestBuilder, Response, header};
 use tokio::time::{Instant, sleep_until};
 
@@ -59,6 +59,10 @@ pub async fn chat(
         Ok(response) => response,
         Err(error) => return Err(send_failure(error)),
     };
+    let limits = RateLimits::of(&header_of(&response), SystemTime::now());
+    if !limits.is_empty() {
+        sink.handle_limits(&limits);
+    }
     // Branch on the status first: errors come under any content type, text/event-stream included.
     if !response.status().is_success() {
         let (deadline, _) = watchdog.deadline();
@@ -306,9 +310,7 @@ pub(crate) async fn read_error(mut response: Response, decode: &DecodeError<'_>,
         }
     };
     let _late = tokio::time::timeout(wait, read).await;
-    let headers = response.headers();
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let status = response.status();
+    let (status, header) = (response.status(), header_of(&response));
     let mut error =
         decode(&ErrorResponse { status: status.as_u16(), header: &header, body: &body, now: SystemTime::now() });
     if status.is_redirection() {
@@ -317,6 +319,11 @@ pub(crate) async fn read_error(mut response: Response, decode: &DecodeError<'_>,
         error.details.hint = Some("a key does not follow; set base_url to the address that answers".into());
     }
     error
+}
+
+/// Looks up a response's headers.
+fn header_of(response: &Response) -> impl Fn(&str) -> Option<String> + '_ {
+    move |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 /// Reads a body of at most `limit` bytes.

@@ -3,7 +3,9 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use futures::future::BoxFuture;
-use greenroom_wire::{ChatError, ChatEvent, ChatRequest, EmbedRequest, Embeddings, ErrorKind, ollama::PullProgress};
+use greenroom_wire::{
+    ChatError, ChatEvent, ChatRequest, EmbedRequest, Embeddings, ErrorKind, RateLimits, ollama::PullProgress,
+};
 
 use crate::{Credential, Deadlines, catalog::Date, cost::Price};
 
@@ -15,6 +17,11 @@ pub trait Provider: Send + Sync + 'static {
 
     /// What it can do at all. A model of it may do less.
     fn capabilities(&self) -> Capabilities;
+
+    /// Whether prompt tokens that are read from the provider's cache count against its limits of tokens. Anthropic's don't.
+    fn counts_cached(&self) -> bool {
+        true
+    }
 
     /// Asks for one answer and hands it to `sink` as it comes; always a stream, whose fold is the whole answer.
     ///
@@ -124,6 +131,10 @@ pub trait Sink: Send {
     /// Takes what one read of the connection gave, oldest first, and leaves `events` empty. `Break` asks the provider
     /// to stop: the answer has reached its bound and is complete as far as the taker is concerned.
     fn take(&mut self, events: &mut Vec<ChatEvent>) -> SinkState;
+
+    /// Takes what the response's headers say is left of the provider's limits, before the first event; never called where
+    /// they say nothing.
+    fn handle_limits(&mut self, _: &RateLimits) {}
 }
 
 /// Whether a sink wants more.

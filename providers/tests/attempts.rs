@@ -9,7 +9,7 @@ use greenroom_providers::{
     openai::{OpenAi, OpenAiArgs},
     transport::Transport,
 };
-use greenroom_wire::{ChatError, ChatEvent, ChatRequest, ErrorKind, FinishReason, Message, chat::Tool};
+use greenroom_wire::{ChatError, ChatEvent, ChatRequest, ErrorKind, FinishReason, Message, RateLimits, chat::Tool};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -63,6 +63,8 @@ async fn play(mut socket: TcpStream, steps: Vec<Do>) {
 #[derive(Default)]
 struct Taken {
     events: Vec<ChatEvent>,
+    /// Requests left, with how many events had come before that was told.
+    left: Vec<(Option<u64>, usize)>,
     most: Option<usize>,
 }
 
@@ -74,6 +76,10 @@ impl Sink for Taken {
         } else {
             ControlFlow::Continue(())
         }
+    }
+
+    fn handle_limits(&mut self, limits: &RateLimits) {
+        self.left.push((limits.requests.map(|requests| requests.remaining), self.events.len()));
     }
 }
 
@@ -286,4 +292,20 @@ async fn a_sink_that_has_enough_ends_the_attempt() {
     });
     ask(base, Vec::new(), &mut taken).await.unwrap();
     assert_eq!(taken.text(), "Hel");
+}
+
+#[tokio::test]
+async fn what_is_left_of_limits_is_told_before_anything_else_whatever_the_answer() {
+    let limits =
+        "x-ratelimit-limit-requests: 60\r\nx-ratelimit-remaining-requests: 7\r\nx-ratelimit-reset-requests: 1s\r\n";
+    let with_limits = STREAM.replacen("\r\n", &format!("\r\n{limits}"), 1);
+    let (outcome, taken) = attempt(vec![say(&with_limits), chunk(TEXT), chunk(FINISH), chunk(DONE)]).await;
+    assert!(outcome.is_ok() && taken.is_finished());
+    assert_eq!(taken.left, [(Some(7), 0)]);
+    let refused = format!("HTTP/1.1 429 Too Many Requests\r\n{limits}content-length: 0\r\n\r\n");
+    let (outcome, taken) = attempt(vec![say(&refused)]).await;
+    assert_eq!(outcome.unwrap_err().kind, ErrorKind::RateLimited);
+    assert_eq!(taken.left, [(Some(7), 0)]);
+    let (_, taken) = attempt(vec![say(STREAM), chunk(TEXT), chunk(FINISH), chunk(DONE)]).await;
+    assert_eq!(taken.left, [], "who says nothing is not heard");
 }

@@ -7,6 +7,7 @@ mod words;
 use std::time::SystemTime;
 
 pub use hints::retry_after;
+pub(crate) use hints::{days, span};
 pub(crate) use words::{fit_to_show, not_json};
 
 /// A response that is an error, or should have been an answer and is not.

@@ -20,6 +20,7 @@ mod object;
 pub mod ollama;
 pub mod openai_chat;
 mod queue;
+pub mod rate_limits;
 mod reader;
 
 pub use chat::{ChatRequest, Message, Part, Role};
@@ -29,3 +30,4 @@ pub use encode::LeftOut;
 pub use error::{ChatError, ErrorKind};
 pub use error_response::ErrorResponse;
 pub use event::{ChatEvent, FinishReason, Usage};
+pub use rate_limits::RateLimits;

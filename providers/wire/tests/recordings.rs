@@ -8,6 +8,8 @@ mod anthropic;
 mod check;
 #[path = "recordings/errors.rs"]
 mod errors;
+#[path = "recordings/limits.rs"]
+mod limits;
 #[path = "recordings/load.rs"]
 mod load;
 #[path = "recordings/models.rs"]
@@ -37,7 +39,12 @@ fn recordings_are_explained() {
     let mut explained = BTreeMap::<&str, u32>::new();
     let mut passed = BTreeMap::<String, u32>::new();
     let mut failed = Vec::new();
+    let mut limits_told = 0;
     for recording in load::all(folder.as_ref()) {
+        match limits::check(&recording) {
+            Ok(count) => limits_told += count,
+            Err(why) => failed.push(format!("limits: {}/{}: {why}", recording.api, recording.case)),
+        }
         match explain(&recording) {
             None => *passed.entry(recording.api.clone()).or_default() += 1,
             Some((wire, Ok(()))) => *explained.entry(wire).or_default() += 1,
@@ -50,11 +57,13 @@ fn recordings_are_explained() {
     for (api, count) in &passed {
         say(format!("{api}: {count} passed over, its wire is not built"));
     }
+    say(format!("rate limits: {limits_told} told"));
     for failure in &failed {
         say(format!("FAILED {failure}"));
     }
     let (explained, passed) = (explained.into_values().sum::<u32>(), passed.into_values().sum::<u32>());
     say(format!("recordings: {explained} explained, {passed} passed over, {} failed", failed.len()));
+    assert!(limits_told > 0, "some recordings tell of rate limits");
     assert!(failed.is_empty(), "{} recordings are not explained", failed.len());
 }
 

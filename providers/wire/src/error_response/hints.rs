@@ -43,11 +43,16 @@ fn http_date(value: &str) -> Option<SystemTime> {
     if words.next()? != "GMT" {
         return None;
     }
-    // Days of a calendar whose year starts in March, so that the leap day is the last one.
-    let (year, month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
-    let days = days.checked_sub(719_468)?;
+    let days = days(year, month + 1, day)?;
     Some(UNIX_EPOCH + Duration::from_secs(days * 86_400 + hour * 3600 + minute * 60 + second))
+}
+
+/// Days from 1970 to a date; months and days count from 1.
+pub(crate) fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    // Of a calendar whose year starts in March, so that the leap day is the last one.
+    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    days.checked_sub(719_468)
 }
 
 /// "Please try again in 6ms", "… in 18.6s", "… in 1h2m", "Please retry after 26 seconds".
@@ -60,7 +65,7 @@ fn from_words(message: &str) -> Option<Duration> {
 }
 
 /// A duration as Go or a person writes it, at the start of `text`: `2ms`, `6.5s`, `1m30s`, `6h0m0s`, `26 seconds`.
-fn span(text: &str) -> Option<Duration> {
+pub(crate) fn span(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = None;
     loop {
