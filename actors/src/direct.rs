@@ -82,7 +82,13 @@ pub(crate) async fn pull(shared: &Shared, name: &str, model: &str, sink: &mut dy
     let call = PullCall { model, credential: &credential, idle: PULL_IDLE };
     provider.pull(call, sink).await.map_err(|error| told(error, name, model, &profile))?;
     // It may have been left alone because it was not there.
-    actor.handle.cast(ProviderMsg::Report { profile, model: model.to_owned(), outcome: Ok(()), spoke: false });
+    actor.handle.cast(ProviderMsg::Report {
+        profile,
+        model: model.to_owned(),
+        outcome: Ok(()),
+        spoke: false,
+        answered: None,
+    });
     Ok(())
 }
 
@@ -101,11 +107,15 @@ async fn acquire(provider: &ProviderRef, name: &str, model: &str, tokens: usize)
         exclude: Vec::new(),
         only: None,
         prefer: None,
-        tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
+        prompt_tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
+        answers: false,
         until: Instant::now() + provider.queue_wait,
     };
     match provider.handle.call(|reply| ProviderMsg::Acquire(want.clone(), reply)).await {
-        Ok(Ok(permit)) => Ok(permit),
+        Ok(Ok(permit)) => {
+            let _counted = permit.begin();
+            Ok(permit)
+        }
         Ok(Err(refusal)) => Err(refused(refusal, name)),
         Err(unavailable) => Err(down(name, unavailable)),
     }
@@ -120,11 +130,15 @@ fn refused(refusal: Refusal, name: &str) -> ChatError {
             error.with_hint("`greenroom providers status` says for how long")
         }
         Refusal::Tried => ChatError::new(ErrorKind::Exhausted, format!("no profile of {name} will do")),
-        Refusal::QueueFull => ChatError::new(ErrorKind::Overloaded, format!("too many requests wait for {name}")),
-        Refusal::Waited => {
-            ChatError::new(ErrorKind::Overloaded, format!("no place came free in time within the limits of {name}"))
-        }
+        Refusal::QueueFull { after } => limited(format!("too many requests wait for {name}"), after),
+        Refusal::Waited { after } => limited(format!("no place came free in time within the limits of {name}"), after),
     }
+}
+
+fn limited(message: String, after: Option<Duration>) -> ChatError {
+    let mut error = ChatError::new(ErrorKind::Overloaded, message);
+    error.details.retry_after = after;
+    error.with_hint("ask less at once, or raise `limits` or `queue` of the provider")
 }
 
 fn down(name: &str, unavailable: Unavailable) -> ChatError {

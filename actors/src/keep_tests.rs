@@ -19,7 +19,7 @@ fn fail(system: &System, kind: ErrorKind, model: &str) {
     let mut error = ChatError::new(kind, "no");
     error.details.retry_after = Some(Duration::from_secs(77));
     let (profile, model) = ("default".into(), model.to_owned());
-    let report = ProviderMsg::Report { profile, model, outcome: Err(error), spoke: false };
+    let report = ProviderMsg::Report { profile, model, outcome: Err(error), spoke: false, answered: None };
     system.shared.provider("lab").unwrap().handle.cast(report);
 }
 
@@ -79,7 +79,13 @@ async fn a_success_clears_what_is_kept() {
     fail(&first, ErrorKind::Auth, "m");
     fail(&first, ErrorKind::RateLimited, "m");
     assert_eq!(marks(&first).await.len(), 2);
-    let report = ProviderMsg::Report { profile: "default".into(), model: "m".into(), outcome: Ok(()), spoke: true };
+    let report = ProviderMsg::Report {
+        profile: "default".into(),
+        model: "m".into(),
+        outcome: Ok(()),
+        spoke: true,
+        answered: None,
+    };
     first.shared.provider("lab").unwrap().handle.cast(report);
     assert_eq!(marks(&first).await.len(), 0);
     let (_copy, store) = killed(dir.path()).await;

@@ -27,8 +27,9 @@ use crate::{
     handle::{Handle, Unavailable},
     provider::{
         ListedHook, ProviderArgs, ProviderStatus,
-        actor::{Limiters, ProviderActor, ProviderMsg},
+        actor::{ProviderActor, ProviderMsg},
         keep::prune,
+        limiter::Limiters,
     },
     router::{
         Budget, Candidate, RouterArgs,
@@ -511,3 +512,7 @@ mod supervision_tests;
 #[cfg(test)]
 #[path = "keep_tests.rs"]
 mod keep_tests;
+
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+mod limits_tests;

@@ -36,6 +36,9 @@ pub struct ProfileState {
     /// Until when it is left alone.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
     pub until: Option<SystemTime>,
+    /// Until when requests wait for it, since the provider says that nothing is left of its own limits.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
+    pub paced_until: Option<SystemTime>,
     /// Models for which it is left alone.
     pub models: Vec<ModelState>,
     /// Its own limits.
@@ -168,6 +171,7 @@ fn profile_state(
         state,
         reason: lacking.map(|warned| warned.message.clone()).or_else(|| mark.map(|mark| mark.reason.to_string())),
         until: mark.map(|mark| mark.until),
+        paced_until: status.and_then(|status| status.paced_until),
         models,
         limits: written.limits.into(),
     }

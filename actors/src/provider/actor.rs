@@ -18,9 +18,11 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
+    answers::Answers,
     keep::{Keeper, Loaded, Records, UNKEPT},
-    limiter::{Full, Limiter, Limits},
+    limiter::{Full, Limiters, Limits},
     lists::{CachedList, ListedHook, Lists, ModelList},
+    meter::{Estimate, Meter},
     permit::{Permit, Refusal, Waiting, Want},
     profiles::{Change, NoProfile, ProfileId, Profiles, Wanted},
     queue::FairQueue,
@@ -38,9 +40,9 @@ const LIST_WAIT: Duration = Duration::from_secs(10);
 pub(crate) enum ProviderMsg {
     /// Asks for leave to make an attempt.
     Acquire(Want, RpcReplyPort<Result<Permit, Refusal>>),
-    /// An attempt went like this.
-    Report { profile: ProfileId, model: String, outcome: Result<(), ChatError>, spoke: bool },
-    /// A concurrent request has ended.
+    /// An attempt went like this; a whole answer had so many tokens.
+    Report { profile: ProfileId, model: String, outcome: Result<(), ChatError>, spoke: bool, answered: Option<u32> },
+    /// Something of a limit has come free, or may have.
     Freed,
     /// A waiting request may be able to go now, or has waited long enough.
     Wake,
@@ -101,21 +103,6 @@ pub struct ProfileArgs {
     pub limits: Limits,
 }
 
-/// What outlives an incarnation: the limiters, since their places are held by attempts that go on.
-pub(crate) struct Limiters {
-    shared: Limiter,
-    profiles: Vec<Limiter>,
-    /// Whether they hold what an earlier process kept.
-    restored: AtomicBool,
-}
-
-impl Limiters {
-    pub(crate) fn new(args: &ProviderArgs) -> Arc<Self> {
-        let profiles = args.profiles.iter().map(|profile| Limiter::new(profile.limits)).collect();
-        Arc::new(Self { shared: Limiter::new(args.shared_limits), profiles, restored: AtomicBool::new(false) })
-    }
-}
-
 /// The actor.
 pub(crate) struct ProviderActor;
 
@@ -124,9 +111,12 @@ pub(crate) struct State {
     limiters: Arc<Limiters>,
     myself: Handle<ProviderMsg>,
     profiles: Profiles,
+    answers: Answers,
     queue: FairQueue<Waiting>,
     /// When the next [`ProviderMsg::Wake`] comes.
     wake: Option<Instant>,
+    /// When the first of those that wait can go, as it was last known.
+    free_at: Option<Instant>,
     lists: Lists,
     list_waiters: Vec<RpcReplyPort<ModelList>>,
     tasks: JoinSet<()>,
@@ -155,9 +145,15 @@ impl State {
             Admission::Never(refusal) => return self.refuse(reply, refusal),
             Admission::Wait(full) => full,
         };
+        if self.queue.is_full() {
+            self.sweep();
+        }
         match self.queue.push(&owner, Waiting { want, reply }) {
             Ok(()) => self.wake_at(myself, full, until),
-            Err(refused) => answer(refused.reply, Err(Refusal::QueueFull)),
+            Err(refused) => {
+                let after = self.next_free(Instant::now());
+                answer(refused.reply, Err(Refusal::QueueFull { after }));
+            }
         }
     }
 
@@ -174,15 +170,21 @@ impl State {
             Err(NoProfile::Tried) => return Admission::Never(Refusal::Tried),
             Err(NoProfile::Cooling { until, kind }) => return Admission::Never(Refusal::Cooling { until, kind }),
         };
-        let before = self.limiters.shared.levels();
-        let shared = match self.limiters.shared.admit(want.tokens) {
+        let answer = if want.answers { self.answers.expected(&want.model) } else { 0 };
+        let estimate = Estimate { prompt: want.prompt_tokens, answer };
+        let tokens = estimate.total();
+        let shared = match self.limiters.shared.admit(tokens) {
             Ok(slot) => slot,
             Err(full) => return Admission::Wait(full),
         };
         let mut first = Full::UntilFreed;
         for at in order {
-            match self.limiters.profiles[at].admit(want.tokens) {
+            let mut paces = self.limiters.paces();
+            let paced = paces.wait(at, &want.model, estimate, Instant::now());
+            match paced.map_or_else(|| self.limiters.profiles[at].admit(tokens), |wait| Err(Full::For(wait))) {
                 Ok(slot) => {
+                    let ticket = paces.take(at, &want.model, estimate, Instant::now());
+                    drop(paces);
                     let probes = self.profiles.probes(&want.model, now);
                     self.profiles.handle_use(at, &want.model, now);
                     self.keeper.handle(Change::Minor);
@@ -195,12 +197,23 @@ impl State {
                         model: want.model.clone(),
                         slots: [shared, slot],
                         actor: self.myself.clone(),
+                        meter: Arc::new(Meter::new(
+                            Arc::clone(&self.limiters),
+                            self.myself.clone(),
+                            at,
+                            want.model.clone(),
+                            ticket,
+                        )),
+                        limiters: Arc::clone(&self.limiters),
+                        at,
+                        estimate,
+                        settled: AtomicBool::new(false),
                     });
                 }
                 Err(full) => first = sooner(first, full),
             }
         }
-        self.limiters.shared.restore(before);
+        self.limiters.shared.give_back(tokens);
         Admission::Wait(first)
     }
 
@@ -225,7 +238,10 @@ impl State {
             match self.admit(&waiting.want) {
                 Admission::Go(permit) => answer(waiting.reply, Ok(permit)),
                 Admission::Never(refusal) => self.refuse(waiting.reply, refusal),
-                Admission::Wait(_) if waiting.want.until <= now => answer(waiting.reply, Err(Refusal::Waited)),
+                Admission::Wait(full) if waiting.want.until <= now => {
+                    let after = if let Full::For(wait) = full { Some(wait) } else { None };
+                    answer(waiting.reply, Err(Refusal::Waited { after }));
+                }
                 Admission::Wait(full) => {
                     let (soonest, until) = next.unwrap_or((full, waiting.want.until));
                     next = Some((sooner(soonest, full), until.min(waiting.want.until)));
@@ -240,8 +256,32 @@ impl State {
         }
     }
 
+    /// After how long the next that waits can go, as far as is known.
+    fn next_free(&self, now: Instant) -> Option<Duration> {
+        Some(self.free_at?.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
+    }
+
+    /// Takes out of the queue whose caller has left, and whoever has waited for as long as it may. When the next has.
+    fn sweep(&mut self) -> Option<Instant> {
+        let (now, mut next) = (Instant::now(), None::<Instant>);
+        let after = self.next_free(now);
+        self.queue.sweep(|waiting| {
+            if waiting.reply.is_closed() {
+                return None;
+            }
+            if waiting.want.until <= now {
+                answer(waiting.reply, Err(Refusal::Waited { after }));
+                return None;
+            }
+            next = Some(next.map_or(waiting.want.until, |next| next.min(waiting.want.until)));
+            Some(waiting)
+        });
+        next
+    }
+
     fn wake_at(&mut self, myself: &ActorRef<ProviderMsg>, full: Full, until: Instant) {
         let now = Instant::now();
+        self.free_at = if let Full::For(wait) = full { Some(now + wait) } else { self.free_at };
         let at = match full {
             Full::For(wait) => until.min(now + wait),
             Full::UntilFreed => until,
@@ -282,7 +322,8 @@ impl State {
         let marks = self.profiles.snapshot(now);
         let own = self.args.profiles.iter().zip(&self.limiters.profiles);
         let limiters = own.map(|(profile, limiter)| (profile.id.to_string(), limiter.snapshot(now))).collect();
-        let records = Records { marks, limiters }.with_shared(self.limiters.shared.snapshot(now));
+        let answers = self.answers.snapshot();
+        let records = Records { marks, limiters, answers }.with_shared(self.limiters.shared.snapshot(now));
         let Some((store, version, batch)) = self.keeper.begin(records, now) else { return };
         while self.tasks.try_join_next().is_some() {}
         // This incarnation and no other: a write that outlives it is not its successor's.
@@ -311,6 +352,9 @@ impl State {
         }
         for ((profile, model), kept, mark) in loaded.models {
             self.profiles.restore_model(&profile, model, mark.restore(kept, now));
+        }
+        for (model, mean) in loaded.answers {
+            self.answers.restore(model, mean);
         }
         for (model, kept, health) in loaded.health {
             let mut health = health.restore(kept, now);
@@ -373,7 +417,9 @@ impl State {
     fn status(&self) -> ProviderStatus {
         let now = SystemTime::now();
         let unhealthy = self.profiles.unhealthy(now);
-        let profiles = self.profiles.list.iter().zip(&self.limiters.profiles).map(|(profile, limiter)| ProfileStatus {
+        let paced_until = |at| Some(now + self.limiters.paces().held(at, Instant::now())?);
+        let both = self.profiles.list.iter().zip(&self.limiters.profiles).enumerate();
+        let profiles = both.map(|(at, (profile, limiter))| ProfileStatus {
             id: Arc::clone(&profile.id),
             mark: profile.mark.as_ref().filter(|mark| mark.is_open(now)).map(MarkStatus::from),
             models: profile
@@ -384,6 +430,7 @@ impl State {
                 .collect(),
             last_used: profile.last_used,
             limits: limiter.limits,
+            paced_until: paced_until(at),
             in_flight: limiter.in_flight(),
         });
         ProviderStatus {
@@ -418,10 +465,12 @@ impl Actor for ProviderActor {
         };
         let mut state = State {
             profiles: Profiles::new(profiles),
+            answers: Answers::default(),
             queue: FairQueue::new(args.queue),
             limiters,
             myself,
             wake: None,
+            free_at: None,
             lists: Lists::new(args.cached.clone()),
             list_waiters: Vec::new(),
             tasks: JoinSet::new(),
@@ -440,21 +489,33 @@ impl Actor for ProviderActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ProviderMsg::Acquire(want, reply) => state.handle_acquire(&myself, want, reply),
-            ProviderMsg::Report { profile, model, outcome, spoke } => {
+            ProviderMsg::Report { profile, model, outcome, spoke, answered } => {
                 state.handle_report(&profile, &model, &outcome, spoke);
+                if answered.is_some_and(|tokens| state.answers.handle_answer(&model, tokens)) {
+                    state.keeper.handle(Change::Minor);
+                }
                 // A mark may refuse who waits, and a success may let them go.
                 state.pump(&myself);
             }
-            ProviderMsg::Freed => state.pump(&myself),
+            ProviderMsg::Freed => {
+                // What was settled is to be kept.
+                state.keeper.handle(Change::Minor);
+                state.pump(&myself);
+            }
             ProviderMsg::Wake => {
                 state.wake = None;
+                let next = state.sweep();
                 state.pump(&myself);
+                if let Some(until) = next {
+                    state.wake_at(&myself, Full::UntilFreed, until);
+                }
             }
             ProviderMsg::Models { fresh, reply } => state.handle_models(fresh, reply),
             ProviderMsg::OldModels(reply) => answer(reply, state.lists.any()),
             ProviderMsg::Refresh => state.handle_refresh(),
             ProviderMsg::Listed(list) => state.handle_listed(list),
             ProviderMsg::Status(reply) => {
+                state.sweep();
                 let status = state.status();
                 state.keeper.handle_asked();
                 state.keeper.after(move |_| answer(reply, status));

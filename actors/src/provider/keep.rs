@@ -1,4 +1,4 @@
-//! What of a provider outlives the process: marks, health, last use, limiters.
+//! What of a provider outlives the process: marks, health, last use, limiters, the usual length of answers.
 //!
 //! The actor never waits for the disk. At most one write of it is under way; when that is done a newer state is written
 //! if there is one. Marks are written at once and everything else a moment later. **What is visible is kept**: a reply
@@ -31,6 +31,7 @@ type Own = (String, String);
 static PROFILES: Table<Own, Saved<ProfileRecord>> = Table::new("provider.profile");
 static MODELS: Table<(String, Own), Saved<Mark>> = Table::new("provider.model");
 static LIMITERS: Table<Own, Saved<LimiterRecord>> = Table::new("provider.limiter");
+static ANSWERS: Table<Own, Saved<u32>> = Table::new("provider.answers");
 static HEALTH: Table<Own, Saved<Health>> = Table::new("provider.health");
 /// The place of the limiter over all profiles; no profile has an empty name.
 const SHARED: &str = "";
@@ -49,6 +50,8 @@ pub(super) struct Records {
     pub(super) marks: Snapshot,
     /// Those of profiles, and that over all.
     pub(super) limiters: BTreeMap<String, LimiterRecord>,
+    /// The usual length of each model's answers, in tokens.
+    pub(super) answers: BTreeMap<String, u32>,
 }
 
 /// What an earlier incarnation kept, each part with when.
@@ -58,6 +61,7 @@ pub(super) struct Loaded {
     pub(super) models: Vec<(Own, SystemTime, Mark)>,
     pub(super) health: Vec<(String, SystemTime, Health)>,
     pub(super) limiters: Vec<(String, LimiterRecord)>,
+    pub(super) answers: Vec<(String, u32)>,
 }
 
 /// What follows once it is known whether the state is kept.
@@ -88,6 +92,7 @@ enum Place {
     Model(Own),
     Health(String),
     Limiter(String),
+    Answers(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +101,7 @@ enum Part {
     Model(Mark),
     Health(Health),
     Limiter(LimiterRecord),
+    Answers(u32),
 }
 
 impl Keeper {
@@ -120,17 +126,19 @@ impl Keeper {
         let provider = self.provider.clone();
         let loaded = async {
             // Together, so that a disk that hangs is waited for once.
-            let (profiles, models, health, limiters) = futures::try_join!(
+            let (profiles, models, health, limiters, answers) = futures::try_join!(
                 store.scan_settled(&PROFILES, &provider),
                 store.scan_settled(&MODELS, &provider),
                 store.scan_settled(&HEALTH, &provider),
                 store.scan_settled(&LIMITERS, &provider),
+                store.scan_settled(&ANSWERS, &provider),
             )?;
             Ok::<_, StoreError>(Loaded {
                 profiles: parts(profiles),
                 models: parts(models),
                 health: parts(health),
                 limiters: parts(limiters).into_iter().map(|(id, _, record)| (id, record)).collect(),
+                answers: parts(answers).into_iter().map(|(model, _, mean)| (model, mean)).collect(),
             })
         };
         loaded.await.unwrap_or_else(|error| {
@@ -156,6 +164,9 @@ impl Keeper {
             if id == SHARED || is_ours(id) || record.is_forgotten(now) {
                 self.on_disk.insert(Place::Limiter(id.clone()), None);
             }
+        }
+        for (model, _) in &loaded.answers {
+            self.on_disk.insert(Place::Answers(model.clone()), None);
         }
         for (model, ..) in &loaded.health {
             self.on_disk.insert(Place::Health(model.clone()), None);
@@ -253,8 +264,12 @@ impl Keeper {
             (Place::Limiter(id), Some(Part::Limiter(what))) => {
                 batch.put(&LIMITERS, &(provider, id.clone()), &Saved { at, what })
             }
+            (Place::Answers(model), Some(Part::Answers(what))) => {
+                batch.put(&ANSWERS, &(provider, model.clone()), &Saved { at, what })
+            }
             (place, _) => {
                 match place {
+                    Place::Answers(model) => batch.remove(&ANSWERS, &(provider, model.clone())),
                     Place::Profile(id) => batch.remove(&PROFILES, &(provider, id.clone())),
                     Place::Model(own) => batch.remove(&MODELS, &(provider, own.clone())),
                     Place::Health(model) => batch.remove(&HEALTH, &(provider, model.clone())),
@@ -299,7 +314,8 @@ impl Records {
         let kept = |record: &LimiterRecord| *record != LimiterRecord::default();
         let limiters = self.limiters.iter().filter(|(_, record)| kept(record));
         let limiters = limiters.map(|(id, part)| (Place::Limiter(id.clone()), Part::Limiter(*part)));
-        profiles.chain(models).chain(health).chain(limiters).collect()
+        let answers = self.answers.iter().map(|(id, mean)| (Place::Answers(id.clone()), Part::Answers(*mean)));
+        profiles.chain(models).chain(health).chain(limiters).chain(answers).collect()
     }
 
     /// With the limiter over all profiles.
@@ -343,6 +359,11 @@ pub(crate) async fn prune(store: &Store, configured: &[String], now: SystemTime)
     for (key, saved) in store.scan(&LIMITERS).await? {
         if gone(&key) && saved.what.is_forgotten(now) {
             batch.remove(&LIMITERS, &key);
+        }
+    }
+    for (key, _) in store.scan(&ANSWERS).await? {
+        if gone(&key) {
+            batch.remove(&ANSWERS, &key);
         }
     }
     if batch.is_empty() { Ok(()) } else { store.commit(batch).await }

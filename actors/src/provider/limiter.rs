@@ -1,11 +1,14 @@
 //! Limits of requests, tokens and concurrency: governor's cells in a store of our own, so that a request which passes
-//! one limit and not the next gives back what it took.
+//! one limit and not the next gives back what it took, and so that what an attempt really used is settled afterwards.
+//!
+//! A cell is the time at which its bucket is full again, so whatever is given back or taken moves that time. The provider's
+//! actor takes; attempts settle in their own tasks, so every change is one atomic step.
 
 use std::{
     num::NonZeroU32,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -20,6 +23,7 @@ use governor::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::{actor::ProviderArgs, pace::Paces};
 use crate::store::moment;
 
 /// From an empty bucket to a full one.
@@ -34,6 +38,41 @@ pub struct Limits {
     pub tokens_per_minute: Option<NonZeroU32>,
     /// Requests at once.
     pub concurrent: Option<NonZeroU32>,
+}
+
+/// What outlives an incarnation of a provider's actor: the limiters, since their places are held by attempts that go on,
+/// and what the provider said is left.
+pub(crate) struct Limiters {
+    pub(super) shared: Limiter,
+    pub(super) profiles: Vec<Limiter>,
+    /// Whether they hold what an earlier process kept.
+    pub(super) restored: AtomicBool,
+    paces: Mutex<Paces>,
+}
+
+impl Limiters {
+    pub(crate) fn new(args: &ProviderArgs) -> Arc<Self> {
+        let profiles: Vec<Limiter> = args.profiles.iter().map(|profile| Limiter::new(profile.limits)).collect();
+        let paces = Mutex::new(Paces::new(profiles.len()));
+        Arc::new(Self { shared: Limiter::new(args.shared_limits), profiles, restored: AtomicBool::new(false), paces })
+    }
+
+    /// What the provider said is left. The lock is held for a few comparisons.
+    pub(super) fn paces(&self) -> MutexGuard<'_, Paces> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request with this profile that took `estimate` tokens has used so many.
+    pub(super) fn settle(&self, at: usize, estimate: u32, used: u32) {
+        self.shared.settle(estimate, used);
+        self.profiles[at].settle(estimate, used);
+    }
+
+    /// A request with this profile that took `estimate` tokens does not go out.
+    pub(super) fn give_back(&self, at: usize, estimate: u32) {
+        self.shared.give_back(estimate);
+        self.profiles[at].give_back(estimate);
+    }
 }
 
 /// One set of limits at work.
@@ -73,14 +112,13 @@ impl Limiter {
             Some(slots) => Some(Arc::clone(slots).try_acquire_owned().map_err(|_| Full::UntilFreed)?),
             None => None,
         };
-        let before = self.requests.as_ref().map(Bucket::level);
         if let Some(requests) = &self.requests {
             requests.take(NonZeroU32::MIN).map_err(Full::For)?;
         }
         if let (Some(bucket), Some(tokens)) = (&self.tokens, NonZeroU32::new(tokens)) {
             bucket.take(tokens).map_err(|wait| {
-                if let (Some(requests), Some(before)) = (&self.requests, before) {
-                    requests.restore(before);
+                if let Some(requests) = &self.requests {
+                    requests.settle(1, 0);
                 }
                 Full::For(wait)
             })?;
@@ -88,16 +126,18 @@ impl Limiter {
         Ok(slot)
     }
 
-    /// What the cells hold, to give back if another limiter refuses the same request.
-    pub(super) fn levels(&self) -> [Option<u64>; 2] {
-        [self.requests.as_ref().map(Bucket::level), self.tokens.as_ref().map(Bucket::level)]
+    /// Gives back what a request of `tokens` took that does not go out.
+    pub(super) fn give_back(&self, tokens: u32) {
+        if let Some(requests) = &self.requests {
+            requests.settle(1, 0);
+        }
+        self.settle(tokens, 0);
     }
 
-    pub(super) fn restore(&self, levels: [Option<u64>; 2]) {
-        for (bucket, level) in [&self.requests, &self.tokens].into_iter().zip(levels) {
-            if let (Some(bucket), Some(level)) = (bucket, level) {
-                bucket.restore(level);
-            }
+    /// A request that took `estimate` tokens has used so many: the difference is given back, or taken.
+    pub(super) fn settle(&self, estimate: u32, used: u32) {
+        if let Some(tokens) = &self.tokens {
+            tokens.settle(estimate, used);
         }
     }
 
@@ -134,10 +174,12 @@ impl Limiter {
 
     /// Takes up what was kept; what was spent since may be as much as refills in `unkept`.
     pub(super) fn restore_kept(&self, record: &LimiterRecord, now: SystemTime, unkept: Duration) {
-        for (bucket, full) in [(&self.requests, record.requests), (&self.tokens, record.tokens)] {
+        // Only tokens are ever taken beyond an empty bucket.
+        let parts = [(&self.requests, record.requests, REFILL), (&self.tokens, record.tokens, 2 * REFILL)];
+        for (bucket, full, most) in parts {
             let debt = full.and_then(|full| full.duration_since(now).ok()).unwrap_or_default() + unkept;
             if let Some(bucket) = bucket {
-                bucket.owe(debt);
+                bucket.owe(debt, most);
             }
         }
     }
@@ -176,21 +218,41 @@ impl Bucket {
         (!debt.is_zero()).then_some(debt)
     }
 
-    /// Leaves as much in it as makes it full after `debt`. A clock that was set back makes it empty, not worse.
-    fn owe(&self, debt: Duration) {
+    /// Leaves as much in it as makes it full after `debt`; no more than `most`, so that a clock that was set back makes it
+    /// no worse than it can be.
+    fn owe(&self, debt: Duration, most: Duration) {
         if !debt.is_zero() {
-            let level = self.began.elapsed() + debt.min(REFILL);
-            self.restore(u64::try_from(level.as_nanos()).unwrap_or(u64::MAX));
+            self.cell.0.store(nanos(self.began.elapsed() + debt.min(most)), Ordering::Relaxed);
         }
+    }
+
+    /// What took `taken` has used `used`. It is never fuller than full, and never owes more than it holds.
+    fn settle(&self, taken: u32, used: u32) {
+        let taken = taken.min(self.burst.get());
+        if taken == used {
+            return;
+        }
+        let now = nanos(self.began.elapsed());
+        let each = nanos(REFILL) / u64::from(self.burst.get());
+        let difference = each.saturating_mul(u64::from(taken.abs_diff(used)));
+        let _always = self.cell.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| {
+            Some(if used < taken {
+                // Full is full, however long ago it became so.
+                level.saturating_sub(difference).max(level.min(now))
+            } else {
+                let owes_most = now.saturating_add(2 * nanos(REFILL)).max(level);
+                level.max(now).saturating_add(difference).min(owes_most)
+            })
+        });
     }
 
     fn level(&self) -> u64 {
         self.cell.0.load(Ordering::Relaxed)
     }
+}
 
-    fn restore(&self, level: u64) {
-        self.cell.0.store(level, Ordering::Relaxed);
-    }
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl std::fmt::Debug for Bucket {
@@ -199,7 +261,7 @@ impl std::fmt::Debug for Bucket {
     }
 }
 
-/// The cell: nanoseconds since the limiter began, 0 while it was never used. Only the provider's actor takes from it.
+/// The cell: nanoseconds since the limiter began, 0 while it was never used.
 #[derive(Debug, Clone, Default)]
 struct Cell(Arc<AtomicU64>);
 
@@ -210,10 +272,16 @@ impl StateStore for Cell {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let level = self.0.load(Ordering::Relaxed);
-        let (outcome, new) = f((level != 0).then(|| Nanos::from(level)))?;
-        self.0.store(new.as_u64().max(1), Ordering::Relaxed);
-        Ok(outcome)
+        let mut level = self.0.load(Ordering::Relaxed);
+        loop {
+            let (outcome, new) = f((level != 0).then(|| Nanos::from(level)))?;
+            let replaced =
+                self.0.compare_exchange_weak(level, new.as_u64().max(1), Ordering::Relaxed, Ordering::Relaxed);
+            match replaced {
+                Ok(_) => return Ok(outcome),
+                Err(changed) => level = changed,
+            }
+        }
     }
 }
 
@@ -281,6 +349,79 @@ mod tests {
         let Err(Full::For(wait)) = next.admit(0) else { panic!("it is empty") };
         assert!(wait <= Duration::from_secs(6), "{wait:?}");
         assert!(record.is_forgotten(now + minute) && !record.is_forgotten(now + minute / 2));
+    }
+
+    /// How long a request of so many tokens would wait.
+    fn wait_for(limiter: &Limiter, tokens: u32) -> Duration {
+        match limiter.admit(tokens) {
+            Err(Full::For(wait)) => wait,
+            _ => Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn what_was_not_used_is_given_back_and_what_was_used_more_is_owed() {
+        let seconds = Duration::from_secs;
+        // Ten a second.
+        let limiter = limiter(0, 600, 0);
+        limiter.admit(500).unwrap();
+        limiter.settle(500, 100);
+        limiter.admit(500).expect("400 came back");
+        assert!(wait_for(&limiter, 100) > seconds(9), "and no more than that");
+        limiter.settle(500, 1000);
+        let wait = wait_for(&limiter, 1);
+        assert!(wait > seconds(49) && wait <= seconds(51), "500 too many are 50 s: {wait:?}");
+        for _ in 0..5 {
+            limiter.settle(1, u32::MAX);
+        }
+        let wait = wait_for(&limiter, 600);
+        assert!(wait > seconds(118) && wait < seconds(121), "a bucketful is owed at most: {wait:?}");
+    }
+
+    #[test]
+    fn a_bucket_is_never_more_than_full() {
+        let limiter = limiter(3, 100, 0);
+        limiter.settle(100, 0);
+        limiter.admit(10).unwrap();
+        for _ in 0..5 {
+            limiter.settle(100, 0);
+        }
+        limiter.admit(100).expect("it is full");
+        assert!(wait_for(&limiter, 90) > Duration::from_secs(50), "and not fuller");
+        limiter.settle(1_000_000, 0);
+        limiter.give_back(100);
+        limiter.admit(100).expect("two of three requests were given back to a full bucket");
+        assert!(limiter.admit(0).is_ok() && limiter.admit(0).is_err(), "three requests a minute are three");
+    }
+
+    #[test]
+    fn settling_while_others_take_loses_nothing() {
+        let limiter = limiter(0, 1_000_000, 0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        limiter.admit(200).unwrap();
+                        limiter.settle(200, 100);
+                    }
+                });
+            }
+        });
+        // 400,000 of a million are gone, and what has refilled meanwhile is there again.
+        assert!(limiter.admit(599_999).is_ok());
+        assert!(wait_for(&limiter, 400_000) > Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_debt_outlives_the_process() {
+        let now = SystemTime::now();
+        let before = limiter(0, 600, 0);
+        before.admit(600).unwrap();
+        before.settle(600, 900);
+        let after = limiter(0, 600, 0);
+        after.restore_kept(&before.snapshot(now), now, Duration::ZERO);
+        let wait = wait_for(&after, 1);
+        assert!(wait > Duration::from_secs(29) && wait < Duration::from_secs(31), "{wait:?}");
     }
 
     #[test]

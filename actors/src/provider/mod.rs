@@ -1,10 +1,13 @@
 //! One actor for each configured provider, and the pure decisions beside it.
 
 pub(crate) mod actor;
+mod answers;
 pub(crate) mod keep;
-mod limiter;
+pub(crate) mod limiter;
 pub(crate) mod lists;
 mod marks;
+pub(crate) mod meter;
+mod pace;
 pub(crate) mod permit;
 mod profiles;
 mod queue;

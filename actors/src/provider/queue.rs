@@ -20,9 +20,23 @@ impl<T> FairQueue<T> {
         self.len
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.len >= self.most
+    }
+
+    /// Looks at every item; what `keep` doesn't give back is taken out.
+    pub(super) fn sweep(&mut self, mut keep: impl FnMut(T) -> Option<T>) {
+        for items in self.waiting.values_mut() {
+            *items = std::mem::take(items).into_iter().filter_map(&mut keep).collect();
+        }
+        self.waiting.retain(|_, items| !items.is_empty());
+        self.turns.retain(|owner| self.waiting.contains_key(owner));
+        self.len = self.waiting.values().map(VecDeque::len).sum();
+    }
+
     /// Adds an item, or gives it back if the queue is full.
     pub(super) fn push(&mut self, owner: &str, item: T) -> Result<(), T> {
-        if self.len >= self.most {
+        if self.is_full() {
             return Err(item);
         }
         if let Some(items) = self.waiting.get_mut(owner) {
@@ -97,6 +111,24 @@ mod tests {
         });
         assert_eq!(gone, ["b1", "b2"]);
         assert_eq!(queue.len(), 2);
+    }
+
+    #[test]
+    fn what_is_swept_out_makes_room_and_leaves_the_order() {
+        let mut queue = FairQueue::new(5);
+        for item in ["a1", "b1", "a2", "c1", "a3"] {
+            queue.push(&item[..1], item).unwrap();
+        }
+        assert!(queue.is_full());
+        queue.sweep(|item| (!["a2", "b1"].contains(&item)).then_some(item));
+        assert_eq!((queue.len(), queue.is_full()), (3, false));
+        queue.push("b", "b2").unwrap();
+        let mut order = Vec::new();
+        queue.offer(|item| {
+            order.push(item);
+            None
+        });
+        assert_eq!(order, ["a1", "c1", "b2", "a3"]);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct ProfileStatus {
     pub last_used: Option<SystemTime>,
     /// Its limits.
     pub limits: Limits,
+    /// Until when requests wait since its provider said that nothing is left, for any model.
+    pub paced_until: Option<SystemTime>,
     /// Requests that are out, where they are counted.
     pub in_flight: Option<u32>,
 }

@@ -236,9 +236,11 @@ impl Dispatch {
         match refusal {
             Refusal::Tried => {}
             Refusal::Cooling { until, kind } => self.tried[at].cooling = Some((until, kind)),
-            Refusal::QueueFull => self.failures.push(self.local("too many requests wait for the provider")),
-            Refusal::Waited => {
-                self.failures.push(self.local("no place came free in time within the provider's limits"))
+            Refusal::QueueFull { after } => {
+                self.failures.push(self.local("too many requests wait for the provider", after))
+            }
+            Refusal::Waited { after } => {
+                self.failures.push(self.local("no place came free in time within the provider's limits", after))
             }
         }
         self.next_candidate(Next::Yes, now, jittered)
@@ -255,14 +257,15 @@ impl Dispatch {
         self.next_candidate(Next::Yes, now, jittered)
     }
 
-    fn local(&self, message: &str) -> ChatError {
+    fn local(&self, message: &str, after: Option<Duration>) -> ChatError {
         let mut error = ChatError::new(ErrorKind::Overloaded, message);
+        error.details.retry_after = after;
         error.details.origin = Some(greenroom_wire::error::Origin {
             provider: self.tried[self.at].candidate.provider.to_string(),
             model: self.tried[self.at].candidate.model.id.clone(),
             profile: None,
         });
-        error
+        error.with_hint("ask less at once, or raise `limits` or `queue` of the provider")
     }
 
     fn fits(&self, wait: Duration) -> bool {

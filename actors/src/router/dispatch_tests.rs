@@ -230,7 +230,7 @@ fn an_answer_that_is_cut_may_go_on_with_one_that_was_passed_over() {
 
     let mut dispatch = self::dispatch(&["a", "b"]);
     dispatch.start();
-    assert_eq!(asked(dispatch.handle_refusal(Refusal::QueueFull, now(), || JITTER)).candidate, 1);
+    assert_eq!(asked(dispatch.handle_refusal(Refusal::QueueFull { after: None }, now(), || JITTER)).candidate, 1);
     assert_eq!(asked(cut(&mut dispatch, "q")), ask(0, &[], None, Duration::ZERO), "it may have room now");
 }
 
@@ -306,7 +306,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         2 => (0_u64..100, kind).prop_map(|(wait, kind)| {
             Fate::Refused(Refusal::Cooling { until: now() + Duration::from_secs(wait), kind })
         }),
-        1 => prop::sample::select(&[Refusal::Tried, Refusal::QueueFull, Refusal::Waited][..]).prop_map(Fate::Refused),
+        1 => prop::sample::select(&[Refusal::Tried, Refusal::QueueFull { after: None }, Refusal::Waited { after: None }][..]).prop_map(Fate::Refused),
         1 => Just(Fate::Down),
         1 => Just(Fate::PrefillRefused),
     ]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use greenroom_providers::{Sink, SinkState};
-use greenroom_wire::{ChatError, ChatEvent, FinishReason, Usage};
+use greenroom_wire::{ChatError, ChatEvent, FinishReason, RateLimits, Usage};
 use tokio::time::Instant;
 
 use super::{
@@ -19,7 +19,11 @@ use super::{
     event::EventBody,
     mailbox::OpenLog,
 };
-use crate::{provider::ProfileId, router::Candidate, usage::OpenAttempt};
+use crate::{
+    provider::{ProfileId, meter::Meter},
+    router::Candidate,
+    usage::OpenAttempt,
+};
 
 /// The answer of one turn as it comes.
 pub(crate) struct Answering {
@@ -439,18 +443,21 @@ pub(crate) struct LaneSink {
     left: bool,
     /// Booked when this is dropped, however the attempt ends.
     booked: OpenAttempt,
+    /// What the limits are settled by, once it is sent.
+    meter: Option<Arc<Meter>>,
 }
 
 impl LaneSink {
-    /// A sink of an attempt that begins now.
+    /// A sink of an attempt that is yet to be sent.
     pub(crate) fn new(answering: SharedAnswering, lane: Lane, booked: OpenAttempt) -> Self {
-        Self { answering, lane, begun: Instant::now(), spoke: None, left: false, booked }
+        Self { answering, lane, begun: Instant::now(), spoke: None, left: false, booked, meter: None }
     }
 
-    /// The attempt is sent: from here on it costs.
-    pub(crate) fn begin(&mut self) {
+    /// The attempt is sent, which `meter` counts: from here on it costs.
+    pub(crate) fn begin(&mut self, meter: Arc<Meter>) {
         self.begun = Instant::now();
         self.booked.handle_sent();
+        self.meter = Some(meter);
     }
 
     /// The attempt has ended by itself.
@@ -469,10 +476,17 @@ impl Sink for LaneSink {
         if self.spoke.is_none() && events.iter().any(ChatEvent::is_content) {
             self.spoke = Some(self.begun.elapsed());
         }
+        if let Some(meter) = &self.meter {
+            meter.handle_events(events);
+        }
         self.booked.handle_events(events);
         let state = lock(&self.answering).take(self.lane, events);
         self.left |= state.is_break();
         state
+    }
+
+    fn handle_limits(&mut self, limits: &RateLimits) {
+        self.meter.iter().for_each(|meter| meter.handle_limits(limits));
     }
 }
 

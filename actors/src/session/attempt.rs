@@ -23,7 +23,7 @@ use crate::{
     router::{Candidate, actor::RouterMsg, dispatch::Ask, plan::Needs},
 };
 
-/// What an answer is taken to have in tokens before anything is known.
+/// What an answer is taken to have in tokens, for what an attempt is expected to cost.
 pub(super) const ANSWER_TOKENS: u64 = 500;
 /// From a finish reason to usage or the end marker.
 const FINISH_WAIT: Duration = Duration::from_secs(1);
@@ -64,7 +64,8 @@ pub(super) async fn acquire(
         exclude: ask.exclude,
         only: ask.only,
         prefer: sticky.map(|(_, profile)| Arc::clone(profile)),
-        tokens: u32::try_from(needs.prompt_tokens + ANSWER_TOKENS).unwrap_or(u32::MAX),
+        prompt_tokens: u32::try_from(needs.prompt_tokens).unwrap_or(u32::MAX),
+        answers: true,
         until: Instant::now() + provider.queue_wait.min(wait),
     };
     provider.handle.call(|reply| ProviderMsg::Acquire(want.clone(), reply)).await
@@ -81,7 +82,7 @@ pub(super) fn attempt(
 ) -> BoxFuture<'static, Ended> {
     let router = shared.router.clone();
     let run = async move {
-        sink.begin();
+        sink.begin(permit.begin());
         let call = ChatCall {
             request: &request,
             model: &candidate.model.id,
