@@ -204,3 +204,33 @@ async fn whoever_waits_behind_another_waits_no_longer_than_it_may() {
     let waited = tokio::time::timeout(Duration::from_secs(20), acquire(&system, second)).await;
     assert!(matches!(waited.expect("not for as long as the first"), Err(Refusal::Waited { .. })));
 }
+
+#[tokio::test]
+async fn nothing_is_left_of_ten_thousand_that_leave() {
+    let system = Arc::new(system(limits(0, TOKENS, 3), limits(0, TOKENS, 3), None).await);
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..4 {
+        let system = Arc::clone(&system);
+        callers.spawn(async move {
+            for number in 0..2500 {
+                let waits = Want {
+                    until: Instant::now() + Duration::from_secs(60),
+                    owner: format!("{caller}").into(),
+                    ..want("m", 10)
+                };
+                tokio::select! {
+                    biased;
+                    given = acquire(&system, waits) => if let Ok(permit) = given && number % 2 == 0 {
+                        permit.begin();
+                        permit.report(Err(&refused()), false);
+                    },
+                    () = async { for _ in 0..number % 7 { tokio::task::yield_now().await } } => {}
+                }
+            }
+        });
+    }
+    while callers.join_next().await.is_some() {}
+    assert_eq!(wait_for(&system, TOKENS).await, 0, "every token is back");
+    let status = system.status("lab").await.unwrap();
+    assert_eq!((status.waiting, status.profiles[0].in_flight, status.profiles[0].paced_until), (0, Some(0), None));
+}

@@ -13,6 +13,7 @@ mod payload;
 mod provider;
 pub mod replay;
 mod script;
+pub mod strict;
 
 pub use payload::{Headers, Payload};
 pub use provider::{Cancel, Recorded, RouteStats, ScriptedProvider, Stats, WaitedInVain};
