@@ -237,8 +237,8 @@ impl Bucket {
         let difference = each.saturating_mul(u64::from(taken.abs_diff(used)));
         let _always = self.cell.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| {
             Some(if used < taken {
-                // Full is full, however long ago it became so.
-                level.saturating_sub(difference).max(level.min(now))
+                // A time that has passed is a full bucket, however long ago it became so.
+                level.saturating_sub(difference)
             } else {
                 let owes_most = now.saturating_add(2 * nanos(REFILL)).max(level);
                 level.max(now).saturating_add(difference).min(owes_most)

@@ -208,3 +208,33 @@ fn what_says_nothing_is_not_kept() {
     }
     assert!(paces.profiles[0].is_empty());
 }
+
+#[test]
+fn what_is_on_its_way_when_a_limit_is_whole_again_may_be_counted_in_the_next_window() {
+    let now = Instant::now();
+    let mut paces = after(of_requests(says(10, 9, seconds(5))), now);
+    for _ in 0..3 {
+        paces.take(0, MODEL, asks(1, 1), now);
+    }
+    let later = now + seconds(5);
+    let mut more = 0;
+    while paces.wait(0, MODEL, asks(1, 1), later).is_none() {
+        paces.take(0, MODEL, asks(1, 1), later);
+        more += 1;
+    }
+    assert_eq!(more, 2, "five of ten before they are spread, less three");
+}
+
+#[test]
+fn what_is_said_of_a_window_that_is_over_is_not_heard() {
+    let (now, millisecond) = (Instant::now(), Duration::from_millis(1));
+    let mut paces = after(of_requests(says(10, 9, seconds(5))), now);
+    let ticket = paces.take(0, MODEL, asks(1, 1), now + seconds(4));
+    let later = now + seconds(5) + millisecond;
+    assert_eq!(paces.wait(0, MODEL, asks(1, 1), later), None);
+    paces.handle_told(0, MODEL, &ticket, true, &of_requests(says(10, 0, 10 * millisecond)), later);
+    assert_eq!(paces.wait(0, MODEL, asks(1, 1), later), None, "the request was counted before the reset");
+    let ticket = paces.take(0, MODEL, asks(1, 1), later);
+    paces.handle_told(0, MODEL, &ticket, true, &of_requests(says(10, 0, seconds(4))), later);
+    assert_eq!(paces.wait(0, MODEL, asks(1, 1), later), Some(seconds(4)), "another used up what is left");
+}

@@ -356,6 +356,12 @@ impl Dispatch {
                 error
             }
         };
+        // What was refused for a limit of ours says when there is room.
+        let limited = self
+            .failures
+            .iter()
+            .filter(|failure| failure.details.origin.as_ref().is_some_and(|of| of.profile.is_none()));
+        let first_free = limited.filter_map(|failure| failure.details.retry_after).chain(first_free).min();
         error.details.retry_after = error.details.retry_after.or(first_free);
         // One failure alone is told by what it is; this says nothing of it.
         if error.kind == ErrorKind::Exhausted {

@@ -361,3 +361,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_limit_of_ours_says_when_there_is_room() {
+    let seconds = Duration::from_secs;
+    let mut both = dispatch(&["a", "b"]);
+    both.start();
+    let full = Refusal::QueueFull { after: Some(seconds(40)) };
+    assert_eq!(asked(both.handle_refusal(full, now(), || JITTER)).candidate, 1);
+    let waited = Refusal::Waited { after: Some(seconds(9)) };
+    let error = gave_up(both.handle_refusal(waited, now(), || JITTER));
+    assert_eq!((error.kind, error.details.retry_after), (ErrorKind::Exhausted, Some(seconds(9))));
+    let mut alone = dispatch(&["a"]);
+    alone.start();
+    let error = gave_up(alone.handle_refusal(full, now(), || JITTER));
+    assert_eq!((error.kind, error.details.retry_after), (ErrorKind::Overloaded, Some(seconds(40))));
+    assert!(error.details.hint.is_some());
+}
