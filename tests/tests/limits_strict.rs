@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 /// Of the windows after the first, so many are looked at.
-const WINDOWS: usize = 4;
+const WINDOWS: usize = 5;
 const CLIENTS: usize = 120;
 const WINDOW: Duration = Duration::from_secs(3);
 

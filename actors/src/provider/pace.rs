@@ -69,6 +69,8 @@ struct Told {
     since: Instant,
     since_number: u64,
     since_sent: u64,
+    /// What was on its way over that reset, and may yet turn out to have been counted before it.
+    crossing: u64,
 }
 
 fn costs(estimate: Estimate) -> [u64; LIMITS] {
@@ -214,17 +216,21 @@ impl Limit {
                 since: now,
                 since_number: 0,
                 since_sent: 0,
+                crossing: 0,
             });
             return;
         };
         // From before the last reset: it says nothing of what is left since.
         if ticket.number <= told.since_number && resets_at <= told.since + told.span / 2 {
+            let counted_before = ticket.costs[index].min(told.crossing);
+            told.crossing -= counted_before;
+            told.left = told.left.saturating_add_unsigned(counted_before);
             return;
         }
         told.limit = if allowance.limit.is_some() { whole } else { told.limit.max(whole) };
         told.left = told.left.max(sure).min(signed(allowance.remaining));
         if resets_at > told.resets_at + told.span / 2 {
-            (told.since, told.since_number, told.since_sent) = (now, number, self.sent);
+            (told.since, told.since_number, told.since_sent, told.crossing) = (now, number, self.sent, 0);
         }
         (told.resets_at, told.is_far) = (resets_at, is_far);
         told.span = told.span.max(resets_at - now);
@@ -246,8 +252,8 @@ impl Told {
             self.probe = true;
         } else {
             // What is on its way since the last reset may only be counted after this one.
-            let crossing = unseen.min(sent - self.since_sent);
-            self.left = signed(self.limit) - signed(crossing);
+            self.crossing = unseen.min(sent - self.since_sent);
+            self.left = signed(self.limit) - signed(self.crossing);
         }
         (self.since, self.since_number, self.since_sent) = (now, number, sent);
         self.resets_at = now + self.span;

@@ -209,20 +209,29 @@ fn what_says_nothing_is_not_kept() {
     assert!(paces.profiles[0].is_empty());
 }
 
-#[test]
-fn what_is_on_its_way_when_a_limit_is_whole_again_may_be_counted_in_the_next_window() {
-    let now = Instant::now();
-    let mut paces = after(of_requests(says(10, 9, seconds(5))), now);
-    for _ in 0..3 {
-        paces.take(0, MODEL, asks(1, 1), now);
-    }
-    let later = now + seconds(5);
+/// How many more go out at once.
+fn more(paces: &mut Paces, now: Instant) -> usize {
     let mut more = 0;
-    while paces.wait(0, MODEL, asks(1, 1), later).is_none() {
-        paces.take(0, MODEL, asks(1, 1), later);
+    while paces.wait(0, MODEL, asks(1, 1), now).is_none() {
+        paces.take(0, MODEL, asks(1, 1), now);
         more += 1;
     }
-    assert_eq!(more, 2, "five of ten before they are spread, less three");
+    more
+}
+
+#[test]
+fn what_is_on_its_way_over_a_reset_is_counted_until_it_is_known_to_have_been_before() {
+    let now = Instant::now();
+    for known in 0..=3 {
+        let mut paces = after(of_requests(says(10, 9, seconds(5))), now);
+        let tickets = [(); 3].map(|()| paces.take(0, MODEL, asks(1, 1), now));
+        let later = now + seconds(5);
+        assert_eq!(paces.wait(0, MODEL, asks(1, 1), later), None);
+        for ticket in &tickets[..known] {
+            paces.handle_told(0, MODEL, ticket, true, &of_requests(says(10, 6, seconds(1))), later);
+        }
+        assert_eq!(more(&mut paces, later), 2 + known, "five of ten before they are spread, less three that may come");
+    }
 }
 
 #[test]
