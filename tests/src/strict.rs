@@ -58,8 +58,6 @@ struct Counted {
 struct Windows {
     began: Option<Instant>,
     seen: Vec<Window>,
-    /// Of the requests that were answered.
-    prompts: Vec<String>,
 }
 
 impl StrictProvider {
@@ -90,11 +88,6 @@ impl StrictProvider {
     /// Every window so far, the first one first. The last may not be over.
     pub fn windows(&self) -> Vec<Window> {
         self.counted.lock().seen.clone()
-    }
-
-    /// The prompts of the requests that were answered, in their order.
-    pub fn prompts(&self) -> Vec<String> {
-        self.counted.lock().prompts.clone()
     }
 }
 
@@ -136,9 +129,6 @@ async fn chat(State(counted): State<Arc<Counted>>, body: Bytes) -> Response {
             seen.refused += 1;
         }
         let left = [requests - seen.granted, tokens - seen.tokens];
-        if granted {
-            windows.prompts.push(text.to_owned());
-        }
         (granted, left, window * u32::try_from(index + 1).unwrap_or(u32::MAX) - since)
     };
     let resets = format!("{}ms", resets_in.as_millis() + 1);
