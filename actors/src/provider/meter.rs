@@ -76,15 +76,9 @@ impl Meter {
     pub(crate) fn handle_events(&self, events: &[ChatEvent]) {
         let mut bytes = 0;
         for event in events {
-            match event {
-                ChatEvent::Text { delta }
-                | ChatEvent::Thinking { delta }
-                | ChatEvent::Refusal { delta }
-                | ChatEvent::ToolCallArgs { delta, .. } => bytes += delta.len() as u64,
-                ChatEvent::Usage(usage) => {
-                    *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = Some(usage.clone());
-                }
-                _ => {}
+            bytes += event.delta().map_or(0, |delta| delta.len() as u64);
+            if let ChatEvent::Usage(usage) = event {
+                *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = Some(usage.clone());
             }
         }
         self.bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -1,7 +1,6 @@
 //! One turn: from a request to the last event of its answer.
 //!
-//! It asks the router for a plan, walks it by the [`Dispatch`], asks each provider's actor for leave, and makes the
-//! attempts. All of its state is its own, so no actor's failure touches an answer that runs.
+//! All of its state is its own, so no actor's failure touches an answer that runs. How an answer is sought is in `seek`.
 
 use std::{
     sync::{Arc, Mutex},

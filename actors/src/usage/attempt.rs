@@ -100,13 +100,9 @@ impl OpenAttempt {
     pub(crate) fn handle_events(&mut self, events: &[ChatEvent]) {
         for event in events {
             self.spoke |= event.is_content();
-            match event {
-                ChatEvent::Text { delta }
-                | ChatEvent::Thinking { delta }
-                | ChatEvent::Refusal { delta }
-                | ChatEvent::ToolCallArgs { delta, .. } => self.said += delta.len(),
-                ChatEvent::Usage(usage) => self.told = Some(usage.clone()),
-                _ => {}
+            self.said += event.delta().map_or(0, str::len);
+            if let ChatEvent::Usage(usage) = event {
+                self.told = Some(usage.clone());
             }
         }
     }

@@ -87,6 +87,17 @@ pub enum ChatEvent {
 }
 
 impl ChatEvent {
+    /// The words that it adds, if it adds any: text, thinking, a refusal, or arguments of a call.
+    pub fn delta(&self) -> Option<&str> {
+        match self {
+            Self::Text { delta }
+            | Self::Thinking { delta }
+            | Self::Refusal { delta }
+            | Self::ToolCallArgs { delta, .. } => Some(delta),
+            _ => None,
+        }
+    }
+
     /// Whether this is something that the model said: what ends the wait for the first token. `Started`, usage and
     /// extras are not.
     pub fn is_content(&self) -> bool {
