@@ -3,8 +3,8 @@
 //!
 //! An attempt is *open* from before it is sent until it ends, and is then added to the sums of its day, provider, model,
 //! profile and asker. What is open when a process starts was cut off by the end of the one before, and is booked by
-//! what it was expected to use. One task writes for all attempts, a few milliseconds behind; an attempt that is shorter
-//! than that is never written as open.
+//! what it was expected to use. One task writes for all attempts, some fifty milliseconds behind; an attempt that is shorter
+//! shorter than that is never written as open.
 
 mod attempt;
 mod books;
@@ -23,8 +23,9 @@ use self::books::{Books, OPEN, SUMS};
 pub use self::row::{Asker, UsageKey, UsageRow};
 use crate::store::{Store, StoreError};
 
-/// How long changes are gathered before they are written.
-const GATHER: Duration = Duration::from_millis(10);
+/// How long changes are gathered before they are written: a flush costs as much as five answers, and under load there is
+/// always something to write.
+const GATHER: Duration = Duration::from_millis(50);
 /// After a failed write. What is to be written grows by sums and open attempts alone meanwhile.
 const RETRY: Duration = Duration::from_secs(2);
 /// How long somebody who asks for the sums waits for the disk.
