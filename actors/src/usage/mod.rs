@@ -3,7 +3,7 @@
 //!
 //! An attempt is *open* from before it is sent until it ends, and is then added to the sums of its day, provider, model,
 //! profile and asker. What is open when a process starts was cut off by the end of the one before, and is booked by
-//! what it was expected to use. One task writes for all attempts, some fifty milliseconds behind; an attempt that is shorter
+//! what it was expected to use. One task writes for all attempts, some fifty milliseconds behind; an attempt that is
 //! shorter than that is never written as open.
 
 mod attempt;
