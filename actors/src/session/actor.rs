@@ -101,7 +101,10 @@ struct OpenTurn {
 impl Core {
     pub(crate) fn new(id: Arc<str>, model: Option<String>, system: Option<String>) -> Arc<Self> {
         let log = OpenLog::new();
-        log.append(None, [EventBody::SessionCreated { model: model.clone(), system: system.clone() }]);
+        log.append(
+            None,
+            [EventBody::SessionCreated { model: model.clone(), system: system.clone(), tools: Vec::new() }],
+        );
         let state = CoreState { model, system, ..CoreState::default() };
         Arc::new(Self { id, log, state: Mutex::new(state) })
     }
@@ -188,7 +191,9 @@ impl SessionArgs {
         if model.is_none() && system.is_none() {
             return;
         }
-        self.core.log.append(None, [EventBody::SessionUpdated { model: model.clone(), system: system.clone() }]);
+        self.core
+            .log
+            .append(None, [EventBody::SessionUpdated { model: model.clone(), system: system.clone(), tools: None }]);
         state.model = model.or(state.model.take());
         state.system = system.or(state.system.take());
     }

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use greenroom_wire::{
     ChatError, ChatEvent, ErrorKind, FinishReason, Part, Usage,
-    chat::{Extra, ToolCallKind},
+    chat::{Extra, Tool, ToolCallKind},
     error::{ErrorDetails, Origin},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// An event at its place in the log.
 ///
 /// A structural event takes one position; a delta takes its length in UTF-8 bytes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogEvent {
     /// What happened.
     #[serde(flatten)]
     pub body: EventBody,
     /// The turn it belongs to.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<u64>,
     /// Where it begins.
     pub position: u64,
@@ -28,28 +28,34 @@ pub struct LogEvent {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 pub enum EventBody {
     /// The session begins.
     #[serde(rename = "session.created")]
     SessionCreated {
         /// What turns ask of, unless they say otherwise.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
         /// Its instructions.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         system: Option<String>,
+        /// What the model may call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tools: Vec<Tool>,
     },
     /// What later turns ask has changed.
     #[serde(rename = "session.updated")]
     SessionUpdated {
-        /// The new model, if it changed.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        /// The new model, if it changed; empty if it is whatever is the default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
-        /// The new instructions, if they changed.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        /// The new instructions, if they changed; empty if there are none now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         system: Option<String>,
+        /// What the model may call from now on, if that changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tools: Option<Vec<Tool>>,
     },
     /// The user says something.
     #[serde(rename = "message.user")]
@@ -57,7 +63,7 @@ pub enum EventBody {
         /// What is said.
         parts: Vec<Part>,
         /// Whether it waits for the turn that runs.
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         queued: bool,
     },
     /// An answer is sought.
@@ -75,10 +81,10 @@ pub enum EventBody {
         /// Attempts made so far, this one included.
         attempts: u32,
         /// The provider's id of the answer; empty where it gives none.
-        #[serde(skip_serializing_if = "String::is_empty")]
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         answer: String,
         /// The model in the provider's own words, where it says more than what was asked for; else empty.
-        #[serde(skip_serializing_if = "String::is_empty")]
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         reported: String,
     },
     /// More text.
@@ -109,7 +115,7 @@ pub enum EventBody {
         /// The tool.
         name: String,
         /// Which kind of tool, where it is no function.
-        #[serde(skip_serializing_if = "is_function")]
+        #[serde(default, skip_serializing_if = "is_function")]
         kind: ToolCallKind,
     },
     /// More of a tool call's arguments.
@@ -135,6 +141,34 @@ pub enum EventBody {
     /// What was said of the answer so far is not to be heeded: it is made anew.
     #[serde(rename = "answer.restarted")]
     AnswerRestarted,
+    /// The answer so far ends with calls of tools; it goes on once each of them has its result.
+    #[serde(rename = "turn.waiting")]
+    TurnWaiting {
+        /// The ids of the calls.
+        ids: Vec<String>,
+    },
+    /// What a call gave.
+    #[serde(rename = "tool_result")]
+    ToolResult {
+        /// The call's id.
+        id: String,
+        /// What it gave: text, images, documents.
+        parts: Vec<Part>,
+        /// Whether the call failed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        error: bool,
+    },
+    /// The conversation outgrew the model's window: turns before some turn are not shown to it any more.
+    #[serde(rename = "context")]
+    Context {
+        /// How many finished turns it has not been shown since the last such event.
+        dropped: u64,
+        /// The first turn that it is still shown.
+        from: u64,
+        /// What stands for those that are not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        summary: Option<String>,
+    },
     /// What a provider needs back verbatim.
     #[serde(rename = "opaque")]
     Opaque {
@@ -190,6 +224,22 @@ pub enum EventBody {
     /// The turn was cancelled; what was produced stays.
     #[serde(rename = "turn.cancelled")]
     TurnCancelled,
+    /// To one reader, not in the log: all that was there when it came has been given.
+    #[serde(rename = "synced")]
+    Synced,
+    /// To one reader, not in the log: what it was shown up to its cursor may not be what the log has. What follows begins
+    /// at `cursor`, and replaces whatever the reader had from there on.
+    #[serde(rename = "reset")]
+    Reset {
+        /// Where what follows begins.
+        cursor: String,
+    },
+    /// To one reader, not in the log: nothing more can be given, since the log can't be read.
+    #[serde(rename = "error")]
+    Error {
+        /// Why.
+        error: Failure,
+    },
 }
 
 fn is_function(kind: &ToolCallKind) -> bool {
@@ -197,38 +247,38 @@ fn is_function(kind: &ToolCallKind) -> bool {
 }
 
 /// A failure as the log and the HTTP API tell it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// What kind.
     pub kind: ErrorKind,
     /// What happened.
     pub message: String,
     /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Seconds to wait before asking again.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<f64>,
     /// HTTP status of the provider.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// The provider's own code.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The parameter that is complained of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub param: Option<String>,
     /// The provider, where one failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// The provider's model.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The auth profile.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// Each attempt, oldest first, where several were made.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Failure>,
 }
 
