@@ -24,11 +24,20 @@ pub(super) enum Wanted {
     All,
     /// The first ones, up to the one with which they have this many bytes.
     Bytes(usize),
+    /// The first ones, as many as this.
+    Count(usize),
+    /// The keys of the first ones, as many as this, with empty values.
+    Keys(usize),
     /// The last one.
     Last,
 }
 
 impl Wanted {
+    /// The same value, or none where only keys are wanted.
+    pub(super) fn value(self, value: &[u8]) -> Vec<u8> {
+        if matches!(self, Self::Keys(_)) { Vec::new() } else { value.to_vec() }
+    }
+
     /// Takes what is wanted from a range.
     pub(super) fn of(
         self,
@@ -36,6 +45,7 @@ impl Wanted {
     ) -> Result<Vec<Pair>, StoreError> {
         match self {
             Self::All => range.collect(),
+            Self::Count(most) | Self::Keys(most) => range.take(most).collect(),
             Self::Last => range.next_back().into_iter().collect(),
             Self::Bytes(most) => {
                 let mut taken = 0;
@@ -70,7 +80,9 @@ impl Backend {
         }
         match self {
             Self::Disk(disk) => disk.range(from, to, wanted),
-            Self::Memory(memory) => wanted.of(memory.range(from, to).map(Ok)),
+            Self::Memory(memory) => {
+                wanted.of(memory.range(from, to).map(|(key, value)| Ok((key.clone(), wanted.value(value)))))
+            }
             Self::Absent(why) => Err(why.clone()),
         }
     }

@@ -7,6 +7,7 @@ use super::{
     key::Key,
     ledger::{self, Amounts},
     log::{self, Entry},
+    rewrite,
     table::Table,
     tx::Tx,
 };
@@ -19,6 +20,7 @@ pub struct Batch(Vec<Change>);
 enum Change {
     Set(Vec<u8>, Option<Vec<u8>>),
     Append(String, Entry),
+    AppendAt(String, u64, Vec<Entry>),
     Add(String, String, Amounts),
 }
 
@@ -41,6 +43,13 @@ impl Batch {
     /// Appends to a log.
     pub fn append(&mut self, log: &str, entry: Entry) {
         self.0.push(Change::Append(log.to_owned(), entry));
+    }
+
+    /// Makes a log end at `position`, whatever it has from there on, and appends these entries there.
+    ///
+    /// The commit fails with [`StoreError::Misplaced`] unless the log is to end, or an entry of it begins, at `position`.
+    pub fn append_at(&mut self, log: &str, position: u64, entries: Vec<Entry>) {
+        self.0.push(Change::AppendAt(log.to_owned(), position, entries));
     }
 
     /// Adds to a ledger.
@@ -66,6 +75,7 @@ impl Batch {
                 Change::Append(log, entry) => {
                     log::append(tx, &log, &entry)?;
                 }
+                Change::AppendAt(log, position, entries) => rewrite::append_at(tx, &log, position, &entries)?,
                 Change::Add(ledger, key, amounts) => ledger::add(tx, &ledger, &key, &amounts)?,
             }
         }

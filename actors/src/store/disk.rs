@@ -105,7 +105,7 @@ impl Disk {
 
     pub(super) fn range(&self, from: &[u8], to: &[u8], wanted: Wanted) -> Result<Vec<Pair>, StoreError> {
         let pair = |item: sled::Result<(sled::IVec, sled::IVec)>| {
-            item.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(|error| fault(&error))
+            item.map(|(key, value)| (key.to_vec(), wanted.value(&value))).map_err(|error| fault(&error))
         };
         guarded(|| Ok(wanted.of(self.db.range(from..to).map(pair))))?
     }

@@ -111,6 +111,12 @@ pub enum StoreError {
     /// A sum or a position is past what can be counted.
     #[error("a number in the store is past what can be counted")]
     Overflow,
+    /// What is to follow in a log does not begin where an entry of it ends.
+    #[error("no entry of the log ends at position {position}")]
+    Misplaced {
+        /// Where it was to begin.
+        position: u64,
+    },
     /// The disk does not answer in time. What was to be written may be there later.
     #[error("the disk does not answer")]
     Slow,
@@ -129,7 +135,9 @@ impl StoreError {
             }
             Self::Gone => "restart greenroom: it begins with a new store, or with the files that were put back",
             Self::Damaged { .. } => "stop greenroom and run `greenroom store repair`",
-            Self::TooLarge { .. } | Self::Overflow | Self::Closed => "this is a fault of greenroom's: please report it",
+            Self::TooLarge { .. } | Self::Overflow | Self::Misplaced { .. } | Self::Closed => {
+                "this is a fault of greenroom's: please report it"
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::{
     Store, StoreError,
-    backend::{Backend, Pair, Wanted},
+    backend::{Backend, Changes, Pair, Wanted},
     key::{self, Key},
     table::Table,
     tx::Tx,
@@ -18,7 +18,9 @@ const PIECE: usize = super::table::MOST;
 const HEAD: usize = 12;
 
 /// Where each log ends.
-static ENDS: Table<String, u64> = Table::new("log.end");
+pub(super) static ENDS: Table<String, u64> = Table::new("log.end");
+/// How often each log lost entries, if ever.
+pub(super) static REWRITES: Table<String, u64> = Table::new("log.rewrites");
 
 /// Something to append.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub struct Logged {
     pub data: Vec<u8>,
 }
 
-fn piece_key(log: &str, position: u64, piece: u32) -> Vec<u8> {
+pub(super) fn piece_key(log: &str, position: u64, piece: u32) -> Vec<u8> {
     let mut bytes = vec![LOGS];
     (log.to_owned(), (position, piece)).write(&mut bytes);
     bytes
@@ -63,32 +65,66 @@ pub(super) fn append(tx: &mut Tx<'_>, log: &str, entry: &Entry) -> Result<u64, S
     Ok(position)
 }
 
+/// Where a log ends and how often it was rewritten. While that stays the same, so do its entries.
+fn stamp(backend: &Backend, log: &str) -> Result<(Option<u64>, Option<u64>), StoreError> {
+    let nothing = Changes::new();
+    let (tx, name) = (Tx::new(backend, &nothing), log.to_owned());
+    Ok((tx.get(&ENDS, &name)?, tx.get(&REWRITES, &name)?))
+}
+
 /// Entries that end past `from`, in order, until they have `most` bytes; at least one if there is one.
+///
+/// The parts of a range are not read at one moment, so they may be of a log before and after a write. Then they are read
+/// anew, which takes another write of the same log to happen again.
 fn read(backend: &Backend, log: &str, from: u64, most: usize) -> Result<Vec<Logged>, StoreError> {
-    let (start, end) = bounds(log);
-    // The one that spans `from` may begin before it.
-    let after = piece_key(log, from, u32::MAX);
-    let before = backend.range(&start, &after, Wanted::Last)?;
-    let mut first = from;
-    if let Some((key, _)) = before.first() {
-        first = place(key)?.0;
+    let mut before = stamp(backend, log)?;
+    loop {
+        if before.0.is_some_and(|end| end <= from) {
+            return Ok(Vec::new());
+        }
+        let found = try_read(backend, log, from, most);
+        let after = stamp(backend, log)?;
+        if after == before {
+            return found;
+        }
+        before = after;
     }
+}
+
+fn try_read(backend: &Backend, log: &str, from: u64, most: usize) -> Result<Vec<Logged>, StoreError> {
+    let (_, end) = bounds(log);
     let mut entries: Vec<Logged> = Vec::new();
     let mut pieces_left = 0;
-    let mut at = piece_key(log, first, 0);
-    loop {
+    let mut at = piece_key(log, spanning(backend, log, from)?.unwrap_or(from), 0);
+    while entries.is_empty() || pieces_left > 0 {
         let pairs = backend.range(&at, &end, Wanted::Bytes(most.max(1)))?;
         let Some((last, _)) = pairs.last() else { break };
         at = [last.as_slice(), &[0]].concat();
         for (key, value) in &pairs {
             take(&mut entries, &mut pieces_left, key, value)?;
         }
-        entries.retain(|entry| entry.next > from);
-        if !entries.is_empty() && pieces_left == 0 {
-            return Ok(entries);
-        }
     }
     if pieces_left > 0 { Err(broken()) } else { Ok(entries) }
+}
+
+/// Where the entry begins that spans `from`, if one does.
+fn spanning(backend: &Backend, log: &str, from: u64) -> Result<Option<u64>, StoreError> {
+    let (start, _) = bounds(log);
+    let after = piece_key(log, from, u32::MAX);
+    let Some((key, value)) = backend.range(&start, &after, Wanted::Last)?.pop() else { return Ok(None) };
+    let (position, piece) = place(&key)?;
+    let head = if piece == 0 { value } else { backend.get(&piece_key(log, position, 0))?.ok_or_else(broken)? };
+    let (next, ..) = parse_head(position, &head)?;
+    Ok((next > from).then_some(position))
+}
+
+/// Where the next entry begins, how many pieces this one has, and its data, of the first of them.
+fn parse_head(position: u64, value: &[u8]) -> Result<(u64, u32, &[u8]), StoreError> {
+    let (span, rest) = value.split_first_chunk().ok_or_else(broken)?;
+    let (count, data) = rest.split_first_chunk().ok_or_else(broken)?;
+    debug_assert_eq!(value.len() - data.len(), HEAD);
+    let next = position.checked_add(u64::from_be_bytes(*span)).ok_or_else(broken)?;
+    Ok((next, u32::from_be_bytes(*count), data))
 }
 
 fn take(entries: &mut Vec<Logged>, pieces_left: &mut u32, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
@@ -102,16 +138,14 @@ fn take(entries: &mut Vec<Logged>, pieces_left: &mut u32, key: &[u8], value: &[u
     if *pieces_left > 0 {
         return Err(broken());
     }
-    let (span, rest) = value.split_first_chunk().ok_or_else(broken)?;
-    let (count, data) = rest.split_first_chunk().ok_or_else(broken)?;
-    debug_assert_eq!(value.len() - data.len(), HEAD);
-    *pieces_left = u32::from_be_bytes(*count).checked_sub(1).ok_or_else(broken)?;
-    let next = position.checked_add(u64::from_be_bytes(*span)).ok_or_else(broken)?;
+    let (next, count, data) = parse_head(position, value)?;
+    *pieces_left = count.checked_sub(1).ok_or_else(broken)?;
     entries.push(Logged { position, next, data: data.to_vec() });
     Ok(())
 }
 
-fn bounds(log: &str) -> (Vec<u8>, Vec<u8>) {
+/// The range of the keys of a log.
+pub(super) fn bounds(log: &str) -> (Vec<u8>, Vec<u8>) {
     let mut prefix = vec![LOGS];
     log.to_owned().write(&mut prefix);
     let end = key::end_of(&prefix);
@@ -119,7 +153,7 @@ fn bounds(log: &str) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// The position and the number of a piece.
-fn place(key: &[u8]) -> Result<(u64, u32), StoreError> {
+pub(super) fn place(key: &[u8]) -> Result<(u64, u32), StoreError> {
     let (_, place): (String, (u64, u32)) = key.get(1..).and_then(key::parse).ok_or_else(broken)?;
     Ok(place)
 }
@@ -158,5 +192,13 @@ impl Store {
     pub async fn read(&self, log: &str, from: u64, most: usize) -> Result<Vec<Logged>, StoreError> {
         let log = log.to_owned();
         self.read_with(move |backend| read(backend, &log, from, most)).await
+    }
+
+    /// Where a log ends; `None` if there is no such log.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn log_end(&self, log: &str) -> Result<Option<u64>, StoreError> {
+        self.get(&ENDS, &log.to_owned()).await
     }
 }

@@ -13,9 +13,9 @@ impl Memory {
         self.0.get(key).cloned()
     }
 
-    pub(super) fn range(&self, from: &[u8], to: &[u8]) -> impl DoubleEndedIterator<Item = (Vec<u8>, Vec<u8>)> {
+    pub(super) fn range(&self, from: &[u8], to: &[u8]) -> impl DoubleEndedIterator<Item = (&Vec<u8>, &Vec<u8>)> {
         let bounds = (Bound::Included(from), Bound::Excluded(to));
-        self.0.range::<[u8], _>(bounds).map(|(key, value)| (key.clone(), value.clone()))
+        self.0.range::<[u8], _>(bounds)
     }
 
     pub(super) fn commit(&mut self, changes: &Changes) {

@@ -21,6 +21,7 @@ pub(crate) mod moment;
 mod open;
 mod readers;
 mod repair;
+mod rewrite;
 mod table;
 mod tx;
 mod writer;

@@ -158,6 +158,59 @@ impl Store {
             .await
     }
 
+    /// Keys of a table with their values, in the order of the keys, from the first one past `after` on; at most `most`.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn scan_page<K, V>(
+        &self,
+        table: &'static Table<K, V>,
+        after: Option<&K>,
+        most: usize,
+    ) -> Result<Vec<(K, V)>, StoreError>
+    where
+        K: Key + Send + 'static,
+        V: DeserializeOwned + Send + 'static,
+    {
+        self.page(table, table.prefix(), after, most).await
+    }
+
+    /// The same of those keys alone whose first parts are these.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn scan_page_of<K, V>(
+        &self,
+        table: &'static Table<K, V>,
+        first: &impl Key,
+        after: Option<&K>,
+        most: usize,
+    ) -> Result<Vec<(K, V)>, StoreError>
+    where
+        K: Key + Send + 'static,
+        V: DeserializeOwned + Send + 'static,
+    {
+        self.page(table, table.key(first), after, most).await
+    }
+
+    async fn page<K, V>(
+        &self,
+        table: &'static Table<K, V>,
+        prefix: Vec<u8>,
+        after: Option<&K>,
+        most: usize,
+    ) -> Result<Vec<(K, V)>, StoreError>
+    where
+        K: Key + Send + 'static,
+        V: DeserializeOwned + Send + 'static,
+    {
+        // No key of a table is the beginning of another, so nothing lies between it and this.
+        let past = after.map(|after| [table.key(after), vec![0]].concat());
+        let end = key::end_of(&prefix);
+        let from = past.map_or_else(|| prefix.clone(), |past| past.max(prefix.clone()));
+        self.read_with(move |backend| table.parse_all(backend.range(&from, &end, Wanted::Count(most))?)).await
+    }
+
     /// The keys whose first parts are these, with their values. Every write that was asked for before is seen, also one
     /// whose asker has gone.
     ///

@@ -1,5 +1,7 @@
 //! What one caller's write sees and changes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -50,11 +52,31 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
+    /// The first keys from `from` up to but without `to`, at most `most`, in order.
+    pub(super) fn keys(&self, from: &[u8], to: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let changed =
+            || [self.group, &self.own].into_iter().flat_map(|changes| changes.range(from.to_vec()..to.to_vec()));
+        // Each one that is to go hides one that is kept at most.
+        let hidden = changed().filter(|(_, value)| value.is_none()).count();
+        let kept = self.backend.range(from, to, Wanted::Keys(most.saturating_add(hidden)))?;
+        let mut keys: BTreeSet<_> = kept.into_iter().map(|(key, _)| key).collect();
+        for (key, value) in changed() {
+            match value {
+                Some(_) => keys.insert(key.clone()),
+                None => keys.remove(key),
+            };
+        }
+        Ok(keys.into_iter().take(most).collect())
+    }
+
     /// Everything of a table under a prefix of its keys, whose bytes it is given.
     pub(super) fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
         let end = key::end_of(prefix);
         let kept = self.backend.range(prefix, &end, Wanted::All)?;
-        let mut seen: std::collections::BTreeMap<_, _> = kept.into_iter().collect();
+        let mut seen: BTreeMap<_, _> = kept.into_iter().collect();
         for changes in [self.group, &self.own] {
             for (key, value) in changes.range(prefix.to_vec()..end.clone()) {
                 match value {

@@ -1,6 +1,7 @@
 //! The store on a real disk.
 
 mod faults;
+mod logs;
 mod opening;
 mod operations;
 
@@ -23,4 +24,11 @@ async fn opened(dir: &TempDir) -> Store {
 
 fn owned(text: &str) -> String {
     text.to_owned()
+}
+
+/// Every operation on disk and in memory alike.
+async fn both() -> (TempDir, [Store; 2]) {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = opened(&dir).await;
+    (dir, [disk, Store::temporary("a test").unwrap()])
 }

@@ -7,13 +7,6 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-/// Every operation on disk and in memory alike.
-async fn both() -> (TempDir, [Store; 2]) {
-    let dir = tempfile::tempdir().unwrap();
-    let disk = opened(&dir).await;
-    (dir, [disk, Store::temporary("a test").unwrap()])
-}
-
 #[tokio::test]
 async fn values_are_set_removed_and_listed_in_order() {
     let (_dir, stores) = both().await;
