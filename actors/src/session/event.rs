@@ -1,5 +1,7 @@
 //! The events of a session's log: what every frontend is shown.
 
+mod weight;
+
 use std::time::Duration;
 
 use greenroom_wire::{
@@ -363,16 +365,6 @@ impl EventBody {
         self.delta().map_or(1, |delta| u64::try_from(delta.len()).unwrap_or(u64::MAX))
     }
 
-    /// Roughly how many bytes it holds, for bounds.
-    pub(crate) fn weight(&self) -> usize {
-        match self {
-            Self::Media { data, .. } => data.len(),
-            Self::Opaque { data, .. } | Self::Citation { citation: data } => value_weight(data),
-            Self::Extra(extra) => value_weight(&extra.json),
-            body => body.delta().map_or(64, String::len),
-        }
-    }
-
     /// The event in the chat language, for a frontend that speaks a provider's wire; `None` for what it has no word for.
     pub fn into_chat(self) -> Option<ChatEvent> {
         Some(match self {
@@ -396,12 +388,6 @@ impl EventBody {
     }
 }
 
-/// Roughly how many bytes a value holds.
-fn value_weight(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => items.iter().map(value_weight).sum::<usize>() + 2,
-        Value::Object(map) => map.iter().map(|(key, value)| key.len() + 3 + value_weight(value)).sum::<usize>() + 2,
-        _ => 8,
-    }
-}
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;
