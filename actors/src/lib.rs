@@ -20,6 +20,8 @@ pub use provider::{
     ProviderStatus, reset_kept,
 };
 pub use router::{Budget, Candidate, RouterArgs, Strategy, Target, Unusable};
-pub use session::{Busy, OnInterrupt, RequestDefaults, SendError, Sent, Timeouts, TurnLimits};
+pub use session::{
+    Busy, ContextPolicy, OnCrash, OnInterrupt, RequestDefaults, SendError, Sent, SessionRules, Timeouts, TurnLimits,
+};
 pub use system::{Answer, Caller, ProviderSpec, SessionRef, StartError, System, SystemArgs};
 pub use usage::{Asker, UsageKey, UsageRow, rows_of};

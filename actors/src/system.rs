@@ -36,7 +36,8 @@ use crate::{
         actor::{Router, RouterMsg},
     },
     session::{
-        Answering, Busy, Job, OnInterrupt, ProviderRef, RequestDefaults, SendError, Sent, Shared, Timeouts, TurnLimits,
+        Answering, Busy, Job, OnInterrupt, ProviderRef, RequestDefaults, SendError, Sent, SessionRules, Shared,
+        Timeouts, TurnLimits,
         actor::{Core, Session, SessionArgs, SessionMsg},
         event::LogEvent,
         log::Cursor,
@@ -70,6 +71,8 @@ pub struct SystemArgs {
     pub on_interrupt: OnInterrupt,
     /// After how long without a word the next candidate begins beside the first; never if it is not said.
     pub hedge: Option<Duration>,
+    /// What holds for every durable session.
+    pub rules: SessionRules,
     /// Providers that were written and can't be used now: what is kept of them stays.
     pub idle: Vec<String>,
     /// Where what must outlive the process is kept; nowhere if there is none. Its owner closes it, once the system has
@@ -150,6 +153,7 @@ impl System {
             limits: args.limits,
             on_interrupt: args.on_interrupt,
             hedge: args.hedge,
+            rules: args.rules,
             ledger: Ledger::start(args.store),
             shutdown: CancellationToken::new(),
             turns: TaskTracker::new(),

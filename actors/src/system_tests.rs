@@ -108,6 +108,7 @@ pub(super) async fn system_of(
         limits,
         on_interrupt: Default::default(),
         hedge: None,
+        rules: SessionRules::default(),
         idle: Vec::new(),
         store,
     })

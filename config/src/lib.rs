@@ -47,7 +47,8 @@ pub use provider::{Cost, Header, Kind, Limits, ModelFacts, Profile, Provider, Qu
 pub use resolve::{Credential, CredentialError};
 pub use secret::{SecretError, SecretReference};
 pub use settings::{
-    Discovery, Durability, Failover, IgnoredVariable, OnInterrupt, Server, Sessions, Settings, Store, Timeouts,
+    ContextPolicy, Discovery, Durability, Failover, IgnoredVariable, OnCrash, OnInterrupt, Server, Sessions, Settings,
+    Store, Timeouts,
 };
 pub use warning::{Warning, WarningKind};
 

@@ -189,7 +189,7 @@ impl Default for Failover {
     }
 }
 
-/// `[sessions]`: the bounds of a turn.
+/// `[sessions]`: the bounds of a turn, and how durable sessions are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sessions {
     /// The most that one turn may produce, in bytes.
@@ -198,11 +198,67 @@ pub struct Sessions {
     /// The longest that one turn may take; waiting for tool results doesn't count.
     #[serde(serialize_with = "serialize_duration")]
     pub max_turn_time: Duration,
+    /// How long a session that nobody reads and that has nothing to do stays in memory.
+    #[serde(serialize_with = "serialize_duration")]
+    pub hibernate_after: Duration,
+    /// How long a session is kept after the last thing that was added to it; for ever if it is nothing.
+    #[serde(serialize_with = "serialize_duration")]
+    pub keep: Duration,
+    /// The most that the logs of all sessions may take on disk, in bytes; whatever there is if it is 0.
+    #[serde(serialize_with = "serialize_bytes")]
+    pub disk_quota: u64,
+    /// What becomes of a turn that the end of the process cut.
+    pub on_crash: OnCrash,
+    /// What is done with a conversation that outgrows the model's window.
+    pub context: ContextPolicy,
+}
+
+/// What becomes of a turn that the end of the process cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCrash {
+    /// It goes on from what was kept of it.
+    #[default]
+    Continue,
+    /// It fails, and what was kept of it stays.
+    Mark,
+}
+
+impl OnCrash {
+    /// The words for it.
+    pub const WORDS: [(&'static str, Self); 2] = [("continue", Self::Continue), ("mark", Self::Mark)];
+}
+
+/// What is done with a conversation that outgrows the model's window. The session's log keeps all of it in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContextPolicy {
+    /// The model isn't shown the oldest finished turns any more.
+    #[default]
+    Trim,
+    /// A summary stands for them.
+    Summarise,
+    /// The turn fails.
+    Fail,
+}
+
+impl ContextPolicy {
+    /// The words for it.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("trim", Self::Trim), ("summarise", Self::Summarise), ("fail", Self::Fail)];
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { max_turn_bytes: 16 << 20, max_turn_time: Duration::from_secs(60 * 60) }
+        Self {
+            max_turn_bytes: 16 << 20,
+            max_turn_time: Duration::from_secs(60 * 60),
+            hibernate_after: Duration::from_secs(60),
+            keep: Duration::ZERO,
+            disk_quota: 0,
+            on_crash: OnCrash::default(),
+            context: ContextPolicy::default(),
+        }
     }
 }
 

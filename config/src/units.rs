@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use serde::Serializer;
 
-/// Longer than anything a setting means, and short enough that adding it to a clock's now never overflows.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Longer than any wait that a setting means, and short enough that adding it to a clock's now never overflows.
+const LONGEST: Duration = Duration::from_secs(366 * DAY);
+/// Longer than anything is kept, and short enough for a clock as well.
+const OLDEST: Duration = Duration::from_secs(100 * 366 * DAY);
+/// In seconds.
+const DAY: u64 = 24 * 3600;
 
 /// A duration as a person writes it (`10s`, `1m 30s`), or what it should have been.
 pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
@@ -13,6 +17,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
         Ok(value) if value <= LONGEST => Ok(value),
         Ok(_) => Err("a duration of at most a year"),
         Err(_) => Err("a duration, such as \"10s\" or \"1m 30s\""),
+    }
+}
+
+/// How old something may be (`90d`, `2y`), or what it should have been.
+pub(crate) fn age(text: &str) -> Result<Duration, &'static str> {
+    match humantime::parse_duration(text.trim()) {
+        Ok(value) if value <= OLDEST => Ok(value),
+        Ok(_) => Err("a duration of at most a hundred years"),
+        Err(_) => Err("a duration, such as \"12h\" or \"90d\""),
     }
 }
 
@@ -30,13 +43,15 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
         "k" | "kib" => 1 << 10,
         "m" | "mib" => 1 << 20,
         "g" | "gib" => 1 << 30,
+        "tb" => 1000 * 1000 * 1000 * 1000,
+        "t" | "tib" => 1 << 40,
         _ => return None,
     };
     number.checked_mul(factor)
 }
 
 pub(crate) fn bytes_text(value: u64) -> String {
-    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+    for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
         if value != 0 && value.trailing_zeros() >= shift {
             return format!("{}{unit}", value >> shift);
         }
@@ -45,7 +60,13 @@ pub(crate) fn bytes_text(value: u64) -> String {
 }
 
 pub(crate) fn serialize_duration<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_duration(*value))
+    // A month is 30.44 days there, so that ninety days would be "2months 29days 2h 52m 48s".
+    match value.as_secs() {
+        seconds if seconds > 28 * DAY && seconds % DAY == 0 && value.subsec_nanos() == 0 => {
+            serializer.collect_str(&format_args!("{}d", seconds / DAY))
+        }
+        _ => serializer.collect_str(&humantime::format_duration(*value)),
+    }
 }
 
 pub(crate) fn serialize_bytes<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -58,7 +79,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_written_back() {
-        for (text, value) in [("32MiB", 32 << 20), ("512 kB", 512_000), ("10", 10), ("1_024", 1024), ("2g", 2 << 30)] {
+        for (text, value) in
+            [("32MiB", 32 << 20), ("512 kB", 512_000), ("10", 10), ("1_024", 1024), ("2g", 2 << 30), ("3TiB", 3 << 40)]
+        {
             assert_eq!(bytes(text), Some(value), "{text}");
             assert_eq!(bytes(&bytes_text(value)), Some(value), "{text}");
         }
@@ -72,5 +95,7 @@ mod tests {
         assert_eq!(duration(" 1m 30s "), Ok(Duration::from_secs(90)));
         assert!(duration("1000000y").is_err());
         assert!(duration("10").is_err());
+        assert_eq!(age("90d"), Ok(Duration::from_secs(90 * DAY)));
+        assert_eq!((age("101y").is_err(), age("2").is_err()), (true, true));
     }
 }

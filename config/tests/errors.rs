@@ -118,11 +118,11 @@ fn a_variable_and_a_flag_are_named() {
 
 #[test]
 fn settings_without_an_effect_yet_are_refused() {
-    let text = "[sessions]\ncontext = \"trim\"\n[cache]\nenabled = true\n[providers.demo]\nregion = \"x\"\n";
+    let text = "[cache]\nenabled = true\n[providers.demo]\nregion = \"x\"\n";
     let problems = try_load(text, &[], &[]).unwrap_err();
     let mut paths: Vec<&str> = problems.errors.iter().map(|error| error.path.as_str()).collect();
     paths.sort_unstable();
-    let all = ["cache.enabled", "providers.demo.region", "sessions.context"];
+    let all = ["cache.enabled", "providers.demo.region"];
     assert_eq!(paths, all);
     assert!(problems.errors.iter().all(|error| matches!(error.kind, ErrorKind::NotSupported { .. })), "{problems}");
     let one = complaints("[cache]\nenabled = true\n", &[], &[]);
@@ -172,4 +172,24 @@ fn durability_is_one_of_two_words() {
     let problems = durability("powr").unwrap_err();
     assert_eq!(problems.errors[0].path, "store.durability");
     assert_eq!(problems.errors[0].hint(), Some("did you mean \"power\"?"));
+}
+
+#[test]
+fn a_rule_of_sessions_that_makes_no_sense_says_what_would() {
+    for (line, complaint) in [
+        (
+            "context = \"summarize\"",
+            "\"summarize\" is not \"trim\" or \"summarise\" or \"fail\" | did you mean \"summarise\"?",
+        ),
+        ("on_crash = \"contine\"", "\"contine\" is not \"continue\" or \"mark\" | did you mean \"continue\"?"),
+        ("hibernate_after = \"0s\"", "is not longer than nothing"),
+        ("keep = \"200y\"", "is not a duration of at most a hundred years"),
+        ("keep = 90", "expected a duration in quotes"),
+        ("disk_quota = \"lots\"", "is not a number of bytes, such as \"10GiB\""),
+        ("disk_quota = -1", "is not a number of bytes, such as \"10GiB\""),
+        ("keeep = \"90d\"", "unknown key \"keeep\" | did you mean \"keep\"?"),
+    ] {
+        let said = complaints(&format!("[sessions]\n{line}\n"), &[], &[]);
+        assert!(said.len() == 1 && said[0].contains(complaint), "{line}: {said:?}");
+    }
 }

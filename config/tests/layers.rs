@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{loaded, try_load};
-use greenroom_config::{AliasTarget, Environment, Origin, Settings, Source, load};
+use greenroom_config::{AliasTarget, ContextPolicy, Environment, OnCrash, Origin, Settings, Source, load};
 
 #[test]
 fn nothing_written_gives_the_defaults() {
@@ -16,6 +16,9 @@ fn nothing_written_gives_the_defaults() {
     assert_eq!(settings.timeouts.first_token_alone, Duration::from_secs(120));
     assert_eq!(settings.failover.attempts.get(), 8);
     assert_eq!(settings.sessions.max_turn_time, Duration::from_secs(3600));
+    assert_eq!(settings.sessions.hibernate_after, Duration::from_secs(60));
+    assert_eq!((settings.sessions.keep, settings.sessions.disk_quota), (Duration::ZERO, 0));
+    assert_eq!((settings.sessions.on_crash, settings.sessions.context), (OnCrash::Continue, ContextPolicy::Trim));
     assert_eq!(settings.timeouts, Settings::default().timeouts);
 }
 

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{loaded, try_load};
 use greenroom_config::{Environment, SAMPLE, Source, load};
 
@@ -120,4 +122,18 @@ fn what_has_no_key_can_be_read_again_as_well() {
         other.origin = one.origin.clone();
     }
     assert_eq!(first, second, "{shown}");
+}
+
+#[test]
+fn the_rules_of_sessions_are_shown_as_they_were_written() {
+    let text = "[sessions]\nhibernate_after = \"5m\"\nkeep = \"90d\"\ndisk_quota = \"10GiB\"\n\
+                on_crash = \"mark\"\ncontext = \"summarise\"\n[providers.ollama]\n";
+    let first = loaded(text, &[]).settings;
+    let shown = first.to_toml();
+    for line in text.lines() {
+        assert!(shown.lines().any(|shown| shown == line), "{line}\nis not in\n{shown}");
+    }
+    assert_eq!(loaded(&shown, &[]).settings.sessions, first.sessions);
+    let (variables, kept) = ([("GREENROOM__SESSIONS__KEEP", "2y")], Duration::from_secs(2 * 31_557_600));
+    assert_eq!(try_load(text, &variables, &[]).unwrap().settings.sessions.keep, kept);
 }

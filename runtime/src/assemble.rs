@@ -7,8 +7,8 @@ use std::{
 };
 
 use greenroom_actors::{
-    Budget, Limits, OnInterrupt, ProfileArgs, ProviderArgs, ProviderSpec, RequestDefaults, RouterArgs, Strategy,
-    SystemArgs, Target, Timeouts, TurnLimits, Unusable,
+    Budget, ContextPolicy, Limits, OnCrash, OnInterrupt, ProfileArgs, ProviderArgs, ProviderSpec, RequestDefaults,
+    RouterArgs, SessionRules, Strategy, SystemArgs, Target, Timeouts, TurnLimits, Unusable,
 };
 use greenroom_config::{self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, Settings};
 use greenroom_providers::{
@@ -116,10 +116,29 @@ pub(crate) fn assemble(
             bytes: usize::try_from(settings.sessions.max_turn_bytes).unwrap_or(usize::MAX),
             time: settings.sessions.max_turn_time,
         },
+        rules: rules(&settings.sessions),
         idle: settings.providers.iter().map(|written| written.name.clone()).collect(),
         store: None,
     };
     Ok(Assembled { args, warnings })
+}
+
+/// The rules of durable sessions.
+fn rules(written: &config::Sessions) -> SessionRules {
+    SessionRules {
+        hibernate_after: written.hibernate_after,
+        keep: Some(written.keep).filter(|keep| !keep.is_zero()),
+        disk_quota: Some(written.disk_quota).filter(|bytes| *bytes > 0),
+        on_crash: match written.on_crash {
+            config::OnCrash::Continue => OnCrash::Continue,
+            config::OnCrash::Mark => OnCrash::Mark,
+        },
+        context: match written.context {
+            config::ContextPolicy::Trim => ContextPolicy::Trim,
+            config::ContextPolicy::Summarise => ContextPolicy::Summarise,
+            config::ContextPolicy::Fail => ContextPolicy::Fail,
+        },
+    }
 }
 
 /// Everything that would be left out for want of a credential.

@@ -43,3 +43,26 @@ async fn models_are_listed_with_what_the_catalogue_knows_of_them() {
     assert_eq!(*unknown, ModelInfo::named("nobody-knows"));
     runtime.shutdown(Duration::ZERO).await;
 }
+
+#[test]
+fn sessions_have_the_rules_that_are_written() {
+    assert_eq!(rules(&config::Sessions::default()), SessionRules::default());
+    let written = config::Sessions {
+        hibernate_after: Duration::from_secs(5),
+        keep: Duration::from_secs(7),
+        disk_quota: 1 << 30,
+        on_crash: config::OnCrash::Mark,
+        context: config::ContextPolicy::Summarise,
+        ..config::Sessions::default()
+    };
+    let wanted = SessionRules {
+        hibernate_after: Duration::from_secs(5),
+        keep: Some(Duration::from_secs(7)),
+        disk_quota: Some(1 << 30),
+        on_crash: OnCrash::Mark,
+        context: ContextPolicy::Summarise,
+    };
+    assert_eq!(rules(&written), wanted);
+    let fails = config::Sessions { context: config::ContextPolicy::Fail, ..written };
+    assert_eq!(rules(&fails).context, ContextPolicy::Fail);
+}

@@ -9,11 +9,13 @@ mod history;
 pub mod log;
 pub mod mailbox;
 mod race;
+mod rules;
 mod seek;
 mod turn;
 
 pub use actor::{Busy, SendError, Sent};
 pub(crate) use answering::Answering;
 pub use continuation::OnInterrupt;
+pub use rules::{ContextPolicy, OnCrash, SessionRules};
 pub(crate) use turn::{Job, ProviderRef, Shared, plan, router_down, run};
 pub use turn::{RequestDefaults, Timeouts, TurnLimits};

@@ -15,6 +15,7 @@ use super::{
     answering::{Answering, lock},
     continuation::OnInterrupt,
     event::{EventBody, Failure},
+    rules::SessionRules,
     seek::seek,
 };
 use crate::{
@@ -101,6 +102,9 @@ pub(crate) struct Shared {
     pub(crate) on_interrupt: OnInterrupt,
     /// After how long without a word the next candidate begins beside the first; never if it is not said.
     pub(crate) hedge: Option<Duration>,
+    /// What holds for every durable session.
+    #[expect(dead_code, reason = "no session is durable yet")]
+    pub(crate) rules: SessionRules,
     /// What attempts use is booked here.
     pub(crate) ledger: Ledger,
     /// Ends every turn, with an error.

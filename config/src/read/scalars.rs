@@ -21,8 +21,14 @@ pub(crate) trait Read: Sized {
 /// A length of time that isn't nothing.
 pub(crate) struct Positive(pub(crate) Duration);
 
+/// How old something that is kept may be: longer than any wait.
+pub(crate) struct Age(pub(crate) Duration);
+
 /// A number of bytes, at least 1.
 pub(crate) struct Bytes(pub(crate) u64);
+
+/// A number of bytes.
+pub(crate) struct Size(pub(crate) u64);
 
 /// Text that isn't empty.
 pub(crate) struct Name(pub(crate) String);
@@ -141,12 +147,22 @@ impl Read for Name {
 
 impl Read for Duration {
     fn read(node: &Node<'_>) -> Option<Self> {
-        let ValueKind::String(text) = &node.value.kind else {
-            node.wrong_type("a duration in quotes, such as \"10s\"");
-            return None;
-        };
-        units::duration(text).map_err(|expected| node.bad(text, expected)).ok()
+        duration(node, units::duration)
     }
+}
+
+impl Read for Age {
+    fn read(node: &Node<'_>) -> Option<Self> {
+        duration(node, units::age).map(Self)
+    }
+}
+
+fn duration(node: &Node<'_>, parse: fn(&str) -> Result<Duration, &'static str>) -> Option<Duration> {
+    let ValueKind::String(text) = &node.value.kind else {
+        node.wrong_type("a duration in quotes, such as \"10s\"");
+        return None;
+    };
+    parse(text).map_err(|expected| node.bad(text, expected)).ok()
 }
 
 impl Read for Positive {
@@ -162,23 +178,30 @@ impl Read for Positive {
 
 impl Read for Bytes {
     fn read(node: &Node<'_>) -> Option<Self> {
-        const EXPECTED: &str = "a number of bytes of at least 1, such as \"32MiB\"";
-        let (text, bytes) = match &node.value.kind {
-            ValueKind::I64(number) => (number.to_string(), u64::try_from(*number).ok()),
-            ValueKind::String(text) => (text.clone(), units::bytes(text)),
-            _ => {
-                node.wrong_type("a number of bytes, such as 1048576 or \"32MiB\"");
-                return None;
-            }
-        };
-        match bytes {
-            Some(bytes) if bytes > 0 => Some(Self(bytes)),
-            _ => {
-                node.bad(&text, EXPECTED);
-                None
-            }
-        }
+        size(node, 1, "a number of bytes of at least 1, such as \"32MiB\"").map(Self)
     }
+}
+
+impl Read for Size {
+    fn read(node: &Node<'_>) -> Option<Self> {
+        size(node, 0, "a number of bytes, such as \"10GiB\"").map(Self)
+    }
+}
+
+fn size(node: &Node<'_>, least: u64, expected: &str) -> Option<u64> {
+    let (text, bytes) = match &node.value.kind {
+        ValueKind::I64(number) => (number.to_string(), u64::try_from(*number).ok()),
+        ValueKind::String(text) => (text.clone(), units::bytes(text)),
+        _ => {
+            node.wrong_type("a number of bytes, such as 1048576 or \"32MiB\"");
+            return None;
+        }
+    };
+    let fitting = bytes.filter(|bytes| *bytes >= least);
+    if fitting.is_none() {
+        node.bad(&text, expected);
+    }
+    fitting
 }
 
 impl Read for SecretReference {

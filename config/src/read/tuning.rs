@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::read::Node;
-use crate::read::scalars::{Bytes, Positive, word};
-use crate::{Durability, Failover, OnInterrupt, Sessions, Store, Timeouts};
+use crate::read::scalars::{Age, Bytes, Positive, Size, word};
+use crate::{ContextPolicy, Durability, Failover, OnCrash, OnInterrupt, Sessions, Store, Timeouts};
 
 /// Sections of which nothing has an effect yet, with their keys.
 pub(crate) const SECTIONS_TO_COME: [(&str, &[&str]); 1] = [("cache", &["enabled", "size", "max_age"])];
@@ -49,8 +49,12 @@ pub(crate) fn sessions(node: &Node<'_>) -> Sessions {
     let sessions = Sessions {
         max_turn_bytes: table.get("max_turn_bytes").map_or(defaults.max_turn_bytes, |Bytes(bytes)| bytes),
         max_turn_time: table.get("max_turn_time").map_or(defaults.max_turn_time, |Positive(duration)| duration),
+        hibernate_after: table.get("hibernate_after").map_or(defaults.hibernate_after, |Positive(duration)| duration),
+        keep: table.get("keep").map_or(defaults.keep, |Age(duration)| duration),
+        disk_quota: table.get("disk_quota").map_or(defaults.disk_quota, |Size(bytes)| bytes),
+        on_crash: table.node("on_crash").and_then(|node| word(&node, &OnCrash::WORDS)).unwrap_or(defaults.on_crash),
+        context: table.node("context").and_then(|node| word(&node, &ContextPolicy::WORDS)).unwrap_or(defaults.context),
     };
-    table.not_yet(&["hibernate_after", "keep", "disk_quota", "on_crash", "context"]);
     table.finish();
     sessions
 }
