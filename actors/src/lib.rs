@@ -9,6 +9,7 @@ mod policy;
 mod provider;
 mod router;
 pub mod session;
+pub mod sessions;
 pub mod store;
 mod supervisor;
 mod system;
@@ -21,7 +22,7 @@ pub use provider::{
 };
 pub use router::{Budget, Candidate, RouterArgs, Strategy, Target, Unusable};
 pub use session::{
-    Busy, ContextPolicy, OnCrash, OnInterrupt, RequestDefaults, SendError, Sent, SessionRules, Timeouts, TurnLimits,
+    Busy, ContextPolicy, OnCrash, OnInterrupt, RequestDefaults, Sent, SessionRules, Timeouts, TurnLimits,
 };
-pub use system::{Answer, Caller, ProviderSpec, SessionRef, StartError, System, SystemArgs};
+pub use system::{Answer, Caller, ProviderSpec, StartError, System, SystemArgs};
 pub use usage::{Asker, UsageKey, UsageRow, rows_of};

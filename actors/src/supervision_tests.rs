@@ -8,10 +8,14 @@ use tokio::{
 };
 
 use super::{
-    tests::{provider, read_text, reads_to_its_end, request, spec, system, system_of},
+    tests::{provider, read, read_text, reads_to_its_end, request, says, spec, system, system_of},
     *,
 };
-use crate::{Limits, session::event::EventBody};
+use crate::{
+    Limits,
+    session::{Sent, actor::SessionMsg, event::EventBody, record::FIRST_EPOCH},
+    sessions::SessionRef,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -33,9 +37,9 @@ impl Victim {
         match self {
             Self::Provider => strike(&system.shared.provider("lab").unwrap().handle, starts, ProviderMsg::Panic).await,
             Self::Router => strike(&system.shared.router, starts, RouterMsg::Panic).await,
-            Self::Session => strike(&session.handle, starts, SessionMsg::Panic).await,
-            Self::Providers => strike(&system.providers, starts, SupervisorMsg::Panic).await,
-            Self::Sessions => strike(&system.sessions, starts, SupervisorMsg::Panic).await,
+            Self::Session => strike(&session.core().await.unwrap().handle, starts, SessionMsg::Panic).await,
+            Self::Providers => strike(&system.branches.providers, starts, SupervisorMsg::Panic).await,
+            Self::Sessions => strike(&system.branches.sessions, starts, SupervisorMsg::Panic).await,
         }
     }
 }
@@ -57,7 +61,7 @@ async fn strike<M: ractor::Message>(handle: &Handle<M>, starts: u32, panic: M) {
 }
 
 async fn say(session: &SessionRef) -> Sent {
-    session.send(vec![Part::text("hi")], Busy::Queue).await.unwrap().unwrap()
+    session.send(says("hi")).await.unwrap()
 }
 
 #[tokio::test]
@@ -66,11 +70,11 @@ async fn whoever_fails_whenever_a_stream_loses_nothing_and_the_next_is_answered(
         for starts in [0, 2] {
             let (address, go_on) = provider().await;
             let system = system(&address).await;
-            let session = system.session("s", Some("lab/m".into()), None).await.unwrap();
+            let session = tests::session(&system, "s").await;
             // Few enough failures in all that nobody is left down for them.
             victim.fails(&system, &session, 0).await;
             // Before a stream.
-            let mut tail = session.read_from(0);
+            let mut tail = read(&session).await;
             assert_eq!(say(&session).await.turn, 1, "{victim:?}");
             read_text(&mut tail, "Hel").await;
             // During one: of a session, and of a call without one, which waits for the provider.
@@ -85,17 +89,17 @@ async fn whoever_fails_whenever_a_stream_loses_nothing_and_the_next_is_answered(
             assert_eq!(say(&session).await.turn, 2, "{victim:?}");
             go_on.send(()).await.unwrap();
             reads_to_its_end(&mut tail).await;
-            let mut all = session.read_from(0);
+            let mut all = read(&session).await;
             let mut position = 0;
             let mut text = String::new();
             while text != "HelloHello" {
-                for event in all.pull().await.unwrap() {
+                for event in all.pull().await.unwrap().into_iter().filter(|event| !event.body.is_told()) {
                     assert_eq!(event.position, position, "{victim:?}: nothing is lost or doubled");
                     position = event.next;
                     text += event.body.delta().map_or("", String::as_str);
                 }
             }
-            assert!(session.end().epoch == FIRST_EPOCH && system.ready().is_ok(), "{victim:?}");
+            assert!(session.end().await.unwrap().epoch == FIRST_EPOCH && system.ready().is_ok(), "{victim:?}");
             assert!(system.status("lab").await.is_some(), "{victim:?}");
             system.stop().await;
         }
@@ -153,19 +157,15 @@ async fn one_that_never_starts_is_down_visibly_and_the_rest_lives() {
 async fn several_runtimes_in_one_process_do_not_see_each_other() {
     let (address, go_on) = provider().await;
     let (one, two) = (system(&address).await, system(&address).await);
-    for system in [&one, &two] {
-        system.session("s", Some("lab/m".into()), None).await.unwrap();
-    }
-    let session = two.session("s", None, None).await.unwrap();
-    let doomed = one.session("s", None, None).await.unwrap();
-    let before = session.end();
+    let (doomed, session) = (tests::session(&one, "s").await, tests::session(&two, "s").await);
+    let before = session.end().await;
     for victim in Victim::ALL {
         victim.fails(&one, &doomed, 100).await;
     }
     one.stop().await;
     assert!(two.ready().is_ok());
-    assert_eq!(session.end(), before);
-    let mut tail = session.read_from(0);
+    assert_eq!(session.end().await, before);
+    let mut tail = read(&session).await;
     assert_eq!(say(&session).await.turn, 1);
     go_on.send(()).await.unwrap();
     read_text(&mut tail, "Hello").await;
@@ -195,8 +195,8 @@ async fn breaks_off() -> (String, tokio::sync::mpsc::Sender<()>) {
 async fn an_answer_goes_on_after_a_cut_while_everybody_fails() {
     let (address, go_on) = breaks_off().await;
     let system = system(&address).await;
-    let session = system.session("s", Some("lab/m".into()), None).await.unwrap();
-    let mut tail = session.read_from(0);
+    let session = tests::session(&system, "s").await;
+    let mut tail = read(&session).await;
     say(&session).await;
     read_text(&mut tail, "Hel").await;
     for victim in Victim::ALL {
@@ -205,7 +205,7 @@ async fn an_answer_goes_on_after_a_cut_while_everybody_fails() {
     go_on.send(()).await.unwrap();
     go_on.send(()).await.unwrap();
     reads_to_its_end(&mut tail).await;
-    read_text(&mut session.read_from(0), "Hello").await;
-    assert_eq!(session.end().epoch, FIRST_EPOCH);
+    read_text(&mut read(&session).await, "Hello").await;
+    assert_eq!(session.end().await.unwrap().epoch, FIRST_EPOCH);
     system.stop().await;
 }

@@ -8,14 +8,13 @@
 //! A stateless call has no actor of its own: its turn and its open log are all there is of it, and dropping it cancels.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use greenroom_providers::{ModelInfo, PullSink};
-use greenroom_wire::{ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind, Part};
+use greenroom_wire::{ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind};
 use ractor::{Actor, ActorCell, SpawnErr};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -36,14 +35,12 @@ use crate::{
         actor::{Router, RouterMsg},
     },
     session::{
-        Answering, Busy, Job, OnInterrupt, ProviderRef, RequestDefaults, SendError, Sent, SessionRules, Shared,
-        Timeouts, TurnLimits,
-        actor::{Core, Session, SessionArgs, SessionMsg},
+        Answering, Ends, Job, OnInterrupt, ProviderRef, RequestDefaults, SessionRules, Shared, Timeouts, TurnLimits,
         event::LogEvent,
-        log::Cursor,
         mailbox::{OpenLog, Tail},
         router_down, run,
     },
+    sessions::Sessions,
     store::{Store, StoreError},
     supervisor::{Child, Launch, Roster, Supervisor, SupervisorMsg},
     usage::{Ledger, UsageRow},
@@ -51,8 +48,6 @@ use crate::{
 
 /// The turn of a stateless call.
 const ONLY_TURN: u64 = 1;
-/// The epoch of a log that was never recovered.
-const FIRST_EPOCH: u64 = 1;
 /// How long the end waits for the disk.
 const SETTLE_WAIT: Duration = Duration::from_secs(6);
 
@@ -109,10 +104,17 @@ pub enum StartError {
 pub struct System {
     root: ActorCell,
     shared: Arc<Shared>,
-    sessions: Handle<SupervisorMsg>,
+    sessions: Sessions,
+    /// The supervisors of both.
     #[cfg(test)]
+    branches: Branches,
+}
+
+#[cfg(test)]
+#[derive(Clone)]
+struct Branches {
     providers: Handle<SupervisorMsg>,
-    live: Arc<Mutex<HashMap<Arc<str>, SessionRef>>>,
+    sessions: Handle<SupervisorMsg>,
 }
 
 impl System {
@@ -146,6 +148,7 @@ impl System {
         }
         let make = move || (Router, (args.router.clone(), cached.clone()));
         start(&top, "router".into(), Child::<Router, _> { handle: router.clone(), make }).await?;
+        let store = args.store.clone();
         let shared = Shared {
             router,
             providers: refs,
@@ -154,17 +157,20 @@ impl System {
             on_interrupt: args.on_interrupt,
             hedge: args.hedge,
             rules: args.rules,
-            ledger: Ledger::start(args.store),
+            ledger: Ledger::start(args.store.clone()),
             shutdown: CancellationToken::new(),
             turns: TaskTracker::new(),
         };
+        let shared = Arc::new(shared);
+        #[cfg(test)]
+        let branches = Branches { providers, sessions: sessions.clone() };
+        let sessions = Sessions::start(store, Arc::clone(&shared), sessions).await;
         Ok(Self {
             root: root.get_cell(),
-            shared: Arc::new(shared),
+            shared,
             sessions,
             #[cfg(test)]
-            providers,
-            live: Arc::default(),
+            branches,
         })
     }
 
@@ -200,53 +206,9 @@ impl System {
         events
     }
 
-    /// The session of this id, made if there is none. `model` and `system` are those of a new one.
-    ///
-    /// # Errors
-    /// The sessions' branch is down.
-    pub async fn session(
-        &self,
-        id: &str,
-        model: Option<String>,
-        system: Option<String>,
-    ) -> Result<SessionRef, Unavailable> {
-        let (session, new) = {
-            let mut live = self.live();
-            match live.get(id) {
-                Some(session) => (session.clone(), false),
-                None => {
-                    let id: Arc<str> = id.into();
-                    let core = Core::new(Arc::clone(&id), model, system);
-                    let session = SessionRef { core, handle: Handle::new() };
-                    live.insert(id, session.clone());
-                    (session, true)
-                }
-            }
-        };
-        if new {
-            let (core, shared, myself) = (Arc::clone(&session.core), Arc::clone(&self.shared), session.handle.clone());
-            let make = move || {
-                let args = SessionArgs { core: Arc::clone(&core), shared: Arc::clone(&shared), myself: myself.clone() };
-                (Session, args)
-            };
-            let child = Child::<Session, _> { handle: session.handle.clone(), make };
-            tell_start(&self.sessions, Arc::clone(&session.core.id), child).await?;
-        }
-        Ok(session)
-    }
-
-    /// Forgets a session. A turn of it that runs is cancelled. Whether there was one.
-    pub fn remove_session(&self, id: &str) -> bool {
-        let removed = self.live().remove(id);
-        let Some(session) = removed else { return false };
-        session.core.cancel_open();
-        session.core.log.close();
-        self.sessions.cast(SupervisorMsg::Stop(Arc::clone(&session.core.id)));
-        true
-    }
-
-    fn live(&self) -> MutexGuard<'_, HashMap<Arc<str>, SessionRef>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Its sessions.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// The configured providers, in the order they were written.
@@ -312,7 +274,11 @@ impl System {
     /// Waits until what the providers have learnt is kept, or can't be; not for those that are down.
     pub async fn settle(&self) {
         let asked = self.shared.providers.iter().map(|(_, provider)| provider.handle.call(ProviderMsg::Settle));
-        let settled = futures::future::join(futures::future::join_all(asked), self.shared.ledger.settle());
+        let settled = futures::future::join3(
+            futures::future::join_all(asked),
+            self.shared.ledger.settle(),
+            self.sessions.settle(self.shared.shutdown.is_cancelled()),
+        );
         let _down = tokio::time::timeout(SETTLE_WAIT, settled).await;
     }
 
@@ -351,10 +317,12 @@ impl System {
         self.shared.shutdown.cancel();
     }
 
-    /// Stops every actor. Turns that run are ended first, and what was learnt is kept.
+    /// Stops every actor. Turns that run are ended first, or go on in the next process if they are of a session that is
+    /// kept; what was learnt and said is kept.
     pub async fn stop(&self) {
         self.end_turns();
         self.settle().await;
+        self.sessions.close();
         let stopped = self.root.stop_and_wait(None, Some(Duration::from_secs(5))).await;
         if let Err(error) = stopped {
             tracing::warn!("the actors did not stop in time: {error}");
@@ -416,6 +384,7 @@ impl Caller {
             is_session: false,
             prefer: None,
             on_interrupt: self.on_interrupt,
+            ends: Ends::Logged,
         }
     }
 }
@@ -452,56 +421,6 @@ impl Answer {
     /// [`pull`](Self::pull) as a poll.
     pub fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<LogEvent>>> {
         self.tail.poll_pull(cx)
-    }
-}
-
-/// A session, however often its actor is started anew.
-#[derive(Debug, Clone)]
-pub struct SessionRef {
-    core: Arc<Core>,
-    handle: Handle<SessionMsg>,
-}
-
-impl SessionRef {
-    /// Its id.
-    pub fn id(&self) -> &str {
-        &self.core.id
-    }
-
-    /// Says something. The turn that answers starts now, or after those that run and wait.
-    ///
-    /// # Errors
-    /// The session is down, or did not take the message.
-    pub async fn send(&self, parts: Vec<Part>, busy: Busy) -> Result<Result<Sent, SendError>, Unavailable> {
-        let key = rand::random();
-        self.handle.call(|reply| SessionMsg::Send { key, parts: parts.clone(), busy, reply }).await
-    }
-
-    /// Changes what later turns ask; `None` leaves it as it is.
-    ///
-    /// # Errors
-    /// The session is down.
-    pub async fn update(&self, model: Option<String>, system: Option<String>) -> Result<(), Unavailable> {
-        let question = |reply| SessionMsg::Update { model: model.clone(), system: system.clone(), reply };
-        self.handle.call(question).await
-    }
-
-    /// Cancels a turn. Whether it ran or waited; doing it twice is fine.
-    ///
-    /// # Errors
-    /// The session is down.
-    pub async fn cancel(&self, turn: u64) -> Result<bool, Unavailable> {
-        self.handle.call(|reply| SessionMsg::Cancel { turn, reply }).await
-    }
-
-    /// Reads on from a position.
-    pub fn read_from(&self, position: u64) -> Tail {
-        self.core.log.read_from(position)
-    }
-
-    /// Where the log ends now.
-    pub fn end(&self) -> Cursor {
-        Cursor { epoch: FIRST_EPOCH, position: self.core.log.next_position() }
     }
 }
 

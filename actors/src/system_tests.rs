@@ -7,7 +7,7 @@ use greenroom_providers::{
     openai::{OpenAi, OpenAiArgs},
     transport::Transport,
 };
-use greenroom_wire::Message;
+use greenroom_wire::{Message, Part};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -18,7 +18,15 @@ use super::*;
 use crate::{
     provider::{Limits, ProfileArgs},
     router::actor::RouterMsg,
-    session::event::EventBody,
+    session::{
+        Busy,
+        actor::SessionMsg,
+        error::SessionError,
+        event::EventBody,
+        info::{Access, Cancelled, NewSession, Outgoing},
+        reader::Reader,
+    },
+    sessions::SessionRef,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -120,8 +128,40 @@ pub(super) fn request() -> ChatRequest {
     ChatRequest { model: "lab/m".into(), messages: vec![Message::user("hi")], ..ChatRequest::default() }
 }
 
+/// Whoever reads a log.
+pub(super) trait Pull {
+    async fn pull(&mut self) -> Option<Vec<LogEvent>>;
+}
+
+impl Pull for Tail {
+    async fn pull(&mut self) -> Option<Vec<LogEvent>> {
+        Tail::pull(self).await
+    }
+}
+
+impl Pull for Reader {
+    async fn pull(&mut self) -> Option<Vec<LogEvent>> {
+        Reader::pull(self).await
+    }
+}
+
+/// A session that asks the provider's model, made if there is none.
+pub(super) async fn session(system: &System, id: &str) -> SessionRef {
+    let new = NewSession { id: Some(id.into()), model: Some("lab/m".into()), ..NewSession::default() };
+    system.sessions().create(&Access::Admin, new).await.unwrap().0
+}
+
+/// A reader from the start.
+pub(super) async fn read(session: &SessionRef) -> Reader {
+    session.read(Default::default()).await.unwrap()
+}
+
+pub(super) fn says(text: &str) -> Outgoing {
+    Outgoing { parts: vec![Part::text(text)], ..Outgoing::default() }
+}
+
 /// Reads until the text so far is `text`.
-pub(super) async fn read_text(tail: &mut Tail, text: &str) {
+pub(super) async fn read_text(tail: &mut impl Pull, text: &str) {
     let mut seen = String::new();
     while seen != text {
         let events = tail.pull().await.expect("the log goes on");
@@ -136,7 +176,7 @@ pub(super) async fn read_text(tail: &mut Tail, text: &str) {
     }
 }
 
-pub(super) async fn reads_to_its_end(tail: &mut Tail) {
+pub(super) async fn reads_to_its_end(tail: &mut impl Pull) {
     loop {
         let events = tail.pull().await.expect("a turn ends with an event");
         if events.iter().any(|event| matches!(event.body, EventBody::TurnFinished { .. })) {
@@ -166,20 +206,21 @@ async fn a_stream_goes_on_when_its_provider_and_the_router_fail() {
 async fn a_session_that_fails_takes_its_turn_over_and_what_waited() {
     let (address, go_on) = provider().await;
     let system = system(&address).await;
-    let session = system.session("s", Some("lab/m".into()), None).await.unwrap();
-    let mut tail = session.read_from(0);
-    let send = async || session.send(vec![Part::text("hi")], Busy::Queue).await.unwrap().unwrap();
+    let session = session(&system, "s").await;
+    let mut tail = read(&session).await;
+    let send = async || session.send(says("hi")).await.unwrap();
     assert_eq!(send().await.turn, 1);
     read_text(&mut tail, "Hel").await;
-    session.handle.cast(SessionMsg::Panic);
+    session.core().await.unwrap().handle.cast(SessionMsg::Panic);
     assert_eq!(send().await.turn, 2, "the next incarnation knows of the turn that runs");
-    assert_eq!(session.send(vec![Part::text("hi")], Busy::Refuse).await.unwrap(), Err(SendError::Busy));
-    session.handle.cast(SessionMsg::Panic);
+    let at_once = Outgoing { busy: Busy::Refuse, ..says("hi") };
+    assert_eq!(session.send(at_once).await, Err(SessionError::Busy));
+    session.core().await.unwrap().handle.cast(SessionMsg::Panic);
     go_on.send(()).await.unwrap();
     reads_to_its_end(&mut tail).await;
     go_on.send(()).await.unwrap();
     reads_to_its_end(&mut tail).await;
-    let mut all = session.read_from(0);
+    let mut all = read(&session).await;
     read_text(&mut all, "HelloHello").await;
     system.stop().await;
 }
@@ -198,7 +239,7 @@ async fn a_provider_that_fails_again_and_again_is_down_and_the_rest_lives() {
     let events = system.chat_whole(request(), "test".into()).await;
     let EventBody::TurnFailed { error } = &events.last().unwrap().body else { panic!("{events:?}") };
     assert_eq!(error.kind, ErrorKind::Overloaded);
-    assert!(system.session("s", None, None).await.is_ok(), "sessions live on");
+    session(&system, "s").await;
     system.stop().await;
 }
 
@@ -206,25 +247,26 @@ async fn a_provider_that_fails_again_and_again_is_down_and_the_rest_lives() {
 async fn cancelling_is_told_once_and_keeps_what_was_said() {
     let (address, _go_on) = provider().await;
     let system = system(&address).await;
-    let session = system.session("s", Some("lab/m".into()), None).await.unwrap();
-    let mut tail = session.read_from(0);
-    session.send(vec![Part::text("hi")], Busy::Queue).await.unwrap().unwrap();
-    session.send(vec![Part::text("and")], Busy::Queue).await.unwrap().unwrap();
+    let session = session(&system, "s").await;
+    let mut tail = read(&session).await;
+    session.send(says("hi")).await.unwrap();
+    session.send(says("and")).await.unwrap();
     read_text(&mut tail, "Hel").await;
-    assert_eq!(session.cancel(2).await, Ok(true), "one that waits");
-    assert_eq!(session.cancel(1).await, Ok(true));
+    assert_eq!(session.cancel(2).await, Ok(Cancelled::Cancelled), "one that waits");
+    assert_eq!(session.cancel(1).await, Ok(Cancelled::Cancelled));
     let mut cancelled = 0;
     while cancelled < 2 {
         let events = tail.pull().await.unwrap();
         cancelled += events.iter().filter(|event| event.body == EventBody::TurnCancelled).count();
     }
     tokio::time::timeout(SECOND, async {
-        while session.cancel(1).await == Ok(true) {
+        while session.cancel(1).await == Ok(Cancelled::Cancelled) {
             tokio::task::yield_now().await;
         }
     })
     .await
     .expect("a turn that has ended is not cancelled again");
-    assert_eq!(session.cancel(2).await, Ok(false));
+    assert_eq!(session.cancel(2).await, Ok(Cancelled::Ended));
+    assert_eq!(session.cancel(3).await, Err(SessionError::NoTurn));
     system.stop().await;
 }

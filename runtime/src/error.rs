@@ -1,7 +1,8 @@
-//! What can go wrong with a runtime as a whole; a failed answer is a [`ChatError`](crate::ChatError).
+//! What can go wrong with a runtime as a whole; a failed answer is a [`ChatError`](crate::ChatError), and what a session
+//! does not do a [`SessionError`](crate::SessionError).
 
 use greenroom_actors::{
-    SendError, Unavailable,
+    Unavailable,
     store::{OpenError, StoreError},
 };
 use greenroom_config::CredentialError;
@@ -51,13 +52,10 @@ impl StartError {
     }
 }
 
-/// What a runtime or a session can't do.
+/// What a runtime can't do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A part of it is down.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// A message was not taken.
-    #[error(transparent)]
-    Send(#[from] SendError),
 }

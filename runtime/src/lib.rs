@@ -25,6 +25,7 @@ mod heeded;
 mod lists;
 mod models;
 mod session;
+mod sessions;
 mod state;
 mod store;
 mod usage;
@@ -34,18 +35,28 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub use assemble::Warned;
 pub use error::{Error, StartError};
 pub use greenroom_actors::{
-    Answer, Busy, Caller, OnInterrupt, SendError, Sent,
-    session::{event, log::Cursor},
+    Answer, Busy, Caller, OnInterrupt, Sent, Unavailable,
+    session::{
+        error::SessionError,
+        event,
+        info::{
+            Access, CallResult, Cancelled, Claim, NewSession, Outgoing, SessionInfo, SessionState, SessionSummary,
+            Update,
+        },
+        log::{Cursor, NotACursor},
+    },
+    sessions::{Export, From as ReadFrom, Reader},
     store::{OpenError, Repaired, StoreError, THREAD as STORE_THREAD},
 };
 pub use greenroom_config as config;
 pub use greenroom_providers::{Modalities, ModelInfo, Price, PullSink, catalog::Date, cost::Cost};
 pub use greenroom_wire::{
-    self as wire, ChatError, ChatEvent, ChatRequest, ErrorKind, Message, Part, Role, ollama::PullProgress,
+    self as wire, ChatError, ChatEvent, ChatRequest, ErrorKind, Message, Part, Role, chat::Tool, ollama::PullProgress,
 };
 pub use heeded::heeded;
 pub use models::{Listing, Model};
 pub use session::{Events, Session, Turn};
+pub use sessions::Sessions;
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
 pub use store::{StoreKind, StoreState, has_store, repair_store, reset_at_rest};
 pub use usage::{UsageBy, UsageSum, usage_at_rest};
@@ -186,25 +197,41 @@ impl Runtime {
         &self.warnings
     }
 
-    /// The session of this id, made if there is none.
+    /// The sessions, as their owner sees them: every one there is.
     ///
-    /// # Errors
-    /// The sessions are down.
-    pub async fn session(&self, id: &str) -> Result<Session, Error> {
-        self.session_with(id, None, None).await
+    /// ```no_run
+    /// # async fn run(runtime: greenroom::Runtime) -> Result<(), greenroom::SessionError> {
+    /// for session in runtime.sessions().list(None, 100).await? {
+    ///     println!("{} ends at {}", session.id, session.cursor);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.system.sessions().clone(), Access::Admin)
     }
 
-    /// The session of this id; `model` and `system` are those of a new one.
+    /// The session of this id, made if there is none. With a [data directory](Builder::data_dir) it outlives the process.
+    ///
+    /// # Errors
+    /// The id can't be one, or the session can't be read or kept.
+    pub async fn session(&self, id: &str) -> Result<Session, SessionError> {
+        let sessions = self.sessions();
+        match sessions.open(id).await {
+            Err(SessionError::NotFound) => {
+                let new = NewSession { id: Some(id.to_owned()), ..NewSession::default() };
+                sessions.create(new).await.map(|(session, _)| session)
+            }
+            opened => opened,
+        }
+    }
+
+    /// A session in memory alone, gone with the last of what this gives. Its id is made up.
     ///
     /// # Errors
     /// The sessions are down.
-    pub async fn session_with(
-        &self,
-        id: &str,
-        model: Option<String>,
-        system: Option<String>,
-    ) -> Result<Session, Error> {
-        Ok(Session::new(self.system.session(id, model, system).await?))
+    pub async fn ephemeral(&self, new: NewSession) -> Result<Session, SessionError> {
+        Ok(Session::new(self.system.sessions().ephemeral(new).await?, Access::Admin))
     }
 
     /// Asks for one answer and waits for all of it. Dropping the future cancels, up to the provider's socket.

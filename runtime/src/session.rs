@@ -1,161 +1,186 @@
-//! Sessions as a library's user holds them.
+//! One session as a library's user holds it.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    vec,
-};
-
-use futures::Stream;
 use greenroom_actors::{
-    Busy, Sent, SessionRef,
+    Sent,
     session::{
-        event::{EventBody, LogEvent},
+        error::SessionError,
+        info::{Access, CallResult, Cancelled, Claim, Outgoing, SessionInfo, Update},
         log::Cursor,
-        mailbox::Tail,
     },
+    sessions::{Export, From as ReadFrom, Reader, SessionRef},
 };
-use greenroom_wire::{ChatError, Part};
+use greenroom_wire::Part;
 
-use crate::Error;
+mod events;
 
-/// A conversation. Clones are the same one; dropping all of them ends nothing.
+pub use events::{Events, Turn};
+
+/// A conversation. Clones are the same one; dropping all of them ends nothing, unless it is
+/// [in memory alone](crate::Runtime::ephemeral).
 #[derive(Debug, Clone)]
-pub struct Session(SessionRef);
+pub struct Session {
+    session: SessionRef,
+    /// Whose the sessions are that are forked from it.
+    access: Access,
+}
 
 impl Session {
-    pub(crate) fn new(session: SessionRef) -> Self {
-        Self(session)
+    pub(crate) fn new(session: SessionRef, access: Access) -> Self {
+        Self { session, access }
     }
 
     /// Its id.
     pub fn id(&self) -> &str {
-        self.0.id()
+        self.session.id()
     }
 
-    /// Says something and gives the turn that answers. If another turn runs, this one waits for it.
+    /// What is to be known of it but its log.
     ///
     /// # Errors
-    /// The session is down, or the message is empty.
-    pub async fn send(&self, text: impl Into<String>) -> Result<Turn, Error> {
-        self.send_parts(vec![Part::text(text)], Busy::Queue).await
+    /// It was removed, or can't be read.
+    pub async fn info(&self) -> Result<SessionInfo, SessionError> {
+        self.session.info().await
     }
 
-    /// Says something of several parts; `busy` is what becomes of it while another turn runs.
+    /// Says something and gives the turn that answers; durable when this returns. If another turn runs, this one waits
+    /// for it.
+    ///
+    /// ```no_run
+    /// use futures::StreamExt as _;
+    /// use greenroom::event::EventBody;
+    ///
+    /// # async fn run(session: greenroom::Session) -> Result<(), greenroom::SessionError> {
+    /// let mut turn = session.send("hello").await?;
+    /// while let Some(event) = turn.next().await {
+    ///     if let EventBody::Text { delta } = event.body {
+    ///         print!("{delta}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// The session is down, or did not take the message.
-    pub async fn send_parts(&self, parts: Vec<Part>, busy: Busy) -> Result<Turn, Error> {
-        let sent = self.0.send(parts, busy).await??;
-        Ok(Turn { events: Events::new(self.0.read_from(sent.position)), sent, over: false })
+    /// The text is empty, too many messages wait, or it can't be kept. Nothing of it is in the log then.
+    pub async fn send(&self, text: impl Into<String>) -> Result<Turn, SessionError> {
+        let text = text.into();
+        let parts = if text.is_empty() { Vec::new() } else { vec![Part::text(text)] };
+        self.send_message(Outgoing { parts, ..Outgoing::default() }).await
     }
 
-    /// Changes what later turns ask; `None` leaves it as it is.
+    /// Says something of several parts; what becomes of it while another turn runs, where the log has to end for it, and
+    /// its idempotency key are the message's to say.
     ///
     /// # Errors
-    /// The session is down.
-    pub async fn update(&self, model: Option<String>, system: Option<String>) -> Result<(), Error> {
-        Ok(self.0.update(model, system).await?)
+    /// The message was not taken, for what it is or for what it asks. Nothing of it is in the log then.
+    pub async fn send_message(&self, message: Outgoing) -> Result<Turn, SessionError> {
+        let sent = self.session.send(message).await?;
+        let events = self.events_from(Some(self.place(sent.position).await?)).await?;
+        Ok(Turn::new(events, sent))
     }
 
-    /// Cancels a turn. Whether it ran or waited; doing it twice is fine.
+    /// The same without following the turn.
+    pub(crate) async fn post(&self, message: Outgoing) -> Result<Sent, SessionError> {
+        self.session.send(message).await
+    }
+
+    /// Changes what later turns ask.
     ///
     /// # Errors
-    /// The session is down.
-    pub async fn cancel(&self, turn: u64) -> Result<bool, Error> {
-        Ok(self.0.cancel(turn).await?)
+    /// The change can't be kept.
+    pub async fn update(&self, update: Update) -> Result<(), SessionError> {
+        self.session.update(update).await
     }
 
-    /// All events from a place on, and those to come. Any number may read at once.
-    pub fn events_from(&self, cursor: Cursor) -> Events {
-        Events::new(self.0.read_from(cursor.position))
+    /// Cancels a turn that runs or waits, and says whether it had ended before; doing it twice is fine.
+    ///
+    /// # Errors
+    /// There has been no such turn.
+    pub async fn cancel(&self, turn: u64) -> Result<Cancelled, SessionError> {
+        self.session.cancel(turn).await
+    }
+
+    /// Claims a call of a tool that is awaited, so that nobody else runs it; with the claim of before, renews that.
+    ///
+    /// # Errors
+    /// No such call is awaited, or somebody else has claimed it.
+    pub async fn claim(&self, id: &str, claim: Option<String>) -> Result<Claim, SessionError> {
+        self.session.claim(id, claim).await
+    }
+
+    /// Gives what a call of a tool gave; durable when this returns. With the last one that is awaited the turn goes on.
+    ///
+    /// # Errors
+    /// No such call is awaited, it has its result, somebody else has claimed it, or the result can't be kept.
+    pub async fn result(&self, result: CallResult) -> Result<Sent, SessionError> {
+        self.session.result(result).await
+    }
+
+    /// Makes a session of what this one has up to a place, under this id or a random one.
+    ///
+    /// # Errors
+    /// There is no such place, the id can't be one or is taken, or the session can't be kept.
+    pub async fn fork(&self, at: Cursor, id: Option<String>) -> Result<Self, SessionError> {
+        Ok(Self::new(self.session.fork(&self.access, at, id).await?, self.access.clone()))
+    }
+
+    /// Reads a cursor, `EPOCH-POSITION`; a bare number is a position of the current epoch.
+    ///
+    /// # Errors
+    /// The text is no cursor.
+    pub async fn cursor(&self, text: &str) -> Result<Cursor, SessionError> {
+        self.session.cursor(text).await
+    }
+
+    /// All events from a cursor on, or from the start, and those to come. Any number may read at once, each at its own
+    /// pace; a slow one costs the others nothing.
+    ///
+    /// ```no_run
+    /// use futures::StreamExt as _;
+    ///
+    /// # async fn run(session: greenroom::Session, kept: &str) -> Result<(), greenroom::SessionError> {
+    /// let cursor = session.cursor(kept).await?;
+    /// let mut events = session.events_from(Some(cursor)).await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{event:?}");
+    ///     let _kept = events.cursor().to_string();
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The session was removed, or can't be read. A cursor that holds no more is no error: a `Reset` comes first.
+    pub async fn events_from(&self, cursor: Option<Cursor>) -> Result<Events, SessionError> {
+        Ok(Events::new(self.reader(ReadFrom { cursor, ..ReadFrom::default() }).await?, cursor))
+    }
+
+    /// A reader, for a frontend that takes events by the piece and says what a cursor that holds no more is to mean.
+    ///
+    /// # Errors
+    /// The session was removed, or can't be read.
+    pub async fn reader(&self, from: ReadFrom) -> Result<Reader, SessionError> {
+        self.session.read(from).await
+    }
+
+    /// The session as lines of JSON, for [`Sessions::import`](crate::Sessions::import).
+    ///
+    /// # Errors
+    /// It was removed, or can't be read.
+    pub async fn export(&self) -> Result<Export, SessionError> {
+        self.session.export().await
     }
 
     /// Where the log ends now.
-    pub fn end(&self) -> Cursor {
-        self.0.end()
-    }
-}
-
-/// The events of a session from some place on. It ends when the session is removed.
-#[derive(Debug)]
-pub struct Events {
-    tail: Tail,
-    ready: vec::IntoIter<LogEvent>,
-}
-
-impl Events {
-    fn new(tail: Tail) -> Self {
-        Self { tail, ready: Vec::new().into_iter() }
-    }
-}
-
-impl Stream for Events {
-    type Item = LogEvent;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogEvent>> {
-        loop {
-            if let Some(event) = self.ready.next() {
-                return Poll::Ready(Some(event));
-            }
-            match self.tail.poll_pull(cx) {
-                Poll::Ready(Some(events)) => self.ready = events.into_iter(),
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-}
-
-/// The events of one turn, from the message that started it to its end. Dropping it does not cancel the turn.
-#[derive(Debug)]
-pub struct Turn {
-    events: Events,
-    sent: Sent,
-    over: bool,
-}
-
-impl Turn {
-    /// The message that started it: its turn's number, and where it stands.
-    pub fn sent(&self) -> Sent {
-        self.sent
-    }
-
-    /// Waits for the end and gives the text of the answer; what was cancelled gives what there was.
     ///
     /// # Errors
-    /// Why there is no whole answer.
-    pub async fn text(mut self) -> Result<String, ChatError> {
-        use futures::StreamExt as _;
-        let mut text = String::new();
-        while let Some(event) = self.next().await {
-            match event.body {
-                EventBody::Text { delta } => text.push_str(&delta),
-                EventBody::AnswerRestarted => text.clear(),
-                EventBody::TurnFailed { error } => return Err(error.into()),
-                _ => {}
-            }
-        }
-        Ok(text)
+    /// The session was removed, or can't be read.
+    pub async fn end(&self) -> Result<Cursor, SessionError> {
+        self.session.end().await
     }
-}
 
-impl Stream for Turn {
-    type Item = LogEvent;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogEvent>> {
-        while !self.over {
-            match Pin::new(&mut self.events).poll_next(cx) {
-                Poll::Ready(Some(event)) if event.turn == Some(self.sent.turn) => {
-                    self.over = event.body.ends_turn();
-                    return Poll::Ready(Some(event));
-                }
-                // Another turn's, which ends before this one begins.
-                Poll::Ready(Some(_)) => {}
-                Poll::Ready(None) => self.over = true,
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(None)
+    /// The cursor of a position that the session has just told.
+    async fn place(&self, position: u64) -> Result<Cursor, SessionError> {
+        Ok(Cursor { position, ..self.end().await? })
     }
 }

@@ -70,7 +70,8 @@ async fn a_calm_session_is_not_kept_waiting_by_one_that_floods() {
         flood.spawn(async move { runtime.chat_events(request, Caller::from("flood")).await.len() });
     }
     until(&lab, |stats| stats.route(CHAT).requests >= 2).await;
-    let calm = runtime.session_with("calm", Some("lab/m1".into()), None).await.unwrap();
+    let new = greenroom::NewSession { model: Some("lab/m1".into()), ..Default::default() };
+    let calm = runtime.ephemeral(new).await.unwrap();
     for _ in 0..8 {
         let turn = calm.send("calm").await.unwrap();
         assert_eq!(turn.text().await.unwrap(), "yes");

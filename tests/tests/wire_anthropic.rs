@@ -119,7 +119,8 @@ async fn what_was_signed_goes_back_in_a_session() {
     let source = Source::locate(Some(&home.config_path()), Environment::empty());
     let settings = load(&source).unwrap_or_else(|problems| panic!("{problems}")).settings;
     let runtime = Runtime::builder().settings(settings).start().await.unwrap();
-    let session = runtime.session_with("test:1", Some("claude/m".into()), None).await.unwrap();
+    let new = greenroom::NewSession { model: Some("claude/m".into()), ..Default::default() };
+    let session = runtime.ephemeral(new).await.unwrap();
     assert_eq!(session.send("a").await.unwrap().text().await.unwrap(), "one");
     assert_eq!(session.send("b").await.unwrap().text().await.unwrap(), "two");
     let want = json!([

@@ -111,6 +111,19 @@ impl Answering {
         }
     }
 
+    /// An answer that goes on after this, which an earlier process showed of it.
+    pub(crate) fn resume(&mut self, shown: impl IntoIterator<Item = EventBody>) {
+        self.shown.handle_attempt();
+        let mut has_shown = false;
+        for body in shown {
+            self.shown.handle(&body);
+            has_shown |= body.delta().is_some() || matches!(body, EventBody::ToolCall { .. } | EventBody::Media { .. });
+        }
+        if has_shown {
+            self.tally.handle_cut(None, self.shown.by_attempt());
+        }
+    }
+
     /// Logs an event of the turn.
     pub(crate) fn log(&self, body: EventBody) {
         self.log.append(Some(self.turn), [body]);
@@ -242,9 +255,9 @@ impl Answering {
         }
     }
 
-    /// Ends the turn with this as its last event; what was used is told before it.
-    pub(crate) fn end(&mut self, last: EventBody) {
-        let finished = matches!(last, EventBody::TurnFinished { .. });
+    /// Ends the answer, which is complete or not: logs what is left of it, what was used, and what comes `last`, if that
+    /// is said.
+    pub(crate) fn end(&mut self, finished: bool, last: Option<EventBody>) {
         let lane = self.speaker;
         let (mut out, mut usage, mut more, mut skipped) = (Vec::new(), None, 0, 0);
         if finished {
@@ -263,7 +276,7 @@ impl Answering {
             }
         }
         let usage = self.tally.finish(usage, more, skipped).map(EventBody::Usage);
-        self.log.append(Some(self.turn), out.into_iter().chain(usage).chain([last]));
+        self.log.append(Some(self.turn), out.into_iter().chain(usage).chain(last));
     }
 
     /// Why the answer ended; `Length` if it was stopped at its bound.

@@ -104,7 +104,7 @@ fn the_bound_is_of_the_whole_answer() {
     assert_eq!(take(&mut answering, [text("Zwölf")]), ControlFlow::Break(()));
     assert!(!answering.diverged());
     let last = EventBody::TurnFinished { reason: answering.reason() };
-    answering.end(last);
+    answering.end(matches!(last, EventBody::TurnFinished { .. }), Some(last));
     assert_eq!(told(&log), ["by a", SHOWN, "by b", "Zwöl", "Length"]);
 }
 
@@ -120,7 +120,7 @@ fn an_attempt_that_never_spoke_leaves_nothing() {
     let usage = Usage { input: 300, output: 7, ..Usage::default() };
     let _end = take(&mut answering, [text("Yes."), ChatEvent::Usage(usage), finished()]);
     let last = EventBody::TurnFinished { reason: answering.reason() };
-    answering.end(last);
+    answering.end(matches!(last, EventBody::TurnFinished { .. }), Some(last));
     assert_eq!(told(&log), ["by a", SHOWN, "by c", "Yes.", "Stop"]);
     let used = log.with(|log| {
         log.iter().find_map(|(_, body)| match body {
@@ -157,7 +157,7 @@ fn of_two_that_race_the_first_to_speak_gives_the_answer_and_the_other_none_of_it
         assert_eq!(take_of(&mut answering, loser, [text("no")]), ControlFlow::Break(()));
         assert_eq!(take_of(&mut answering, winner, [text("!"), finished()]), go_on);
         let last = EventBody::TurnFinished { reason: answering.reason() };
-        answering.end(last);
+        answering.end(matches!(last, EventBody::TurnFinished { .. }), Some(last));
         let want = if first_wins {
             ["by a", "/a", "yes", "!", "Stop"].to_vec()
         } else {

@@ -324,6 +324,11 @@ impl EventBody {
         matches!(self, Self::TurnFinished { .. } | Self::TurnFailed { .. } | Self::TurnCancelled)
     }
 
+    /// Whether one reader alone is told it, and no log has it.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(self, Self::Synced | Self::Reset { .. } | Self::Error { .. })
+    }
+
     /// The delta's text, if this is one.
     pub(crate) fn delta(&self) -> Option<&String> {
         match self {

@@ -4,137 +4,172 @@ use std::collections::BTreeMap;
 
 use greenroom_wire::{Message, Part, Role, chat::ToolCallKind};
 
-use super::{event::EventBody, log::Log};
+use super::{
+    event::{EventBody, LogEvent},
+    log::Log,
+};
 
-/// The messages of the turns before and including `until`, oldest turn first.
+/// A conversation that is being folded.
 ///
 /// By turn and not by position, since a message that was queued stands in the log before the answer it waited for.
 /// What a turn that failed or was cancelled had said stays: the user has seen it.
-pub(super) fn messages(log: &Log, until: u64) -> Vec<Message> {
-    let mut turns: BTreeMap<u64, Turn> = BTreeMap::new();
-    for (turn, body) in log.iter() {
-        if let Some(turn) = turn.filter(|turn| *turn <= until) {
-            turns.entry(turn).or_default().take(body);
-        }
-    }
-    turns.into_values().flat_map(Turn::into_messages).collect()
+#[derive(Debug, Default)]
+pub(super) struct History {
+    turns: BTreeMap<u64, Turn>,
 }
 
-#[derive(Default)]
+/// What was said in one turn.
+#[derive(Debug, PartialEq)]
+pub(super) struct Said {
+    pub(super) turn: u64,
+    /// Where its first event is.
+    pub(super) at: u64,
+    pub(super) messages: Vec<Message>,
+}
+
+impl History {
+    /// Takes the next event of the log.
+    pub(super) fn take(&mut self, event: LogEvent) {
+        if let Some(turn) = event.turn {
+            let turn = self.turns.entry(turn).or_insert_with(|| Turn { at: event.position, ..Turn::default() });
+            turn.take(event.body);
+        }
+    }
+
+    /// The turns from `first` up to and including `last`, oldest first.
+    pub(super) fn finish(self, first: u64, last: u64) -> Vec<Said> {
+        let wanted = self.turns.into_iter().filter(|(turn, _)| (first..=last).contains(turn));
+        wanted.map(|(turn, folded)| Said { turn, at: folded.at, messages: folded.into_messages() }).collect()
+    }
+}
+
+#[derive(Debug, Default)]
 struct Turn {
+    at: u64,
     user: Vec<Part>,
+    steps: Vec<Step>,
+}
+
+/// What the model said in one go, and what the calls in it gave.
+#[derive(Debug, Default)]
+struct Step {
     assistant: Vec<Part>,
     calls: BTreeMap<u32, usize>,
     /// Calls that were begun and not ended: half of one is of no use to a model.
     half_made: Vec<u32>,
+    results: Vec<Part>,
 }
 
 impl Turn {
-    fn take(&mut self, body: &EventBody) {
+    fn take(&mut self, body: EventBody) {
         match body {
-            EventBody::MessageUser { parts, .. } => self.user.extend(parts.iter().cloned()),
+            EventBody::MessageUser { mut parts, .. } => self.user.append(&mut parts),
+            EventBody::ToolResult { id, parts, error } => {
+                self.last().results.push(Part::ToolResult { id, parts, error });
+            }
+            body => self.speaking().take(body),
+        }
+    }
+
+    fn last(&mut self) -> &mut Step {
+        if self.steps.is_empty() {
+            self.steps.push(Step::default());
+        }
+        self.steps.last_mut().expect("one was pushed")
+    }
+
+    /// The step that the model speaks in: what it says after results is another.
+    fn speaking(&mut self) -> &mut Step {
+        if self.steps.last().is_some_and(|step| !step.results.is_empty()) {
+            self.steps.push(Step::default());
+        }
+        self.last()
+    }
+
+    fn into_messages(self) -> Vec<Message> {
+        let user = [(Role::User, self.user)];
+        let steps = self.steps.into_iter().flat_map(Step::into_messages);
+        let said = user.into_iter().chain(steps).filter(|(_, parts)| !parts.is_empty());
+        said.map(|(role, parts)| Message::new(role, parts)).collect()
+    }
+}
+
+impl Step {
+    fn take(&mut self, body: EventBody) {
+        match body {
             EventBody::Text { delta } => match self.assistant.last_mut() {
-                Some(Part::Text { text }) => text.push_str(delta),
-                _ => self.assistant.push(Part::Text { text: delta.clone() }),
+                Some(Part::Text { text }) => text.push_str(&delta),
+                _ => self.assistant.push(Part::Text { text: delta }),
             },
-            EventBody::Refusal { delta } => self.assistant.push(Part::Refusal { text: delta.clone() }),
-            EventBody::Thinking { delta } => self.assistant.push(Part::Thinking { text: delta.clone() }),
-            EventBody::Opaque { provider, model, data } => self.assistant.push(Part::Opaque {
-                provider: provider.clone(),
-                model: model.clone(),
-                data: data.clone(),
-            }),
+            EventBody::Refusal { delta } => match self.assistant.last_mut() {
+                Some(Part::Refusal { text }) => text.push_str(&delta),
+                _ => self.assistant.push(Part::Refusal { text: delta }),
+            },
+            EventBody::Thinking { delta } => match self.assistant.last_mut() {
+                Some(Part::Thinking { text }) => text.push_str(&delta),
+                _ => self.assistant.push(Part::Thinking { text: delta }),
+            },
+            EventBody::Opaque { provider, model, data } => {
+                self.assistant.push(Part::Opaque { provider, model, data });
+            }
             EventBody::ToolCall { index, id, name, kind } => {
-                self.calls.insert(*index, self.assistant.len());
-                self.half_made.push(*index);
-                self.assistant.push(call(id, name, *kind));
+                self.calls.insert(index, self.assistant.len());
+                self.half_made.push(index);
+                self.assistant.push(call(id, name, kind));
             }
             EventBody::ToolCallArgs { index, delta } => {
                 if let Some(Part::ToolCall { arguments, .. }) =
-                    self.calls.get(index).and_then(|at| self.assistant.get_mut(*at))
+                    self.calls.get(&index).and_then(|at| self.assistant.get_mut(*at))
                 {
-                    arguments.push_str(delta);
+                    arguments.push_str(&delta);
                 }
             }
-            EventBody::ToolCallDone { index } => self.half_made.retain(|half_made| half_made != index),
-            EventBody::AnswerRestarted => {
-                self.assistant.clear();
-                self.calls.clear();
-                self.half_made.clear();
-            }
+            EventBody::ToolCallDone { index } => self.half_made.retain(|half_made| *half_made != index),
+            EventBody::AnswerRestarted => *self = Self::default(),
             _ => {}
         }
     }
 
-    fn into_messages(mut self) -> impl Iterator<Item = Message> {
+    /// A call without its result is left out, as is a result without its call: no model takes one alone.
+    fn into_messages(mut self) -> [(Role, Vec<Part>); 2] {
         let mut half_made: Vec<usize> = self.half_made.iter().filter_map(|index| self.calls.remove(index)).collect();
         half_made.sort_unstable();
         for at in half_made.into_iter().rev() {
             self.assistant.remove(at);
         }
-        let messages = [(Role::User, self.user), (Role::Assistant, self.assistant)];
-        messages.into_iter().filter(|(_, parts)| !parts.is_empty()).map(|(role, parts)| Message::new(role, parts))
+        let has = |parts: &[Part], wanted: &str| {
+            parts.iter().any(|part| match part {
+                Part::ToolCall { id, .. } | Part::ToolResult { id, .. } => id == wanted,
+                _ => false,
+            })
+        };
+        self.assistant.retain(|part| !matches!(part, Part::ToolCall { id, .. } if !has(&self.results, id)));
+        self.results.retain(|part| matches!(part, Part::ToolResult { id, .. } if has(&self.assistant, id)));
+        [(Role::Assistant, self.assistant), (Role::Tool, self.results)]
     }
 }
 
-fn call(id: &str, name: &str, kind: ToolCallKind) -> Part {
-    Part::ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: String::new(), kind }
+fn call(id: String, name: String, kind: ToolCallKind) -> Part {
+    Part::ToolCall { id, name, arguments: String::new(), kind }
+}
+
+/// The ids of the whole calls in what a turn has said last, in their order.
+pub(super) fn calls(log: &Log, turn: u64) -> Vec<String> {
+    let mut calls: Vec<(u32, String, bool)> = Vec::new();
+    for body in log.iter().filter(|(of, _)| *of == Some(turn)).map(|(_, body)| body) {
+        match body {
+            EventBody::ToolCall { index, id, .. } => calls.push((*index, id.clone(), false)),
+            EventBody::ToolCallDone { index } => {
+                calls.iter_mut().filter(|(of, ..)| of == index).for_each(|(.., whole)| *whole = true);
+            }
+            EventBody::ToolCallDropped { index } => calls.retain(|(of, ..)| of != index),
+            EventBody::AnswerRestarted | EventBody::ToolResult { .. } => calls.clear(),
+            _ => {}
+        }
+    }
+    calls.into_iter().filter(|(.., whole)| *whole).map(|(_, id, _)| id).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_half_made_or_made_anew_was_never_said() {
-        let mut log = Log::default();
-        let text = |delta: &str| EventBody::Text { delta: delta.to_owned() };
-        let tool_call =
-            |index| EventBody::ToolCall { index, id: format!("c{index}"), name: "f".into(), kind: Default::default() };
-        let args = |index, delta: &str| EventBody::ToolCallArgs { index, delta: delta.to_owned() };
-        let all = [
-            text("no"),
-            EventBody::AnswerRestarted,
-            text("yes"),
-            tool_call(0),
-            tool_call(1),
-            args(0, "{"),
-            args(1, "[]"),
-            EventBody::ToolCallDone { index: 1 },
-            EventBody::ToolCallDropped { index: 0 },
-            tool_call(2),
-            args(2, "{}"),
-            EventBody::ToolCallDone { index: 2 },
-            tool_call(3),
-            EventBody::TurnCancelled,
-        ];
-        for body in all {
-            log.append(Some(1), body);
-        }
-        let called = |id: &str, arguments: &str| {
-            let Part::ToolCall { name, kind, .. } = call(id, "f", ToolCallKind::Function) else { unreachable!() };
-            Part::ToolCall { id: id.into(), name, arguments: arguments.into(), kind }
-        };
-        let parts = vec![Part::text("yes"), called("c1", "[]"), called("c2", "{}")];
-        assert_eq!(messages(&log, 1), [Message::new(Role::Assistant, parts)]);
-    }
-
-    #[test]
-    fn a_queued_message_comes_after_the_answer_it_waited_for() {
-        let mut log = Log::default();
-        let user = |text: &str| EventBody::MessageUser { parts: vec![Part::text(text)], queued: false };
-        let text = |delta: &str| EventBody::Text { delta: delta.to_owned() };
-        log.append(Some(1), user("first"));
-        log.append(Some(1), text("an"));
-        log.append(Some(2), user("second"));
-        log.append(Some(1), text("swer"));
-        log.append(Some(3), user("third"));
-        let said: Vec<_> = messages(&log, 2);
-        let expected = [
-            Message::user("first"),
-            Message::new(Role::Assistant, vec![Part::text("answer")]),
-            Message::user("second"),
-        ];
-        assert_eq!(said, expected);
-    }
-}
+#[path = "history_tests.rs"]
+mod tests;

@@ -62,9 +62,40 @@ impl Entry {
 }
 
 impl Log {
+    /// An empty log whose next event gets this position.
+    pub(crate) fn starting_at(position: u64) -> Self {
+        Self { entries: VecDeque::new(), next: position }
+    }
+
     /// The position that the next event gets.
     pub fn next_position(&self) -> u64 {
         self.next
+    }
+
+    /// Where what it still holds begins.
+    pub(crate) fn first_position(&self) -> u64 {
+        self.entries.front().map_or(self.next, |entry| entry.position)
+    }
+
+    /// Forgets the oldest events that end at or before a position, so that about `most` bytes are left at most.
+    pub(crate) fn trim(&mut self, most: usize, until: u64) {
+        let mut weight: usize = self.entries.iter().map(|entry| entry.body.weight()).sum();
+        while weight > most
+            && let Some(oldest) = self.entries.front().filter(|entry| entry.next() <= until)
+        {
+            weight -= oldest.body.weight();
+            self.entries.pop_front();
+        }
+    }
+
+    /// Takes a structural event back that nobody has seen; what comes after it moves up.
+    pub(crate) fn retract(&mut self, position: u64) {
+        let at = self.entries.partition_point(|entry| entry.position < position);
+        if self.entries.get(at).is_some_and(|entry| entry.position == position && entry.body.delta().is_none()) {
+            self.entries.remove(at);
+            self.entries.iter_mut().skip(at).for_each(|entry| entry.position -= 1);
+            self.next -= 1;
+        }
     }
 
     /// Appends an event and gives its position. A delta that goes on where the log ends joins the last one; an empty
@@ -90,10 +121,15 @@ impl Log {
     /// Events from `from` on, about `most` bytes of them but at least one if there is any. A position inside a
     /// character means the character's start.
     pub fn read(&self, from: u64, most: usize) -> Vec<LogEvent> {
+        self.read_until(from, self.next, most)
+    }
+
+    /// The same, without what begins at or after `until`.
+    pub(crate) fn read_until(&self, from: u64, until: u64, most: usize) -> Vec<LogEvent> {
         let first = self.entries.partition_point(|entry| entry.next() <= from);
         let mut events = Vec::new();
         let mut room = most;
-        for entry in self.entries.range(first..) {
+        for entry in self.entries.range(first..).take_while(|entry| entry.position < until) {
             let (event, weight) = cut(entry, from, room.max(4));
             // What is left of a piece comes before what is after it.
             let whole = event.next == entry.next();
@@ -144,6 +180,36 @@ impl Log {
     /// All events in order, whole.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<u64>, &EventBody)> {
         self.entries.iter().map(|entry| (entry.turn, &entry.body))
+    }
+}
+
+impl LogEvent {
+    /// The event from `from` on, which is its own beginning unless it is a delta: of one, from the start of the character
+    /// that `from` is in.
+    pub(crate) fn begin_at(mut self, from: u64) -> Self {
+        let rest = self.body.delta().filter(|_| from > self.position).map(|delta| {
+            let start = delta.floor_char_boundary(offset(from - self.position));
+            (start, delta[start..].to_owned())
+        });
+        if let Some((start, rest)) = rest {
+            self.position += width(start);
+            self.body = self.body.with_delta(rest);
+        }
+        self
+    }
+}
+
+impl LogEvent {
+    /// The event up to `until`: of a delta, as much as there is before that of whole characters. `None` if nothing is left.
+    pub(crate) fn end_at(mut self, until: u64) -> Option<Self> {
+        if self.next <= until {
+            return Some(self);
+        }
+        let delta = self.body.delta()?;
+        let end = delta.floor_char_boundary(offset(until.saturating_sub(self.position)));
+        self.body = self.body.with_delta(delta[..end].to_owned());
+        self.next = self.position + width(end);
+        (end > 0).then_some(self)
     }
 }
 

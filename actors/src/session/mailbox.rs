@@ -5,6 +5,7 @@
 //! actor's mailbox.
 
 use std::{
+    collections::VecDeque,
     future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -30,6 +31,27 @@ struct Inner {
     closed: bool,
     readers: Vec<Slot>,
     next_reader: u64,
+    /// Events that wait for the disk, in their order; nothing from the first of them on is shown.
+    held: VecDeque<Held>,
+}
+
+/// A structural event that is shown once it is kept.
+#[derive(Debug)]
+struct Held {
+    position: u64,
+    /// Whether it is shown all the same if it can't be kept; else it is taken back.
+    stays: bool,
+}
+
+/// What there is for a reader at its place.
+#[derive(Debug)]
+pub(crate) enum Pulled {
+    /// These.
+    Events(Vec<LogEvent>),
+    /// What is there begins before what the log still holds, which begins here.
+    Below(u64),
+    /// Nothing, and nothing will be.
+    Closed,
 }
 
 #[derive(Debug)]
@@ -63,6 +85,97 @@ impl OpenLog {
         position
     }
 
+    /// A log that goes on where what is on disk ends.
+    pub(crate) fn starting_at(position: u64) -> Arc<Self> {
+        Arc::new(Self { inner: Mutex::new(Inner { log: Log::starting_at(position), ..Inner::default() }) })
+    }
+
+    /// Appends a structural event that is shown once it is [released](Self::release); gives its position.
+    pub(crate) fn append_held(&self, turn: Option<u64>, body: EventBody, stays: bool) -> u64 {
+        let mut inner = self.lock();
+        let position = inner.log.append(turn, body);
+        inner.held.push_back(Held { position, stays });
+        position
+    }
+
+    /// What was held before `until` is kept, and shown.
+    pub(crate) fn release(&self, until: u64) {
+        let waiting = {
+            let mut inner = self.lock();
+            while inner.held.front().is_some_and(|held| held.position < until) {
+                inner.held.pop_front();
+            }
+            inner.take_wakers()
+        };
+        waiting.wake();
+    }
+
+    /// What was held before `until` is not kept: it is taken back, but for what stays, which is shown. Gives where what
+    /// was taken back had been, in order.
+    pub(crate) fn retract(&self, until: u64) -> Vec<u64> {
+        let (waiting, retracted) = {
+            let mut inner = self.lock();
+            let count = inner.held.iter().take_while(|held| held.position < until).count();
+            let decided: Vec<Held> = inner.held.drain(..count).collect();
+            let retracted: Vec<u64> = decided.iter().filter(|held| !held.stays).map(|held| held.position).collect();
+            // From the last one on, so that the places of those before it stay true.
+            for position in retracted.iter().rev() {
+                inner.log.retract(*position);
+                inner.held.iter_mut().for_each(|later| later.position -= 1);
+            }
+            (inner.take_wakers(), retracted)
+        };
+        waiting.wake();
+        retracted
+    }
+
+    /// Forgets the oldest events beyond so many bytes, if they end at or before a position.
+    pub(crate) fn trim(&self, most: usize, until: u64) {
+        self.lock().log.trim(most, until);
+    }
+
+    /// Where what is shown ends.
+    pub(crate) fn shown_until(&self) -> u64 {
+        self.lock().shown_until()
+    }
+
+    /// How many read it.
+    pub(crate) fn readers(&self) -> usize {
+        self.lock().readers.len()
+    }
+
+    /// Adds a reader; gives its name.
+    pub(crate) fn add_reader(&self) -> u64 {
+        let mut inner = self.lock();
+        let reader = inner.next_reader;
+        inner.next_reader += 1;
+        inner.readers.push(Slot { reader, waker: None });
+        reader
+    }
+
+    /// Forgets a reader.
+    pub(crate) fn remove_reader(&self, reader: u64) {
+        self.lock().readers.retain(|slot| slot.reader != reader);
+    }
+
+    /// What there is for a reader at a position, at most about [`PULL`] bytes; it is woken once there is something.
+    pub(crate) fn poll_read(&self, reader: u64, position: u64, cx: &mut Context<'_>) -> Poll<Pulled> {
+        let mut inner = self.lock();
+        let first = inner.log.first_position();
+        if position < first {
+            return Poll::Ready(Pulled::Below(first));
+        }
+        let events = inner.log.read_until(position, inner.shown_until(), PULL);
+        if !events.is_empty() {
+            return Poll::Ready(Pulled::Events(events));
+        }
+        if inner.closed {
+            return Poll::Ready(Pulled::Closed);
+        }
+        inner.wait(reader, cx);
+        Poll::Pending
+    }
+
     /// Says that nothing more comes.
     pub fn close(&self) {
         let waiting = {
@@ -94,15 +207,24 @@ impl OpenLog {
     }
 
     fn reader(self: &Arc<Self>, position: Option<u64>) -> Tail {
-        let mut inner = self.lock();
-        let reader = inner.next_reader;
-        inner.next_reader += 1;
-        inner.readers.push(Slot { reader, waker: None });
-        Tail { log: Arc::clone(self), reader, position }
+        Tail { log: Arc::clone(self), reader: self.add_reader(), position }
     }
 }
 
 impl Inner {
+    fn shown_until(&self) -> u64 {
+        self.held.front().map_or(self.log.next_position(), |held| held.position)
+    }
+
+    fn wait(&mut self, reader: u64, cx: &Context<'_>) {
+        if let Some(slot) = self.readers.iter_mut().find(|slot| slot.reader == reader) {
+            match &mut slot.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+        }
+    }
+
     fn take_wakers(&mut self) -> Waiting {
         match &mut self.readers[..] {
             // The common case, one reader, allocates nothing.
@@ -159,20 +281,14 @@ impl Tail {
         if inner.closed {
             return Poll::Ready(None);
         }
-        if let Some(slot) = inner.readers.iter_mut().find(|slot| slot.reader == self.reader) {
-            match &mut slot.waker {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
-        }
+        inner.wait(self.reader, cx);
         Poll::Pending
     }
 }
 
 impl Drop for Tail {
     fn drop(&mut self) {
-        let mut inner = self.log.lock();
-        inner.readers.retain(|slot| slot.reader != self.reader);
+        self.log.remove_reader(self.reader);
     }
 }
 

@@ -46,6 +46,10 @@ pub(super) async fn seek(shared: &Shared, job: &Job, answering: &SharedAnswering
         interrupted: false,
         prefill_refused: Vec::new(),
     };
+    if lock(answering).was_cut() {
+        let error = ChatError::new(ErrorKind::Protocol, "the answer was interrupted as greenroom ended");
+        seek.go_on(&error.with_hint("ask again"))?;
+    }
     let mut step = seek.dispatch.start();
     loop {
         step = match step {

@@ -103,7 +103,6 @@ pub(crate) struct Shared {
     /// After how long without a word the next candidate begins beside the first; never if it is not said.
     pub(crate) hedge: Option<Duration>,
     /// What holds for every durable session.
-    #[expect(dead_code, reason = "no session is durable yet")]
     pub(crate) rules: SessionRules,
     /// What attempts use is booked here.
     pub(crate) ledger: Ledger,
@@ -125,22 +124,40 @@ pub(crate) struct Job {
     pub(crate) prefer: Option<(Arc<str>, ProfileId)>,
     /// What is done with an answer that is interrupted, if this turn says.
     pub(crate) on_interrupt: Option<OnInterrupt>,
+    pub(crate) ends: Ends,
 }
 
-/// Runs a turn to its last event. Gives who answered.
-pub(crate) async fn run(
-    shared: &Shared,
-    job: &Job,
-    answering: Answering,
-    cancel: &CancellationToken,
-) -> Option<(Arc<str>, ProfileId)> {
+/// What becomes of a turn's last event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// It is logged with the last of the answer.
+    Logged,
+    /// It is given to whoever runs the turn.
+    Given {
+        /// Whether there is none, and the turn goes on in the next process, where this one ends.
+        suspends: bool,
+    },
+}
+
+/// How a turn ended.
+pub(crate) struct Outcome {
+    /// Its last event, unless that is logged; none if the turn is to go on in the next process.
+    pub(crate) last: Option<EventBody>,
+    /// Who answered.
+    pub(crate) route: Option<(Arc<str>, ProfileId)>,
+}
+
+/// Runs a turn to its end.
+pub(crate) async fn run(shared: &Shared, job: &Job, answering: Answering, cancel: &CancellationToken) -> Outcome {
     let _counted = shared.turns.token();
-    answering.log(EventBody::TurnStarted);
     let answering = Arc::new(Mutex::new(answering));
     let outcome = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(None),
         () = shared.shutdown.cancelled() => {
+            if job.ends == (Ends::Given { suspends: true }) {
+                return Outcome { last: None, route: lock(&answering).route() };
+            }
             let error = ChatError::new(ErrorKind::Overloaded, "greenroom is shutting down");
             Err(Some(error.with_hint("ask again once it is back")))
         }
@@ -158,8 +175,17 @@ pub(crate) async fn run(
         Err(None) => EventBody::TurnCancelled,
         Err(Some(error)) => EventBody::TurnFailed { error: Failure::from(&error) },
     };
-    answering.end(last);
-    route
+    let finished = matches!(last, EventBody::TurnFinished { .. });
+    match job.ends {
+        Ends::Logged => {
+            answering.end(finished, Some(last));
+            Outcome { last: None, route }
+        }
+        Ends::Given { .. } => {
+            answering.end(finished, None);
+            Outcome { last: Some(last), route }
+        }
+    }
 }
 
 /// Who may answer after all, where nobody did: what an old list named may be gone, and a new list says what there is.

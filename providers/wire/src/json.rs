@@ -83,8 +83,11 @@ pub(crate) fn put_str(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Appends any value as JSON.
-pub(crate) fn put_value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+/// Appends any value as JSON, on one line for every reader of lines.
+///
+/// # Panics
+/// It has keys that are no strings, or refuses to be written.
+pub fn put_value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     value
         .serialize(&mut Serializer::with_formatter(out, LineSafe))
         .expect("writing to memory does not fail, and what is written here has string keys and no failing Serialize");

@@ -14,7 +14,7 @@ pub mod event;
 mod extras;
 pub mod fold;
 pub mod frame;
-mod json;
+pub mod json;
 mod names;
 mod object;
 pub mod ollama;

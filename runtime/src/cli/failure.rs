@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, process::ExitCode};
 
-use greenroom::{ErrorKind, OpenError, StartError, config::Problems, event};
+use greenroom::{ErrorKind, OpenError, SessionError, StartError, config::Problems, event};
 
 use super::notes;
 
@@ -118,6 +118,12 @@ impl From<StartError> for Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
+        Self::failed(with_causes(&error), error.hint())
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
         Self::failed(with_causes(&error), error.hint())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use greenroom::{Busy, Part, Runtime, Session, config::Settings};
+use greenroom::{NewSession, Outgoing, Part, Runtime, Session, Update, config::Settings};
 use rustyline::{DefaultEditor, error::ReadlineError};
 
 use super::{
@@ -90,8 +90,6 @@ struct Conversation<'a> {
     context: &'a Context,
     runtime: &'a Runtime,
     session: Session,
-    /// How many there were, this one included.
-    sessions: u32,
     model: Option<String>,
     system: Option<String>,
     images: Vec<Part>,
@@ -100,8 +98,8 @@ struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     async fn open(context: &'a Context, runtime: &'a Runtime, opening: Opening) -> Result<Self, Failure> {
         let Opening { model, system, images } = opening;
-        let session = session(runtime, 1, &model, &system).await?;
-        Ok(Self { context, runtime, session, sessions: 1, model, system, images })
+        let session = session(runtime, &model, &system).await?;
+        Ok(Self { context, runtime, session, model, system, images })
     }
 
     /// Says something and shows the answer. A failed one is told, and the conversation goes on.
@@ -109,7 +107,7 @@ impl<'a> Conversation<'a> {
         let mut parts = vec![Part::text(text)];
         parts.append(&mut self.images);
         let interrupt = Interrupt::listen()?;
-        let turn = self.session.send_parts(parts, Busy::Queue).await?;
+        let turn = self.session.send_message(Outgoing { parts, ..Outgoing::default() }).await?;
         let asked = Asked { session: &self.session, turn, interrupt: &interrupt };
         match ask(asked, &mut Plain::new(Output::new(), &self.context.environment)).await {
             Ok(Exit::Interrupted) => notes::note("cancelled"),
@@ -127,13 +125,13 @@ impl<'a> Conversation<'a> {
             Command::Exit => return Ok(Some(Exit::Done)),
             Command::Help => Output::new().text(HELP)?,
             Command::Reset => {
-                self.sessions += 1;
-                self.session = session(self.runtime, self.sessions, &self.model, &self.system).await?;
+                self.session = session(self.runtime, &self.model, &self.system).await?;
                 notes::note("a new conversation begins");
             }
             Command::Model(Some(name)) => {
-                self.session.update(Some(name.to_owned()), None).await?;
-                self.model = Some(name.to_owned());
+                let model = Some(name.to_owned());
+                self.session.update(Update { model: model.clone(), ..Update::default() }).await?;
+                self.model = model;
                 notes::note(&format!("{name} answers from now on"));
             }
             Command::Model(None) => {
@@ -141,8 +139,9 @@ impl<'a> Conversation<'a> {
                 notes::note(name.unwrap_or("the default model of the first provider answers"));
             }
             Command::System(Some(text)) => {
-                self.session.update(None, Some(text.to_owned())).await?;
-                self.system = Some(text.to_owned());
+                let system = Some(text.to_owned());
+                self.session.update(Update { system: system.clone(), ..Update::default() }).await?;
+                self.system = system;
                 notes::note("the instructions are followed from now on");
             }
             Command::System(None) => notes::note(self.system.as_deref().unwrap_or("there are no instructions")),
@@ -155,11 +154,7 @@ impl<'a> Conversation<'a> {
     }
 }
 
-async fn session(
-    runtime: &Runtime,
-    number: u32,
-    model: &Option<String>,
-    system: &Option<String>,
-) -> Result<Session, Failure> {
-    Ok(runtime.session_with(&format!("conversation-{number}"), model.clone(), system.clone()).await?)
+async fn session(runtime: &Runtime, model: &Option<String>, system: &Option<String>) -> Result<Session, Failure> {
+    let new = NewSession { model: model.clone(), system: system.clone(), ..NewSession::default() };
+    Ok(runtime.ephemeral(new).await?)
 }

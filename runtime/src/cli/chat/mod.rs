@@ -11,7 +11,7 @@ mod screen;
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use greenroom::{Busy, Part};
+use greenroom::{NewSession, Outgoing, Part};
 
 use self::{
     answer::{Asked, ask},
@@ -26,8 +26,6 @@ use super::{
 
 /// One for the actors and one for the connection; the main thread writes.
 const WORKERS: usize = 2;
-/// The session of a single question.
-const ONCE: &str = "chat";
 
 /// Arguments of `greenroom chat`.
 #[derive(Debug, Args)]
@@ -63,10 +61,11 @@ pub(crate) fn run(context: &Context, args: ChatArgs) -> Result<Exit, Failure> {
     block_on(WORKERS, async {
         let interrupt = Interrupt::listen()?;
         let runtime = context.start_learning(settings).await?;
-        let session = runtime.session_with(ONCE, args.model, args.system).await?;
+        let new = NewSession { model: args.model, system: args.system, ..NewSession::default() };
+        let session = runtime.ephemeral(new).await?;
         let mut parts = vec![Part::text(text)];
         parts.extend(images);
-        let turn = session.send_parts(parts, Busy::Refuse).await?;
+        let turn = session.send_message(Outgoing { parts, ..Outgoing::default() }).await?;
         let asked = Asked { session: &session, turn, interrupt: &interrupt };
         let outcome = if args.json {
             ask(asked, &mut Lines::new(Output::new())).await

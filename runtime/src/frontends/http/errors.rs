@@ -1,4 +1,4 @@
-//! Errors as HTTP tells them: a status, and a JSON body in OpenAI's shape.
+//! Errors as HTTP tells them: a status, and a JSON body in OpenAI's shape, or in our own below `/api`.
 
 use axum::{
     body::Body,
@@ -25,17 +25,41 @@ impl Refusal {
     pub(super) fn new(status: StatusCode, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, kind, code, message: message.into() }
     }
+
+    /// The response to a request of this path.
+    pub(super) fn told(self, path: &str) -> Response {
+        let of_api = path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if of_api { self.told_by_api() } else { self.into_response() }
+    }
+
+    /// The same in the words of our own API.
+    pub(super) fn told_by_api(self) -> Response {
+        let kind = match self.status {
+            StatusCode::UNAUTHORIZED => ErrorKind::Auth,
+            StatusCode::FORBIDDEN => ErrorKind::Permission,
+            StatusCode::NOT_FOUND => ErrorKind::NotFound,
+            StatusCode::REQUEST_TIMEOUT => ErrorKind::Timeout,
+            StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Overloaded,
+            status if status.is_server_error() => ErrorKind::Server,
+            _ => ErrorKind::InvalidRequest,
+        };
+        self.with_body(json!({"error": {"kind": kind, "message": self.message}}))
+    }
+
+    fn with_body(&self, body: serde_json::Value) -> Response {
+        let mut response = json_response(self.status, body.to_string());
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { status, kind, code, message } = self;
+        let Self { kind, code, message, .. } = &self;
         let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
-        let mut response = json_response(status, body.to_string());
-        if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        self.with_body(body)
     }
 }
 

@@ -1,4 +1,4 @@
-//! HTTP: OpenAI's API, greenroom's own, and how the server is.
+//! HTTP: OpenAI's API, greenroom's own with its sessions, and how the server is.
 //!
 //! [`Server::bind`] takes the address, [`Server::run`] serves until it is told to stop, and then lets what is in
 //! flight come to its end.
@@ -7,9 +7,11 @@ mod api;
 mod body;
 mod connection;
 mod errors;
+mod event_stream;
 mod guard;
 mod health;
 mod openai;
+mod sessions;
 mod site;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -18,7 +20,11 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{connection::Ending, guard::Guard, site::Site};
+use self::{
+    connection::Ending,
+    guard::Guard,
+    site::{App, Site},
+};
 use crate::Runtime;
 
 /// Silence after which a stream says that it is alive.
@@ -78,8 +84,9 @@ impl Server {
         self
     }
 
-    /// Serves until `stop`, then takes no more connections. What is in flight gets the grace period; answers that are
-    /// left then end with an error that says why. The runtime itself is left running, save that after a grace period
+    /// Serves until `stop`, then takes no more connections. Who reads a session is let go at once and can come back with
+    /// its cursor; what else is in flight gets the grace period, and answers that are left then end with an error that
+    /// says why. The runtime itself is left running, save that after a grace period
     /// that did not suffice it starts no more turns.
     ///
     /// # Errors
@@ -87,8 +94,15 @@ impl Server {
     pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
         let Self { listener, address, args, runtime, heartbeat } = self;
         let guard = Guard::new(address, args.token, args.allowed_hosts, args.allowed_origins);
-        let site = Arc::new(Site::new(guard, runtime.clone(), args.max_body, heartbeat));
         let connections = TaskTracker::new();
+        let app = App {
+            runtime: runtime.clone(),
+            max_body: args.max_body,
+            heartbeat,
+            draining: CancellationToken::new(),
+            sockets: connections.clone(),
+        };
+        let site = Arc::new(Site::new(guard, app));
         let ending = Ending::default();
         loop {
             let accepted = tokio::select! {

@@ -4,10 +4,7 @@ use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,11 +20,14 @@ use axum::{
 use bytes::Bytes;
 use futures::FutureExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
-use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tower::Service as _;
 use tracing::Level;
 
-use super::{api, body, errors::Refusal, guard::Guard, health, openai};
+use super::{api, body, errors::Refusal, guard::Guard, health, openai, sessions};
 use crate::Runtime;
 
 /// What handlers share.
@@ -38,7 +38,15 @@ pub(super) struct App {
     pub(super) max_body: u64,
     /// Silence after which a stream says that it is alive.
     pub(super) heartbeat: Duration,
+    /// Cancelled once no more requests are taken; what never ends by itself ends with it.
+    pub(super) draining: CancellationToken,
+    /// Counts connections that have left HTTP, as long as they are open.
+    pub(super) sockets: TaskTracker,
 }
+
+/// Marks a response whose body ends by itself once the server drains, so that it is not waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EndsWithServer;
 
 /// Everything behind the address.
 #[derive(Debug)]
@@ -46,11 +54,12 @@ pub(super) struct Site {
     guard: Guard,
     router: Router,
     requests: TaskTracker,
-    draining: AtomicBool,
+    draining: CancellationToken,
 }
 
 impl Site {
-    pub(super) fn new(guard: Guard, runtime: Runtime, max_body: u64, heartbeat: Duration) -> Self {
+    pub(super) fn new(guard: Guard, app: App) -> Self {
+        let draining = app.draining.clone();
         let router = Router::new()
             .route("/v1/chat/completions", post(openai::chat))
             .route("/v1/models", get(openai::models))
@@ -58,17 +67,18 @@ impl Site {
             .route("/api/usage", get(api::usage))
             .route("/api/providers", get(api::providers))
             .route("/api/providers/{id}/reset", post(api::reset_provider))
+            .merge(sessions::routes())
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .fallback(unknown_route)
             .method_not_allowed_fallback(wrong_method)
-            .with_state(Arc::new(App { runtime, max_body, heartbeat }));
-        Self { guard, router, requests: TaskTracker::new(), draining: AtomicBool::new(false) }
+            .with_state(Arc::new(app));
+        Self { guard, router, requests: TaskTracker::new(), draining }
     }
 
     /// Takes no more requests, and waits for those in flight for at most `grace`. Whether none is left.
     pub(super) async fn drain(&self, grace: Duration) -> bool {
-        self.draining.store(true, Ordering::SeqCst);
+        self.draining.cancel();
         self.requests.close();
         tokio::time::timeout(grace, self.requests.wait()).await.is_ok()
     }
@@ -78,17 +88,18 @@ impl Site {
         // Counted before the flag is read: whoever drains either sees this request or refuses it.
         let counted = self.requests.token();
         let told = tracing::enabled!(Level::DEBUG).then(|| format!("{} {}", request.method(), request.uri().path()));
-        let mut response = if self.draining.load(Ordering::SeqCst) {
+        let mut response = if self.draining.is_cancelled() {
+            let mut response = shutting_down().told(request.uri().path());
             body::discard(request).await;
-            let mut response = shutting_down().into_response();
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         } else {
             match self.guard.check(&request) {
                 Ok(()) => self.route(request).await,
                 Err(refusal) => {
+                    let response = refusal.told(request.uri().path());
                     body::discard(request).await;
-                    refusal.into_response()
+                    response
                 }
             }
         };
@@ -97,6 +108,7 @@ impl Site {
             tracing::debug!(?id, status = response.status().as_u16(), "{request}");
         }
         response.headers_mut().insert("x-request-id", id);
+        let counted = response.extensions_mut().remove::<EndsWithServer>().is_none().then_some(counted);
         Ok(response.map(|body| Counted { body, _counted: counted }))
     }
 
@@ -117,17 +129,22 @@ impl Site {
     }
 }
 
-async fn unknown_route(request: Request) -> Refusal {
-    let message = format!("there is no {} here; check the base URL, which ends in /v1", request.uri().path());
+async fn unknown_route(request: Request) -> Response<Body> {
+    let path = request.uri().path();
+    let message = format!("there is no {path} here; check the base URL, which ends in /v1");
+    let refusal = Refusal::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message);
+    let response = refusal.told(path);
     body::discard(request).await;
-    Refusal::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message)
+    response
 }
 
-async fn wrong_method(request: Request) -> Refusal {
+async fn wrong_method(request: Request) -> Response<Body> {
     let (method, path) = (request.method(), request.uri().path());
     let message = format!("{path} does not take {method}; the header allow says what it takes");
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", "method_not_allowed", message);
+    let response = refusal.told(path);
     body::discard(request).await;
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", "method_not_allowed", message)
+    response
 }
 
 fn shutting_down() -> Refusal {
@@ -140,10 +157,10 @@ fn request_id() -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(id)).expect("hexadecimal digits are fit for a header")
 }
 
-/// A body that counts as a request in flight until it is dropped.
+/// A body that counts as a request in flight until it is dropped, unless it ends with the server.
 pub(super) struct Counted {
     body: Body,
-    _counted: TaskTrackerToken,
+    _counted: Option<TaskTrackerToken>,
 }
 
 impl hyper::body::Body for Counted {

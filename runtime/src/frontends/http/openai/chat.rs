@@ -8,10 +8,7 @@ use std::{
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
-    },
+    http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_CONTROL},
     response::{IntoResponse as _, Response},
 };
 use greenroom_actors::session::event::{EventBody, LogEvent};
@@ -24,6 +21,7 @@ use super::{
     super::{
         body,
         errors::{failed, json_response, say_way},
+        event_stream::event_stream,
         site::App,
     },
     stream::ChatStream,
@@ -86,14 +84,9 @@ async fn streamed(app: &App, served: ServedRequest, caller: Caller) -> Response 
         Ok(begun) => begun,
         Err(error) => return failed(&error),
     };
-    let mut response = Response::new(Body::new(stream));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
-    // Proxies that gather a response before they pass it on leave this one alone.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let mut response = event_stream(Body::new(stream));
     if let Some(route) = route {
-        say_way(&route.provider, &route.model, route.attempts, headers);
+        say_way(&route.provider, &route.model, route.attempts, response.headers_mut());
     }
     response
 }

@@ -17,9 +17,9 @@ use greenroom_actors::{
 };
 use greenroom_wire::{ChatError, ChatEvent, ErrorKind, openai_chat::StreamWriter};
 use hyper::body::{Body, Frame};
-use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
+    super::event_stream::Silence,
     calls::{Gone, HeldCalls},
     chat::{Route, answer_id, failure, now, without_end},
 };
@@ -180,39 +180,5 @@ impl Body for ChatStream {
     /// With this the last piece and the end of the body leave in one write.
     fn is_end_stream(&self) -> bool {
         self.answer.is_none() && self.ready.is_empty()
-    }
-}
-
-/// Notices when nothing was said for a while. A token costs it a look at the clock; the timer is only set anew when it
-/// has run out.
-struct Silence {
-    most: Duration,
-    since: Instant,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl Silence {
-    fn new(most: Duration) -> Self {
-        Self { most, since: Instant::now(), timer: Box::pin(sleep(most)) }
-    }
-
-    /// Something was said.
-    fn broken(&mut self) {
-        self.since = Instant::now();
-    }
-
-    /// Ready once the silence has lasted; it then begins anew.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            ready!(self.timer.as_mut().poll(cx));
-            let now = Instant::now();
-            let until = self.since + self.most;
-            if now >= until {
-                self.since = now;
-                self.timer.as_mut().reset(now + self.most);
-                return Poll::Ready(());
-            }
-            self.timer.as_mut().reset(until);
-        }
     }
 }

@@ -1,0 +1,62 @@
+//! What every stream of server-sent events has: its headers, and a word when it is silent.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    http::{
+        HeaderValue,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
+    response::Response,
+};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// A response of server-sent events.
+pub(super) fn event_stream(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
+    // Proxies that gather a response before they pass it on leave this one alone.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// Notices when nothing was said for a while. A token costs it a look at the clock; the timer is only set anew when it
+/// has run out.
+pub(super) struct Silence {
+    most: Duration,
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Silence {
+    pub(super) fn new(most: Duration) -> Self {
+        Self { most, since: Instant::now(), timer: Box::pin(sleep(most)) }
+    }
+
+    /// Something was said.
+    pub(super) fn broken(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// Ready once the silence has lasted; it then begins anew.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let now = Instant::now();
+            let until = self.since + self.most;
+            if now >= until {
+                self.since = now;
+                self.timer.as_mut().reset(now + self.most);
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(until);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the frames of a socket ask for.
+
+use greenroom_wire::json::put_value;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::{
+    errors::{ApiError, Told},
+    requests::{Cancel, ClaimCall, Give, Say},
+};
+use crate::Session;
+
+/// Does what a frame says, and gives the reply to it.
+pub(super) async fn obey(session: &Session, frame: &str) -> String {
+    let (reference, outcome) = match serde_json::from_str(frame) {
+        Ok(Value::Object(mut said)) => (said.remove("ref"), act(session, said).await),
+        Ok(_) => (None, Err(ApiError::bad("the frame is no object", HINT))),
+        Err(error) => (None, Err(ApiError::bad(format!("the frame can't be read: {error}"), HINT))),
+    };
+    let (ok, error) = match outcome {
+        Ok(ok) => (Some(ok), None),
+        Err(error) => (None, error.into_told()),
+    };
+    let mut reply = Vec::new();
+    put_value(&mut reply, &Reply { kind: "reply", reference, ok, error });
+    String::from_utf8(reply).expect("JSON is UTF-8")
+}
+
+const HINT: &str = "send a JSON object whose type is message, cancel, tool_claim or tool_result";
+
+#[derive(Debug, Serialize)]
+struct Reply {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ok: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Box<Told>>,
+}
+
+async fn act(session: &Session, mut said: Map<String, Value>) -> Result<Value, ApiError> {
+    let kind = said.remove("type");
+    match kind.as_ref().and_then(Value::as_str) {
+        Some("message") => {
+            let key = match said.remove("idempotency_key") {
+                None | Some(Value::Null) => None,
+                Some(Value::String(key)) => Some(key),
+                Some(_) => return Err(ApiError::bad("the idempotency key is no text", "send it as a text")),
+            };
+            let message = fields::<Say>(said)?.outgoing(key, session).await?;
+            Ok(as_json(session.post(message).await?))
+        }
+        Some("cancel") => {
+            let Cancel { turn } = fields(said)?;
+            let state = session.cancel(turn).await?;
+            Ok(json!({"turn": turn, "state": state}))
+        }
+        Some("tool_claim") => {
+            let ClaimCall { id, claim } = fields(said)?;
+            Ok(as_json(session.claim(&id, claim).await?))
+        }
+        Some("tool_result") => Ok(as_json(session.result(fields::<Give>(said)?.try_into()?).await?)),
+        Some(other) => Err(ApiError::bad(format!("there are no frames of type '{other}'"), HINT)),
+        None => Err(ApiError::bad("the frame has no type", HINT)),
+    }
+}
+
+fn fields<T: DeserializeOwned>(said: Map<String, Value>) -> Result<T, ApiError> {
+    serde_json::from_value(Value::Object(said)).map_err(|error| {
+        ApiError::bad(format!("the frame can't be read: {error}"), "send the fields that its type has")
+    })
+}
+
+fn as_json(value: impl Serialize) -> Value {
+    serde_json::to_value(value).expect("what is answered is JSON")
+}
