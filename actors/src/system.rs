@@ -426,7 +426,7 @@ impl Answer {
 
 #[cfg(test)]
 #[path = "system_tests.rs"]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(test)]
 #[path = "supervision_tests.rs"]

@@ -61,7 +61,7 @@ pub(super) async fn system_with(address: &str, store: Option<Store>) -> System {
 }
 
 /// A provider that speaks OpenAI's language at this address.
-pub(super) fn spec(name: &str, address: &str, limits: Limits) -> (ProviderSpec, greenroom_providers::Capabilities) {
+pub(crate) fn spec(name: &str, address: &str, limits: Limits) -> (ProviderSpec, greenroom_providers::Capabilities) {
     let args = OpenAiArgs {
         transport: Arc::new(Transport::new(SECOND)),
         base: address.parse().unwrap(),
@@ -99,7 +99,25 @@ pub(super) async fn system_of(
     providers: Vec<(ProviderSpec, greenroom_providers::Capabilities)>,
     store: Option<Store>,
 ) -> System {
-    let named = providers.iter().map(|(spec, can)| (Arc::clone(&spec.args.name), *can, Vec::new()));
+    system_under(providers, store, SessionRules::default()).await
+}
+
+pub(crate) async fn system_under(
+    providers: Vec<(ProviderSpec, greenroom_providers::Capabilities)>,
+    store: Option<Store>,
+    rules: SessionRules,
+) -> System {
+    system_knowing(providers, store, rules, Vec::new()).await
+}
+
+/// The same where this is known of each provider's models.
+pub(crate) async fn system_knowing(
+    providers: Vec<(ProviderSpec, greenroom_providers::Capabilities)>,
+    store: Option<Store>,
+    rules: SessionRules,
+    models: Vec<ModelInfo>,
+) -> System {
+    let named = providers.iter().map(|(spec, can)| (Arc::clone(&spec.args.name), *can, models.clone()));
     let router = RouterArgs {
         providers: named.collect(),
         aliases: Vec::new(),
@@ -116,7 +134,7 @@ pub(super) async fn system_of(
         limits,
         on_interrupt: Default::default(),
         hedge: None,
-        rules: SessionRules::default(),
+        rules,
         idle: Vec::new(),
         store,
     })

@@ -248,7 +248,3 @@ impl Live {
         Ok(())
     }
 }
-
-#[cfg(test)]
-#[path = "copy_tests.rs"]
-mod tests;

@@ -477,14 +477,17 @@ async fn ask<T: Send + 'static>(core: &Arc<Core>, op: impl Fn(Reply<T>) -> Op) -
     }
 }
 
-/// What the disk has of an idempotency key.
+/// What the disk has of an idempotency key. Where it can't be asked, the message can't be taken.
 async fn earlier(core: &Core, key: &str, message: &Outgoing) -> Result<Option<Earlier>, SessionError> {
     let log = core.with_record(|record| record.log.clone());
-    let found = core.store.get(&KEYS, &(log, key.to_owned())).await.map_err(SessionError::Unreadable)?;
+    let found = core.store.get(&KEYS, &(log, key.to_owned())).await.map_err(SessionError::NotKept)?;
     let is_heeded = |at| std::time::SystemTime::now() < at + KEY_LIFE;
     let Some(kept) = found.filter(|kept| is_heeded(kept.at)) else { return Ok(None) };
-    let said = core.event_at(kept.position).await.map_err(SessionError::Unreadable)?;
+    let said = core.event_at(kept.position).await.map_err(SessionError::NotKept)?;
     let is_same = matches!(said, Some(EventBody::MessageUser { parts, .. }) if parts == message.parts);
     let sent = Sent { turn: kept.turn, position: kept.position, next: kept.position + 1 };
     Ok(Some(Earlier { sent, is_same }))
 }
+
+#[cfg(test)]
+mod tests;
