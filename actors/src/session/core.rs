@@ -106,7 +106,7 @@ struct Running {
 struct Writing {
     from: u64,
     until: u64,
-    /// The record without the changes that are taken back if the disk refuses them.
+    /// The record without the changes, which are taken back if the disk refuses them.
     before: Record,
     changes: Vec<Change>,
 }
@@ -143,9 +143,10 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the record.
+    /// Looks at the record as far as it is shown: without changes that are being written.
     pub(crate) fn with_record<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
-        look(&self.lock().record)
+        let state = self.lock();
+        look(state.writing.as_ref().map_or(&state.record, |writing| &writing.before))
     }
 
     /// Puts something in the row. An op is given back if the session is gone from here.

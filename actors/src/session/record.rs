@@ -22,6 +22,8 @@ pub(crate) static OWNED: Table<(String, String), ()> = Table::new("session.clien
 pub(crate) static OPEN: Table<String, ()> = Table::new("session.open");
 /// Logs of sessions that are removed, until the logs are.
 pub(crate) static GONE: Table<String, ()> = Table::new("session.gone");
+/// Written to find out whether a disk that took nothing takes something again.
+pub(crate) static PROBE: Table<String, ()> = Table::new("session.probe");
 /// By log and idempotency key.
 pub(crate) static KEYS: Table<(String, String), KeyRecord> = Table::new("session.key");
 

@@ -17,9 +17,9 @@ use crate::{
         core::{Core, CoreArgs, put},
         error::SessionError,
         op::{Op, Over},
-        record::{GONE, OPEN, OWNED, RECORDS, Record},
+        record::{GONE, OPEN, OWNED, PROBE, RECORDS, Record},
     },
-    store::{Batch, Store, StoreError},
+    store::{Batch, Health, Store, StoreError},
     supervisor::{Child, SupervisorMsg},
 };
 /// How many interrupted turns are taken up at once at a start.
@@ -98,6 +98,13 @@ impl Live {
 
     async fn load(&self, id: &Arc<str>, make: &mut Option<Make>, made: &mut bool) -> Result<Arc<Core>, SessionError> {
         let _nothing_removed = self.removal.read().await;
+        if make.is_some() && matches!(self.store.health(), Health::Degraded(_)) {
+            // What a failed write left where it can be read, as a session that was not made, is not to be taken for kept.
+            let mut probe = Batch::default();
+            probe.put(&PROBE, &id.to_string(), &()).map_err(SessionError::NotKept)?;
+            probe.remove(&PROBE, &id.to_string());
+            self.store.commit(probe).await.map_err(SessionError::NotKept)?;
+        }
         let found = self.store.get(&RECORDS, &id.to_string()).await.map_err(SessionError::Unreadable)?;
         let record = match (found, make.take()) {
             (Some(record), _) => self.recovered(id, record).await?,

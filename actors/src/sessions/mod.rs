@@ -484,7 +484,9 @@ async fn earlier(core: &Core, key: &str, message: &Outgoing) -> Result<Option<Ea
     let is_heeded = |at| std::time::SystemTime::now() < at + KEY_LIFE;
     let Some(kept) = found.filter(|kept| is_heeded(kept.at)) else { return Ok(None) };
     let said = core.event_at(kept.position).await.map_err(SessionError::NotKept)?;
-    let is_same = matches!(said, Some(EventBody::MessageUser { parts, .. }) if parts == message.parts);
+    // A write that failed may have left its key where it can be read, but never its message in the log.
+    let Some(EventBody::MessageUser { parts, .. }) = said else { return Ok(None) };
+    let is_same = parts == message.parts;
     let sent = Sent { turn: kept.turn, position: kept.position, next: kept.position + 1 };
     Ok(Some(Earlier { sent, is_same }))
 }

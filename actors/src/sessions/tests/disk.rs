@@ -14,11 +14,13 @@ async fn on_a_disk_that_takes_nothing_an_open_turn_goes_on_and_nothing_else_begi
     seen.text(1, "Hel").await;
     std::fs::remove_dir_all(dir.path().join("store")).unwrap();
     let key = Outgoing { key: Some("k".into()), ..says("more") };
-    assert!(matches!(talk.send(key.clone()).await, Err(SessionError::NotKept(_))));
+    let refused = talk.send(key.clone()).await;
+    assert!(matches!(refused, Err(SessionError::NotKept(_))), "{refused:?}");
     lab.go_on().await;
     assert!(matches!(seen.end_of(1).await, EventBody::TurnFinished { .. }));
     assert_eq!(seen.said(1), "Hello");
-    assert!(matches!(talk.send(key).await, Err(SessionError::NotKept(_))));
+    let refused = talk.send(key).await;
+    assert!(matches!(refused, Err(SessionError::NotKept(_))), "{refused:?}");
     let update = Update { model: Some("n".into()), ..Update::default() };
     assert!(matches!(talk.update(update).await, Err(SessionError::NotKept(_))));
     assert_eq!(talk.info().await.unwrap().summary.model.as_deref(), Some("lab/m"));
@@ -27,7 +29,10 @@ async fn on_a_disk_that_takes_nothing_an_open_turn_goes_on_and_nothing_else_begi
     assert_eq!(texts(&events), "Hello");
     let messages = events.iter().filter(|event| matches!(event.body, EventBody::MessageUser { .. })).count();
     assert_eq!(messages, 1, "nothing of what was refused is in the log");
-    let new = NewSession { id: Some("other".into()), ..NewSession::default() };
-    assert!(matches!(system.sessions().create(&Access::Admin, new).await, Err(SessionError::NotKept(_))));
+    for _ in 0..2 {
+        let new = NewSession { id: Some("other".into()), ..NewSession::default() };
+        let refused = system.sessions().create(&Access::Admin, new).await;
+        assert!(matches!(refused, Err(SessionError::NotKept(_))), "{refused:?}");
+    }
     system.stop().await;
 }

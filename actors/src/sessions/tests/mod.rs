@@ -4,6 +4,7 @@ mod copies;
 mod crashes;
 mod disk;
 mod lab;
+mod model;
 mod rules;
 mod turns;
 
