@@ -98,6 +98,11 @@ impl Reader {
                 self.page = None;
                 return Poll::Ready(Some(match read {
                     Ok(events) => self.passed(events),
+                    // Removed under the reader.
+                    Err(_) if self.core.is_gone() => {
+                        self.over = true;
+                        return Poll::Ready(None);
+                    }
                     Err(fault) => {
                         self.over = true;
                         let error = Failure::from(&unreadable(&fault));

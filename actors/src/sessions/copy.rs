@@ -1,7 +1,7 @@
 //! Sessions made of what another had: a fork, and what was exported.
 //!
-//! A log is copied under a name of its own, page by page, and belongs to nobody until the record that names it is made
-//! with its last event. So a copy that breaks off leaves no half of a session.
+//! A log is copied under a name of its own, page by page, and counts as that of a session which is gone until the record
+//! that names it is made with its last event. So a copy that breaks off leaves no half of a session, and is swept away.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,16 +11,19 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::live::{Live, Make};
+use super::{
+    live::{Live, Make},
+    sweep::sweep_log,
+};
 use crate::{
     session::{
         core::Core,
         entry::encode,
         error::SessionError,
         event::{EventBody, LogEvent},
-        record::{Asks, Record, ShownSince},
+        record::{Asks, GONE, Record, ShownSince},
     },
-    store::{Batch, StoreError},
+    store::Batch,
 };
 
 /// What an export begins with.
@@ -143,9 +146,18 @@ pub(super) struct Copy<'a> {
     gathered: Gathered,
 }
 
+impl Drop for Copy<'_> {
+    fn drop(&mut self) {
+        self.live.copying().remove(&self.log);
+    }
+}
+
 impl<'a> Copy<'a> {
-    pub(super) fn new(live: &'a Live) -> Self {
-        Self { live, log: log_name(), gathered: Gathered::default() }
+    pub(super) async fn begin(live: &'a Live) -> Result<Self, SessionError> {
+        let copy = Self { live, log: log_name(), gathered: Gathered::default() };
+        live.copying().insert(copy.log.clone());
+        live.store.put(&GONE, &copy.log, &()).await.map_err(SessionError::NotKept)?;
+        Ok(copy)
     }
 
     /// Copies events that follow those before.
@@ -177,19 +189,17 @@ impl<'a> Copy<'a> {
         let seals = self.gathered.seals();
         self.append(at, seals, &mut batch);
         self.gathered.unfinished.clear();
-        let Self { live, log, gathered } = self;
-        let record = gathered.record(client, log.clone(), SystemTime::now());
-        match live.enter(id, Some(Make { record, batch })).await {
-            Ok((core, true)) => Ok(core),
-            Ok((_, false)) => {
-                live.discard_log(&log).await;
-                Err(SessionError::Taken)
-            }
-            Err(error) => {
-                live.discard_log(&log).await;
-                Err(error)
-            }
+        batch.remove(&GONE, &self.log);
+        let record = std::mem::take(&mut self.gathered).record(client, self.log.clone(), SystemTime::now());
+        let refused = match self.live.enter(id, Some(Make { record, batch })).await {
+            Ok((core, true)) => return Ok(core),
+            Ok((_, false)) => SessionError::Taken,
+            Err(error) => error,
+        };
+        if let Err(fault) = sweep_log(self.live, &self.log).await {
+            tracing::debug!("what was copied of a session stays on disk for now: {fault}");
         }
+        Err(refused)
     }
 }
 
@@ -231,20 +241,4 @@ pub(super) fn parse(lines: &[u8]) -> Result<(Head, Vec<LogEvent>), SessionError>
         return Err(bad(at + 1, "a session begins with session.created, and has it once"));
     }
     Ok((head, events))
-}
-
-impl Live {
-    /// Forgets a log that belongs to nobody.
-    pub(super) async fn discard_log(&self, log: &str) {
-        if let Err(fault) = self.remove_log(log).await {
-            tracing::warn!("what was copied of a session stays on disk, without use: {fault}");
-        }
-    }
-
-    /// Removes a log in parts, so that nobody's write waits for long.
-    pub(super) async fn remove_log(&self, log: &str) -> Result<(), StoreError> {
-        const PIECES: usize = 256;
-        while !self.store.remove_log(log, PIECES).await? {}
-        Ok(())
-    }
 }

@@ -1,7 +1,7 @@
 //! The sessions that are in memory: woken when they are needed, gone when they are not.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -37,6 +37,8 @@ pub(crate) struct Live {
     slots: Mutex<Slots>,
     /// Nothing is read of sessions while one is being removed: it could come back from what is not removed yet.
     removal: RwLock<()>,
+    /// Logs that are being made and have no owner yet.
+    copying: Mutex<HashSet<String>>,
 }
 
 /// What a session is made of that is not there.
@@ -53,7 +55,14 @@ impl std::fmt::Debug for Live {
 
 impl Live {
     pub(crate) fn new(store: Store, shared: Arc<Shared>, supervisor: Handle<SupervisorMsg>) -> Self {
-        Self { store, shared, supervisor, slots: Mutex::default(), removal: RwLock::default() }
+        Self {
+            store,
+            shared,
+            supervisor,
+            slots: Mutex::default(),
+            removal: RwLock::default(),
+            copying: Mutex::default(),
+        }
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -204,6 +213,11 @@ impl Live {
         let kept = self.store.commit(batch).await;
         self.let_go(core);
         kept.map_err(SessionError::NotKept)
+    }
+
+    /// Logs that are being made and have no owner yet.
+    pub(super) fn copying(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.copying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many are in memory.

@@ -46,8 +46,10 @@ pub struct Sessions(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Those that are kept; in memory where nothing is.
+    /// Those that are kept.
     durable: Option<Arc<Live>>,
+    /// Where nothing is kept: those that would be.
+    volatile: OnceLock<Arc<Live>>,
     /// Those that are gone with their last user, made when there is a first.
     ephemeral: OnceLock<Arc<Live>>,
     shared: Arc<Shared>,
@@ -59,10 +61,6 @@ impl Sessions {
     pub(crate) async fn start(store: Option<Store>, shared: Arc<Shared>, supervisor: Handle<SupervisorMsg>) -> Self {
         let durable = store.map(|store| Arc::new(Live::new(store, Arc::clone(&shared), supervisor.clone())));
         if let Some(live) = &durable {
-            // Before any log is copied that has no owner yet.
-            if let Err(fault) = sweep::sweep_logs(live).await {
-                tracing::warn!("logs of sessions that were removed stay on disk for now: {fault}");
-            }
             tokio::spawn(sweep::look_after(Arc::downgrade(live), shared.rules.clone()));
             let live = Arc::clone(live);
             tokio::spawn(async move {
@@ -71,24 +69,24 @@ impl Sessions {
                 }
             });
         }
-        Self(Arc::new(Inner { durable, ephemeral: OnceLock::new(), shared, supervisor }))
+        Self(Arc::new(Inner { durable, volatile: OnceLock::new(), ephemeral: OnceLock::new(), shared, supervisor }))
     }
 
     fn durable(&self) -> Result<&Arc<Live>, SessionError> {
         match &self.0.durable {
             Some(live) => Ok(live),
-            None => self.in_memory(),
+            None => self.in_memory(&self.0.volatile),
         }
     }
 
-    fn in_memory(&self) -> Result<&Arc<Live>, SessionError> {
-        if let Some(live) = self.0.ephemeral.get() {
+    fn in_memory<'a>(&self, place: &'a OnceLock<Arc<Live>>) -> Result<&'a Arc<Live>, SessionError> {
+        if let Some(live) = place.get() {
             return Ok(live);
         }
         let no_threads = |error: io::Error| SessionError::NotKept(StoreError::Unwritable { what: error.to_string() });
         let store = Store::temporary("these sessions are not to be kept").map_err(no_threads)?;
         let live = Live::new(store, Arc::clone(&self.0.shared), self.0.supervisor.clone());
-        Ok(self.0.ephemeral.get_or_init(|| Arc::new(live)))
+        Ok(place.get_or_init(|| Arc::new(live)))
     }
 
     /// Makes a session, which is kept when this returns; one that is there already is given as it is, if it is one's
@@ -166,11 +164,12 @@ impl Sessions {
     /// There is none, it is another client's, or the disk does not take it.
     pub async fn remove(&self, access: &Access, id: &str) -> Result<(), SessionError> {
         let session = self.open(access, id).await?;
-        let core = session.live.get(&session.id).await?;
+        let core = session.core().await?;
+        let log = core.with_record(|record| record.log.clone());
         session.live.remove(&core).await?;
         let live = session.live;
         tokio::spawn(async move {
-            if let Err(fault) = sweep::sweep_logs(&live).await {
+            if let Err(fault) = sweep::sweep_log(&live, &log).await {
                 tracing::warn!("the log of a session that was removed stays on disk for now: {fault}");
             }
         });
@@ -185,7 +184,7 @@ impl Sessions {
         let (head, events) = parse(lines)?;
         let id = checked(&id.unwrap_or(head.id))?;
         let live = self.durable()?;
-        let mut copy = Copy::new(live);
+        let mut copy = Copy::begin(live).await?;
         copy.take(events).await?;
         copy.finish(&id, access.client()).await?;
         Ok(SessionRef { live: Arc::clone(live), id, keeps: None })
@@ -196,7 +195,7 @@ impl Sessions {
     /// # Errors
     /// There are no threads left.
     pub async fn ephemeral(&self, new: NewSession) -> Result<SessionRef, SessionError> {
-        let live = self.in_memory()?;
+        let live = self.in_memory(&self.0.ephemeral)?;
         let id = made_up();
         live.enter(&id, Some(make(&Access::Admin, new))).await?;
         let keeps: Arc<dyn Send + Sync> = Arc::new(Ephemeral { live: Arc::clone(live), id: Arc::clone(&id) });
@@ -209,7 +208,7 @@ impl Sessions {
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Live>> {
-        self.0.durable.iter().chain(self.0.ephemeral.get())
+        self.0.durable.iter().chain(self.0.volatile.get()).chain(self.0.ephemeral.get())
     }
 
     /// Waits until everything that was said is kept, or can't be; `ended` is whether every turn ends, and is waited for.
@@ -245,8 +244,9 @@ impl Drop for Ephemeral {
             if let Ok(core) = live.get(&id).await
                 && live.remove(&core).await.is_ok()
             {
+                let log = core.with_record(|record| record.log.clone());
                 // In memory it can't fail but with the process.
-                let _kept = sweep::sweep_logs(&live).await;
+                let _kept = sweep::sweep_log(&live, &log).await;
             }
         });
     }
@@ -410,7 +410,7 @@ impl SessionRef {
         if holds != crate::session::record::Begin::At(at.position) || at.position == 0 {
             return Err(SessionError::NoPlace);
         }
-        let mut copy = Copy::new(&self.live);
+        let mut copy = Copy::begin(&self.live).await?;
         let mut from = 0;
         while let events = core.page(from, at.position).await.map_err(SessionError::Unreadable)?
             && let Some(last) = events.last()

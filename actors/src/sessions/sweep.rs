@@ -51,22 +51,30 @@ async fn sweep(live: &Live, rules: &SessionRules, now: SystemTime) -> Result<(),
     Ok(())
 }
 
-/// Removes the logs of sessions that were removed.
+/// Removes the logs of sessions that were removed, and of copies that broke off.
 pub(super) async fn sweep_logs(live: &Live) -> Result<(), StoreError> {
+    let mut after = None;
     loop {
-        let page = live.store.scan_page(&GONE, None, PAGE).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
+        let page = live.store.scan_page(&GONE, after.as_ref(), PAGE).await?;
+        let Some((last, ())) = page.last() else { return Ok(()) };
+        after = Some(last.clone());
         for (log, ()) in page {
-            live.remove_log(&log).await?;
-            let keys = live.store.scan_page_of(&KEYS, &log, None, usize::MAX).await?;
-            let mut batch = Batch::default();
-            keys.iter().for_each(|(key, _)| batch.remove(&KEYS, key));
-            batch.remove(&GONE, &log);
-            live.store.commit(batch).await?;
+            if !live.copying().contains(&log) {
+                sweep_log(live, &log).await?;
+            }
         }
     }
+}
+
+/// Removes the log of a session that was removed, in parts, so that nobody's write waits for long; and its keys.
+pub(super) async fn sweep_log(live: &Live, log: &str) -> Result<(), StoreError> {
+    while !live.store.remove_log(log, PAGE).await? {}
+    let log = log.to_owned();
+    let keys = live.store.scan_page_of(&KEYS, &log, None, usize::MAX).await?;
+    let mut batch = Batch::default();
+    keys.iter().for_each(|(key, _)| batch.remove(&KEYS, key));
+    batch.remove(&GONE, &log);
+    live.store.commit(batch).await
 }
 
 /// Forgets idempotency keys that are not heeded any more.

@@ -99,3 +99,42 @@ async fn what_is_no_export_makes_nothing() {
     assert_eq!(system.sessions().open(&Access::Admin, "new").await.err(), Some(SessionError::NotFound));
     system.stop().await;
 }
+
+#[tokio::test]
+async fn nothing_is_left_of_what_was_removed_or_copied_in_vain() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let lab = Lab::saying(Vec::new()).await;
+    let system = system(&lab, Some(&store)).await;
+    let talk = session(&system, "talk").await;
+    talk.send(Outgoing { key: Some("k".into()), ..says("hi") }).await.unwrap();
+    Seen::from(&talk, None).await.end_of(1).await;
+    let lines = exported(&talk).await;
+    assert_eq!(system.sessions().import(&Access::Admin, None, &lines).await.err(), Some(SessionError::Taken));
+    let log = talk.core().await.unwrap().with_record(|record| record.log.clone());
+    let gone = async || store.scan_page(&crate::session::record::GONE, None, 9).await.unwrap().len();
+    assert_eq!(gone().await, 0, "the copy is swept away");
+    system.sessions().remove(&Access::Admin, "talk").await.unwrap();
+    let swept = async {
+        while gone().await > 0 || store.log_end(&log).await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(20 * SECOND, swept).await.expect("its log is removed");
+    assert!(store.scan_page(&KEYS, None, 9).await.unwrap().is_empty(), "and its keys");
+    assert!(store.scan_page(&OWNED, None, 9).await.unwrap().is_empty());
+    // What a process left of a copy, the next one sweeps away.
+    let mut left = Batch::default();
+    left.put(&crate::session::record::GONE, &"s/left".to_owned(), &()).unwrap();
+    left.append_at("s/left", 0, vec![crate::store::Entry { span: 1, data: vec![1] }]);
+    store.commit(left).await.unwrap();
+    system.stop().await;
+    let next = super::system(&lab, Some(&store)).await;
+    let swept = async {
+        while gone().await > 0 || store.log_end("s/left").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(20 * SECOND, swept).await.expect("it is swept away");
+    next.stop().await;
+}

@@ -23,7 +23,9 @@ async fn on_a_disk_that_takes_nothing_an_open_turn_goes_on_and_nothing_else_begi
     assert!(matches!(refused, Err(SessionError::NotKept(_))), "{refused:?}");
     let update = Update { model: Some("n".into()), ..Update::default() };
     assert!(matches!(talk.update(update).await, Err(SessionError::NotKept(_))));
-    assert_eq!(talk.info().await.unwrap().summary.model.as_deref(), Some("lab/m"));
+    let info = talk.info().await.unwrap();
+    assert_eq!((info.summary.model.as_deref(), info.summary.state), (Some("lab/m"), SessionState::Idle));
+    assert_eq!(lab.asked().len(), 1, "the turn is over, and not begun again");
     let events: Vec<_> = seen.events.iter().filter(|event| !event.body.is_told()).cloned().collect();
     let texts = |events: &[LogEvent]| events.iter().filter_map(|event| event.body.delta().cloned()).collect::<String>();
     assert_eq!(texts(&events), "Hello");
