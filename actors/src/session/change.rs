@@ -75,6 +75,8 @@ pub(super) fn apply(state: &mut State, op: Op, log: &OpenLog, batch: &mut Batch,
             handle_update(&mut state.record, update, log);
             Some(Change::Updated { reply })
         }
+        // It has begun since it was asked for.
+        Op::Cancel { turn, reply } if state.cancel_running(turn) => answered(reply, Ok(Cancelled::Cancelled)),
         Op::Cancel { turn, reply } => cancel(&mut state.record, turn, log, reply),
         Op::Claim { id, claim, reply } => {
             let fresh = format!("{:016x}", rand::random::<u64>());

@@ -156,8 +156,7 @@ impl Core {
             state.used = Instant::now();
             match op {
                 // A turn that runs is cancelled at once, whatever is being written.
-                Op::Cancel { turn, reply } if state.running.as_ref().is_some_and(|running| running.turn == turn) => {
-                    state.running.iter().for_each(|running| running.cancel.cancel());
+                Op::Cancel { turn, reply } if state.cancel_running(turn) => {
                     drop(state);
                     let _left = reply.send(Ok(Cancelled::Cancelled));
                     return;
@@ -358,6 +357,13 @@ impl Core {
 impl State {
     fn apply(&mut self, op: Op, log: &OpenLog, batch: &mut Batch, now: SystemTime) -> Option<Change> {
         super::change::apply(self, op, log, batch, now)
+    }
+
+    /// Cancels a turn if it runs; whether it does.
+    pub(crate) fn cancel_running(&mut self, turn: u64) -> bool {
+        let running = self.running.as_ref().filter(|running| running.turn == turn);
+        running.iter().for_each(|running| running.cancel.cancel());
+        running.is_some()
     }
 
     /// A turn's task is done.
