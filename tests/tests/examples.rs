@@ -56,3 +56,19 @@ async fn bot_keeps_chats_apart_and_remembers_what_was_said() {
         .collect();
     assert!(said.contains(&"I am Ann|one|who am I?".to_owned()), "{said:?}");
 }
+
+#[tokio::test]
+async fn assistant_has_two_frontends_that_see_the_same_and_goes_on_where_it_ended() {
+    let home = Home::of_program(example("assistant"));
+    let directory = home.path().join("kept");
+    let directory = directory.to_str().unwrap();
+    let first = home.run(&[directory]).await.succeeded().stdout;
+    assert!(first.contains("> what is greenroom?\nHello from greenroom!"), "{first}");
+    assert!(first.ends_with("They are the same.\n"), "{first}");
+    let start = |printed: &str| printed.lines().next().unwrap_or_default().to_owned();
+    let second = home.run(&[directory]).await.succeeded().stdout;
+    assert!(second.ends_with("They are the same.\n"), "{second}");
+    assert_ne!(start(&first), start(&second), "the session is still there");
+    let fresh = home.run(&[]).await.succeeded().stdout;
+    assert_eq!(start(&first), start(&fresh), "without a directory nothing is kept");
+}

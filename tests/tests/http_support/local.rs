@@ -1,5 +1,5 @@
 //! The server within the test's own process, for what can't be configured.
-#![allow(unreachable_pub, reason = "part of a test program")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use greenroom_tests::harness::Home;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Api;
+use crate::http_support::Api;
 
 const TOKEN: &str = "local-token";
 

@@ -151,7 +151,7 @@ struct Import {
 async fn import(State(app): Shared, id: Id, import: Asked<Import>, request: Request) -> Answer {
     if id.0 != "import" {
         super::super::body::discard(request).await;
-        let message = "sessions are posted to /api/sessions, and messages to messages below one";
+        let message = "a session takes no POST; new ones are posted to /api/sessions, and messages to …/messages";
         let kind = "invalid_request_error";
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, kind, "method_not_allowed", message);
         let mut response = refusal.told_by_api();

@@ -1,0 +1,126 @@
+//! A reader that stops reading costs bounded memory, and nobody else anything.
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
+
+mod http_support;
+mod session_support;
+
+use std::fs;
+
+use greenroom_tests::ScriptedProvider;
+use greenroom_tests::harness::Signal;
+use greenroom_tests::openai::Answer;
+use http_support::{CHAT, Greenroom, LIMIT, provider, scripted, until};
+use serde_json::{Value, json};
+use session_support::socket::Socket;
+use session_support::{Tail, text};
+
+const PIECE: usize = 64 * 1024;
+const PIECES: usize = 160;
+/// Far more than the sockets between have room for.
+const ALL: usize = PIECE * PIECES;
+/// Readers of each kind that stop reading.
+const STALLED: usize = 8;
+/// What so many may cost together: some buffers each, and no copy of the answer.
+const MOST_GROWTH: usize = 24 << 20;
+
+async fn large() -> ScriptedProvider {
+    let piece = "x".repeat(PIECE);
+    scripted([Answer::text(vec![piece.as_str(); PIECES]).stream().always()]).await
+}
+
+/// The daemon's memory, in bytes.
+fn resident(greenroom: &Greenroom) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", greenroom.daemon.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// Readers that have seen a session's beginning, and then read no more.
+async fn stalled(greenroom: &Greenroom, id: &str) -> (Vec<Tail>, Vec<Socket>) {
+    let (mut tails, mut sockets) = (Vec::new(), Vec::new());
+    for _ in 0..STALLED {
+        let mut tail = greenroom.api.tail(id, "").await;
+        tail.until("synced").await;
+        tails.push(tail);
+        let mut socket = greenroom.api.socket(id, "").await;
+        socket.until("synced").await;
+        sockets.push(socket);
+    }
+    (tails, sockets)
+}
+
+#[tokio::test]
+async fn readers_that_stop_reading_cost_little_and_delay_nobody() {
+    let lab = large().await;
+    let greenroom = Greenroom::before(&lab).await;
+    let api = &greenroom.api;
+    // What the answer itself costs is there from the first one on.
+    for id in ["warm-1", "warm-2"] {
+        api.create(id).await;
+        assert_eq!(text(&api.turn(id, "hi").await).len(), ALL);
+    }
+    let before = resident(&greenroom);
+
+    api.create("s").await;
+    let (mut tails, mut sockets) = stalled(&greenroom, "s").await;
+    let mut reading = api.tail("s", "").await;
+    let sent = api.say("s", "hi").await;
+    let events = reading.until_turn_ends(&sent["turn"]).await;
+    assert_eq!(text(&events).len(), ALL, "the others are not waited for");
+    let growth = resident(&greenroom).saturating_sub(before);
+    assert!(growth < MOST_GROWTH, "{} KiB more for {} readers that stall", growth / 1024, 2 * STALLED);
+
+    // Once they read again nothing is missing.
+    let late = tails[0].until_turn_ends(&sent["turn"]).await;
+    assert_eq!(text(&late).len(), ALL);
+    let frames = sockets[0].until_so(|frame| frame["type"] == "turn.finished").await;
+    let got: usize = frames.iter().filter_map(|frame| frame["delta"].as_str()).map(str::len).sum();
+    assert_eq!(got, ALL);
+}
+
+#[tokio::test]
+async fn a_peer_that_only_talks_is_heard_as_far_as_it_listens() {
+    let lab = large().await;
+    let greenroom = Greenroom::before(&lab).await;
+    let api = &greenroom.api;
+    api.create("s").await;
+    let mut talking = api.socket("s", "").await;
+    // Each is answered by as much as it has, and none of the answers is read.
+    let reference = "r".repeat(256 * 1024);
+    let frame = json!({"type": "cancel", "turn": 99, "ref": reference});
+    let sent = tokio::time::timeout(std::time::Duration::from_secs(3), async {
+        for _ in 0..400 {
+            talking.send(&frame).await;
+        }
+    });
+    assert!(sent.await.is_err(), "100 MiB of replies that nobody reads were taken");
+    let resident = resident(&greenroom);
+    assert!(resident < 120 << 20, "{} KiB", resident / 1024);
+    assert_eq!(api.info("s").await["state"], "idle", "others are answered all the while");
+}
+
+#[tokio::test]
+async fn nobody_who_reads_a_session_holds_up_a_stop() {
+    let lab = large().await;
+    let mut greenroom = Greenroom::start(&format!("[server]\ngrace = \"60s\"\n{}", provider("lab", &lab))).await;
+    greenroom.api.create("s").await;
+    let (mut tails, _sockets) = stalled(&greenroom, "s").await;
+    let mut reading = greenroom.api.tail("s", "").await;
+    reading.until("synced").await;
+    let sent: Value = greenroom.api.say("s", "hi").await;
+    reading.until_turn_ends(&sent["turn"]).await;
+    until(&lab, |stats| stats.route(CHAT).completed == 1).await;
+    greenroom.daemon.signal(Signal::TERM);
+    let status = greenroom.daemon.wait(LIMIT).await;
+    assert_eq!(status.code(), Some(0), "{}", greenroom.daemon.output());
+    assert!(reading.next().await.is_none(), "a stream that is read ends in good order");
+    // One that is not read is cut, and can be gone on with from what came of it.
+    let cut = loop {
+        match tails[0].0.event().await {
+            Ok(Some(_)) => {}
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    assert!(cut.is_err(), "a part of a stream does not look like all of it");
+}
