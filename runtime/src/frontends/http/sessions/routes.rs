@@ -46,6 +46,7 @@ pub(in super::super) fn routes() -> Router<Arc<App>> {
         .route("/api/sessions/{id}/export", get(export))
         .route("/api/sessions/{id}/events", get(sse::events))
         .route("/api/sessions/{id}/socket", get(handshake::socket))
+        .route("/api/events.schema.json", get(schema))
 }
 
 type Shared = State<Arc<App>>;
@@ -160,6 +161,13 @@ async fn import(State(app): Shared, id: Id, import: Asked<Import>, request: Requ
     }
     let (headers, lines) = raw(&app, request).await?;
     show_as(StatusCode::CREATED, &sessions(&app, &headers).import(import.0.id, &lines).await?).await
+}
+
+/// What every event looks like.
+async fn schema() -> Response {
+    let mut response = Response::new(Body::from(include_str!("events.schema.json")));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/schema+json"));
+    response
 }
 
 async fn show_as(status: StatusCode, session: &Session) -> Answer {
