@@ -97,7 +97,7 @@ async fn bodies_that_are_wrong_are_told_and_leave_nothing() {
     let api = &greenroom.api;
     api.create("s").await;
     let before = api.info("s").await;
-    let cases: [(&str, &[u8], &str); 18] = [
+    let cases: [(&str, &[u8], &str); 19] = [
         ("/messages", b"", "no body"),
         ("/messages", b"hello", "line 1"),
         ("/messages", b"[1, 2]", "can't be read"),
@@ -115,6 +115,7 @@ async fn bodies_that_are_wrong_are_told_and_leave_nothing() {
         ("/cancel", br#"{"turn": "one"}"#, "turn"),
         ("/tool_results", br#"{"id": "c1"}"#, "neither"),
         ("/tool_claims", br#"{}"#, "id"),
+        ("/messages", br#"{"text": "a"} {"text": "b"}"#, "trailing"),
         ("/fork", br#"{}"#, "at"),
     ];
     for (rest, body, told) in cases {
@@ -157,9 +158,10 @@ async fn paths_that_play_tricks_lead_nowhere() {
             assert!(matches!(status, 400 | 404), "{method} {} {rest}: {status}", &id[..id.len().min(20)]);
         }
     }
-    for path in ["/api/sessions/", "/api/sessions//events", "/api/sessions/s/", "/api/sessions/s/nothing"] {
+    for path in ["/api/sessions/", "/api/sessions/s/", "/api/sessions/s/nothing"] {
         assert_eq!(error(&api.get(path).await), not_found(), "{path}");
     }
+    assert_eq!(error(&api.get("/api/sessions//events").await), bad(), "an id is not empty");
     // A head of a megabyte is more than is read of any.
     let mut connection = Connection::open(&api.url).await.unwrap();
     let head = format!("GET /api/sessions/{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(1 << 20));

@@ -13,8 +13,9 @@ use session_support::{at, bad, conflict, error, not_found, text, types};
 /// Answers "first" with a beginning and no end, and all else with "yes".
 async fn stalling() -> ScriptedProvider {
     let first = Answer::text(["no end", "never"]).stall_after(1).stream().when(When::body_contains("first")).always();
-    let other = Answer::text(["yes"]).stream().always();
-    scripted([first.clone(), other]).await
+    let yes = Answer::text(["yes"]).stream();
+    let second = yes.clone().when(When::body_contains("second")).always();
+    scripted([second, first, yes.always()]).await
 }
 
 /// Says "first", and waits until its answer has begun.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     errors::{ApiError, Told},
+    extract,
     requests::{Cancel, ClaimCall, Give, Say},
 };
 use crate::Session;
@@ -68,9 +69,7 @@ async fn act(session: &Session, mut said: Map<String, Value>) -> Result<Value, A
 }
 
 fn fields<T: DeserializeOwned>(said: Map<String, Value>) -> Result<T, ApiError> {
-    serde_json::from_value(Value::Object(said)).map_err(|error| {
-        ApiError::bad(format!("the frame can't be read: {error}"), "send the fields that its type has")
-    })
+    extract::fields("the frame", Value::Object(said))
 }
 
 fn as_json(value: impl Serialize) -> Value {

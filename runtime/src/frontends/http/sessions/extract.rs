@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, request::Parts},
 };
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::{Deserializer, de::DeserializeOwned};
 
 use super::{
     super::{body, site::App},
@@ -95,8 +95,25 @@ pub(super) async fn raw(app: &App, request: Request) -> Result<(HeaderMap, Bytes
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::bad(format!("the body can't be read: {error}"), "send a JSON object in UTF-8"))
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = fields("the body", &mut json)?;
+    let end = json.end().map_err(|error| format!("the body can't be read: {error}"));
+    end.map_err(|message| ApiError::bad(message, "send one JSON object"))?;
+    Ok(read)
+}
+
+/// Reads fields, and says of which one it is that they can't be read; `what` has them.
+pub(super) fn fields<'de, T, D>(what: &str, json: D) -> Result<T, ApiError>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+    D::Error: std::fmt::Display,
+{
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        let path = error.path();
+        let field = if path.iter().len() == 0 { String::new() } else { format!("'{path}': ") };
+        ApiError::bad(format!("{what} can't be read: {field}{}", error.inner()), "send a JSON object in UTF-8")
+    })
 }
 
 /// The idempotency key, if there is one.
