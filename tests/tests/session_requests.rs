@@ -45,7 +45,10 @@ async fn a_session_is_made_once_and_is_there_until_it_is_removed() {
     let updated = api.there("telegram:42@home", "").await;
     assert_eq!(types(&updated)[..2], ["session.created", "session.updated"]);
 
+    let mut reader = api.tail("telegram:42@home", "").await;
+    reader.until("synced").await;
     assert_eq!(api.ask("DELETE", &path, &[], b"").await.status, 204);
+    assert!(reader.next().await.is_none(), "who reads it comes to its end");
     for (method, rest, body) in [
         ("GET", "", ""),
         ("DELETE", "", ""),
