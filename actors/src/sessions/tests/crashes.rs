@@ -154,3 +154,29 @@ async fn a_turn_that_waits_for_results_waits_on_after_a_kill() {
         system.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_turn_that_was_cut_goes_on_though_nobody_asks_for_it_and_what_is_over_is_left_asleep() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let lab = Lab::saying(vec![vec![text("done"), Stop], vec![text("Hel"), Wait], vec![text("Hello"), Stop]]).await;
+    let first = system(&lab, Some(&store)).await;
+    let over = session(&first, "over").await;
+    say(&over, "hi").await;
+    Seen::from(&over, None).await.end_of(1).await;
+    let cut = session(&first, "cut").await;
+    say(&cut, "hi").await;
+    Seen::from(&cut, None).await.text(1, "Hel").await;
+    let (_copy, store) = killed(dir.path()).await;
+    let second = system(&lab, Some(&store)).await;
+    let asked = async {
+        while lab.asked().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(20 * SECOND, asked).await.expect("it is taken up by itself");
+    assert_eq!(second.sessions().live(), 1, "the other is not woken");
+    for system in [first, second] {
+        system.stop().await;
+    }
+}
