@@ -57,11 +57,16 @@ impl Socket {
         self.0.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    /// The next frame of JSON; or the code and the reason of the end.
+    /// The next frame of JSON; or the code and the reason of the end, where 1006 is one that was not told.
     pub async fn next(&mut self) -> Result<Value, (u16, String)> {
         loop {
             let message = tokio::time::timeout(LIMIT, self.0.next()).await.expect("a frame in time");
-            match message.expect("an end that is told").unwrap() {
+            let message = match message {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return Err((1006, error.to_string())),
+                None => return Err((1006, String::new())),
+            };
+            match message {
                 Message::Text(text) => return Ok(serde_json::from_str(&text).unwrap()),
                 Message::Close(frame) => {
                     let frame = frame.expect("an end with a reason");
