@@ -243,8 +243,14 @@ impl World {
             }
             let seen: Vec<_> = reader.events.iter().filter(|event| !event.body.is_told()).cloned().collect();
             let (seen, log) = (flat(&seen), flat(&log));
-            let differs = seen.iter().zip(&log).position(|(seen, log)| seen != log).unwrap_or(seen.len().min(log.len()));
-            assert_eq!(seen.get(differs), log.get(differs), "a reader has seen the log {:?}", &seen[differs.saturating_sub(3)..]);
+            let differs =
+                seen.iter().zip(&log).position(|(seen, log)| seen != log).unwrap_or(seen.len().min(log.len()));
+            assert_eq!(
+                seen.get(differs),
+                log.get(differs),
+                "a reader has seen the log {:?}",
+                &seen[differs.saturating_sub(3)..]
+            );
         }
         self.system.stop().await;
     }
