@@ -41,6 +41,8 @@ pub struct SseFramer {
     /// Up to where the line was searched for its end.
     searched: usize,
     event: Option<Range<usize>>,
+    /// The last `id` field, which holds for all that follow as well.
+    id: Vec<u8>,
     data: Data,
     /// The data of a frame with several data lines.
     joined: Vec<u8>,
@@ -92,6 +94,12 @@ impl SseFramer {
     /// The stream has ended: what is left becomes its last frame, with or without a blank line.
     pub fn end(&mut self) {
         self.ended = true;
+    }
+
+    /// The id of the frame that was handed out last: its own, or the last one before it. Empty where there was none, or
+    /// one that is no text.
+    pub fn last_id(&self) -> &str {
+        str::from_utf8(&self.id).unwrap_or_default()
     }
 
     /// How many comment lines there were.
@@ -199,6 +207,10 @@ impl SseFramer {
                 Data::Joined => self.join(value),
             },
             b"event" => self.event = Some(value),
+            b"id" => {
+                self.id.clear();
+                self.id.extend_from_slice(&self.buffer[value]);
+            }
             b"" => self.comments += 1,
             _ => {}
         }

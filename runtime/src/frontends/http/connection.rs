@@ -4,10 +4,13 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::site::Site;
+use super::{door::Comer, guard::Guard, site::Site};
 
 /// How long a client may take for the head of a request, or keep a connection without one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,16 +36,31 @@ impl Ending {
     }
 }
 
-/// Serves a connection to its end.
-pub(super) async fn serve(stream: TcpStream, site: Arc<Site>, ending: Ending) {
+/// Serves a connection from anywhere to its end.
+pub(super) async fn serve(stream: TcpStream, site: Arc<Site>, guard: Arc<Guard>, ending: Ending) {
     // A token is a small write: held back for more, it would come tens of milliseconds late.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("a connection was lost: {error}");
         return;
     }
+    converse(stream, site, Some(guard), ending).await;
+}
+
+/// Serves a connection of the owner's to its end.
+pub(super) async fn serve_owner(comer: Comer, site: Arc<Site>, ending: Ending) {
+    match comer {
+        Comer::Socket(stream) => converse(stream, site, None, ending).await,
+        Comer::Inside(stream) => converse(stream, site, None, ending).await,
+    }
+}
+
+async fn converse<I>(stream: I, site: Arc<Site>, guard: Option<Arc<Guard>>, ending: Ending)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request| {
-        let site = Arc::clone(&site);
-        async move { site.answer(request).await }
+        let (site, guard) = (Arc::clone(&site), guard.clone());
+        async move { site.answer(request, guard.as_deref()).await }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,27 +1,32 @@
 //! HTTP: OpenAI's API, greenroom's own with its sessions, and how the server is.
 //!
 //! [`Server::bind`] takes the address, [`Server::run`] serves until it is told to stop, and then lets what is in
-//! flight come to its end.
+//! flight come to its end. Beside the address, or in place of it ([`serve_owner`]), the owner has a [`Door`].
 
 mod api;
 mod body;
 mod connection;
+mod door;
 mod errors;
 mod event_stream;
 mod guard;
 mod health;
 mod openai;
+mod owner;
 mod sessions;
 mod site;
+mod socket_file;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::door::{Door, Holder, HolderKind, Inside};
 use self::{
     connection::Ending,
+    door::Comer,
     guard::Guard,
     site::{App, Site},
 };
@@ -51,6 +56,15 @@ pub struct HttpArgs {
     pub grace: Duration,
 }
 
+/// What a server of the owner alone is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnerArgs {
+    /// The largest request body, in bytes.
+    pub max_body: u64,
+    /// How long requests in flight may go on once the server is told to stop.
+    pub grace: Duration,
+}
+
 /// A server that holds its address.
 #[derive(Debug)]
 pub struct Server {
@@ -59,6 +73,7 @@ pub struct Server {
     args: HttpArgs,
     runtime: Runtime,
     heartbeat: Duration,
+    door: Option<Door>,
 }
 
 impl Server {
@@ -69,7 +84,7 @@ impl Server {
     pub async fn bind(args: HttpArgs, runtime: Runtime) -> io::Result<Self> {
         let listener = TcpListener::bind(args.listen).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, args, runtime, heartbeat: HEARTBEAT })
+        Ok(Self { listener, address, args, runtime, heartbeat: HEARTBEAT, door: None })
     }
 
     /// Where it listens; the port is a real one.
@@ -84,6 +99,13 @@ impl Server {
         self
     }
 
+    /// Lets the owner in by this door as well.
+    #[must_use]
+    pub fn door(mut self, door: Door) -> Self {
+        self.door = Some(door);
+        self
+    }
+
     /// Serves until `stop`, then takes no more connections. Who reads a session is let go at once and can come back with
     /// its cursor; what else is in flight gets the grace period, and answers that are left then end with an error that
     /// says why. The runtime itself is left running, save that after a grace period
@@ -92,27 +114,63 @@ impl Server {
     /// # Errors
     /// None as of now; a connection that fails ends alone.
     pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
-        let Self { listener, address, args, runtime, heartbeat } = self;
-        let guard = Guard::new(address, args.token, args.allowed_hosts, args.allowed_origins);
+        let Self { listener, address, args, runtime, heartbeat, door } = self;
+        let HttpArgs { listen: _, token, allowed_hosts, allowed_origins, max_body, grace } = args;
+        let guard = Arc::new(Guard::new(address, token, allowed_hosts, allowed_origins));
+        let args = OwnerArgs { max_body, grace };
+        Serving { runtime, args, heartbeat, guarded: Some((listener, guard)), door }.run(stop).await;
+        Ok(())
+    }
+}
+
+/// Serves the owner alone until `stop`, and ends as [`Server::run`] does.
+pub async fn serve_owner(door: Door, args: OwnerArgs, runtime: Runtime, stop: CancellationToken) {
+    Serving { runtime, args, heartbeat: HEARTBEAT, guarded: None, door: Some(door) }.run(stop).await;
+}
+
+/// All the ways in, and what is behind them.
+struct Serving {
+    runtime: Runtime,
+    args: OwnerArgs,
+    heartbeat: Duration,
+    guarded: Option<(TcpListener, Arc<Guard>)>,
+    door: Option<Door>,
+}
+
+/// A connection, and by which way it came.
+enum Accepted {
+    Guarded(TcpStream, Arc<Guard>),
+    Owner(Comer),
+}
+
+impl Serving {
+    async fn run(self, stop: CancellationToken) {
+        let Self { runtime, args, heartbeat, guarded, mut door } = self;
         let connections = TaskTracker::new();
         let app = App {
             runtime: runtime.clone(),
             max_body: args.max_body,
             heartbeat,
             draining: CancellationToken::new(),
+            ephemerals: sessions::Ephemerals::default(),
             sockets: connections.clone(),
         };
-        let site = Arc::new(Site::new(guard, app));
+        let site = Arc::new(Site::new(app, door.as_ref()));
         let ending = Ending::default();
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                accepted = listener.accept() => accepted,
+                accepted = accept(guarded.as_ref()) => accepted,
+                accepted = accept_owner(door.as_mut()) => accepted,
             };
+            let (site, ending) = (Arc::clone(&site), ending.clone());
             match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection::serve(stream, Arc::clone(&site), ending.clone()));
+                Ok(Accepted::Guarded(stream, guard)) => {
+                    connections.spawn(connection::serve(stream, site, guard, ending));
+                }
+                Ok(Accepted::Owner(comer)) => {
+                    connections.spawn(connection::serve_owner(comer, site, ending));
                 }
                 // A client that left before it was seen is no fault of ours.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -122,7 +180,7 @@ impl Server {
                 }
             }
         }
-        drop(listener);
+        drop((guarded, door));
         if !site.drain(args.grace).await {
             runtime.end_turns();
         }
@@ -132,6 +190,21 @@ impl Server {
             ending.cut();
             connections.wait().await;
         }
-        Ok(())
+    }
+}
+
+async fn accept(guarded: Option<&(TcpListener, Arc<Guard>)>) -> io::Result<Accepted> {
+    match guarded {
+        Some((listener, guard)) => {
+            listener.accept().await.map(|(stream, _)| Accepted::Guarded(stream, Arc::clone(guard)))
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn accept_owner(door: Option<&mut Door>) -> io::Result<Accepted> {
+    match door {
+        Some(door) => door.accept().await.map(Accepted::Owner),
+        None => std::future::pending().await,
     }
 }

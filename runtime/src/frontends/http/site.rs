@@ -27,7 +27,7 @@ use tokio_util::{
 use tower::Service as _;
 use tracing::Level;
 
-use super::{api, body, errors::Refusal, guard::Guard, health, openai, sessions};
+use super::{api, body, door::Door, errors::Refusal, guard::Guard, health, openai, owner, sessions};
 use crate::Runtime;
 
 /// What handlers share.
@@ -40,6 +40,8 @@ pub(super) struct App {
     pub(super) heartbeat: Duration,
     /// Cancelled once no more requests are taken; what never ends by itself ends with it.
     pub(super) draining: CancellationToken,
+    /// The sessions that are not kept, as long as they are read.
+    pub(super) ephemerals: sessions::Ephemerals,
     /// Counts connections that have left HTTP, as long as they are open.
     pub(super) sockets: TaskTracker,
 }
@@ -51,14 +53,16 @@ pub(super) struct EndsWithServer;
 /// Everything behind the address.
 #[derive(Debug)]
 pub(super) struct Site {
-    guard: Guard,
     router: Router,
+    /// What the owner can ask, who comes by another door.
+    owner: Router,
     requests: TaskTracker,
     draining: CancellationToken,
 }
 
 impl Site {
-    pub(super) fn new(guard: Guard, app: App) -> Self {
+    pub(super) fn new(app: App, door: Option<&Door>) -> Self {
+        let app = Arc::new(app);
         let draining = app.draining.clone();
         let router = Router::new()
             .route("/v1/chat/completions", post(openai::chat))
@@ -72,8 +76,12 @@ impl Site {
             .route("/readyz", get(health::ready))
             .fallback(unknown_route)
             .method_not_allowed_fallback(wrong_method)
-            .with_state(Arc::new(app));
-        Self { guard, router, requests: TaskTracker::new(), draining }
+            .with_state(Arc::clone(&app));
+        let mut owner = router.clone().merge(sessions::ephemeral_routes().with_state(app));
+        if let Some(door) = door {
+            owner = owner.merge(owner::routes(door));
+        }
+        Self { router, owner, requests: TaskTracker::new(), draining }
     }
 
     /// Takes no more requests, and waits for those in flight for at most `grace`. Whether none is left.
@@ -83,8 +91,13 @@ impl Site {
         tokio::time::timeout(grace, self.requests.wait()).await.is_ok()
     }
 
-    /// Answers a request. Dropping the future, or the body it gives, cancels what was asked.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Counted>, Infallible> {
+    /// Answers a request: the owner's if nobody guards the way that it came. Dropping the future, or the body it gives,
+    /// cancels what was asked.
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        guard: Option<&Guard>,
+    ) -> Result<Response<Counted>, Infallible> {
         // Counted before the flag is read: whoever drains either sees this request or refuses it.
         let counted = self.requests.token();
         let told = tracing::enabled!(Level::DEBUG).then(|| format!("{} {}", request.method(), request.uri().path()));
@@ -94,8 +107,8 @@ impl Site {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         } else {
-            match self.guard.check(&request) {
-                Ok(()) => self.route(request).await,
+            match guard.map_or(Ok(()), |guard| guard.check(&request)) {
+                Ok(()) => route(if guard.is_some() { &self.router } else { &self.owner }, request).await,
                 Err(refusal) => {
                     let response = refusal.told(request.uri().path());
                     body::discard(request).await;
@@ -111,21 +124,21 @@ impl Site {
         let counted = response.extensions_mut().remove::<EndsWithServer>().is_none().then_some(counted);
         Ok(response.map(|body| Counted { body, _counted: counted }))
     }
+}
 
-    async fn route(&self, request: Request<Incoming>) -> Response<Body> {
-        let answering = self.router.clone().call(request.map(Body::new));
-        match AssertUnwindSafe(answering).catch_unwind().await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            // The hook of panics has said where; what is left to do is that the client is told something.
-            Err(_) => Refusal::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "server_error",
-                "internal_error",
-                "greenroom failed on this request; its log says where, please report it",
-            )
-            .into_response(),
-        }
+async fn route(router: &Router, request: Request<Incoming>) -> Response<Body> {
+    let answering = router.clone().call(request.map(Body::new));
+    match AssertUnwindSafe(answering).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        // The hook of panics has said where; what is left to do is that the client is told something.
+        Err(_) => Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "server_error",
+            "internal_error",
+            "greenroom failed on this request; its log says where, please report it",
+        )
+        .into_response(),
     }
 }
 

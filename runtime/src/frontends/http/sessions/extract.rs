@@ -32,7 +32,10 @@ pub(super) struct Id(pub(super) String);
 impl Id {
     /// The session of this id.
     pub(super) async fn open(&self, app: &App, headers: &HeaderMap) -> Result<Session, ApiError> {
-        Ok(sessions(app, headers).open(&self.0).await?)
+        match app.ephemerals.get(&self.0) {
+            Some(session) => Ok(session),
+            None => Ok(sessions(app, headers).open(&self.0).await?),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! ([`socket`]).
 
 mod commands;
+mod ephemeral;
 mod errors;
 mod extract;
 mod handshake;
@@ -11,4 +12,5 @@ mod socket;
 mod sse;
 mod wire;
 
+pub(super) use ephemeral::{Ephemerals, ephemeral_routes};
 pub(super) use routes::routes;

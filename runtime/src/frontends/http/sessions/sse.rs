@@ -29,7 +29,7 @@ use super::{
 use crate::{ReadFrom, Reader, Session};
 
 /// Said in silence, which real clients pass over.
-const HEARTBEAT: &[u8] = b": keep-alive\n\n";
+pub(super) const HEARTBEAT: &[u8] = b": keep-alive\n\n";
 /// Said last.
 const STOPPING: &[u8] = b": greenroom is shutting down\n\n";
 
