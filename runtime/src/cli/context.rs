@@ -1,6 +1,10 @@
 //! What every command starts from: the environment, read once, and the flags that all commands have.
 
-use std::{future::Future, path::PathBuf, time::Duration};
+use std::{
+    future::Future,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use clap::{ArgAction, Args};
 use greenroom::{
@@ -10,14 +14,17 @@ use greenroom::{
 };
 
 use super::{
+    attach,
     data_dir::{self, DataDir},
-    failure::{Failure, with_causes},
+    failure::Failure,
     notes,
 };
 
-/// How often a daemon asks for a store that another has, and the pause between: 3 s in all.
-const TRIES: u32 = 30;
+/// How long a daemon waits for a store of somebody who is about to end, and the pause between two looks.
+const LAST_MOMENTS: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
+/// The same of somebody who hands over, beyond the grace period that its answers have.
+const HAND_OVER: Duration = Duration::from_secs(20);
 
 /// Flags of all commands.
 #[derive(Debug, Clone, Args)]
@@ -63,11 +70,28 @@ impl Context {
         Ok(found.unwrap_or(loaded))
     }
 
+    /// The same within a runtime.
+    pub(crate) async fn load_here(&self) -> Result<Loaded, Failure> {
+        let source = self.source(Vec::new());
+        let loaded = config::load(&source)?;
+        if loaded.settings.discovery != Discovery::Demo {
+            return Ok(loaded);
+        }
+        Ok(discover::load_with_local(&source, &loaded.settings).await.unwrap_or(loaded))
+    }
+
     /// The data directory, made if it isn't there.
     pub(crate) fn data_dir(&self) -> Result<DataDir, Failure> {
         let path = config::data_dir(self.globals.data_dir.as_deref(), &self.environment)
             .map_err(|error| Failure::usage(error.to_string(), error.hint()))?;
         DataDir::open(&path)
+    }
+
+    /// Where data is kept, closed to others if it is there. Nothing is made.
+    pub(crate) fn data_place(&self) -> Result<PathBuf, Failure> {
+        let path = config::data_dir(self.globals.data_dir.as_deref(), &self.environment)
+            .map_err(|error| Failure::usage(error.to_string(), error.hint()))?;
+        if path.exists() { DataDir::open(&path).map(|dir| dir.path().to_owned()) } else { Ok(path) }
     }
 
     /// Where data is kept, if something may be kept there.
@@ -87,36 +111,19 @@ impl Context {
         Ok(told(builder.start().await?))
     }
 
-    /// A runtime that learns for those to come where it can. Where another process has the store, or it can't be
-    /// opened, it answers without one: marks are of use, and no answer depends on them.
-    pub(crate) async fn start_learning(&self, settings: Settings) -> Result<Runtime, Failure> {
-        // The demo never fails, and a first question is to leave nothing behind.
-        let learns = settings.providers.iter().any(|provider| provider.kind != config::Kind::Demo);
-        let Some(path) = self.data_path().filter(|_| learns) else { return self.start(settings).await };
-        let builder = Runtime::builder().settings(settings.clone()).environment(self.environment.clone());
-        match builder.data_dir(path).start().await {
-            Ok(runtime) => Ok(told(runtime)),
-            Err(error @ StartError::Store(_)) => {
-                if let StartError::Store(OpenError::Held { .. }) = &error {
-                    tracing::debug!("another greenroom has the store: nothing is learnt from this one");
-                } else {
-                    notes::warning(&format!("{}; going on without it", with_causes(&error)));
-                    notes::hint(&error.hint());
-                }
-                self.start(settings).await
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// A runtime for a daemon, which has the store to itself.
+    /// A runtime for a daemon, which has the store to itself. A command that holds it hands over.
     pub(crate) async fn start_owning(&self, settings: Settings, path: PathBuf) -> Result<Runtime, Failure> {
-        let builder = Runtime::builder().settings(settings).environment(self.environment.clone()).data_dir(path);
-        // A command that is about to end may have it.
+        let grace = settings.server.grace;
+        let builder =
+            Runtime::builder().settings(settings).environment(self.environment.clone()).data_dir(path.clone());
         let mut started = builder.clone().start().await;
-        for _ in 1..TRIES {
-            if !matches!(started, Err(StartError::Store(OpenError::Held { .. }))) {
-                break;
+        let mut until = Instant::now() + LAST_MOMENTS;
+        let mut is_handing_over = false;
+        while matches!(started, Err(StartError::Store(OpenError::Held { .. }))) && Instant::now() < until {
+            if !is_handing_over && let Some(holder) = attach::ask_to_hand_over(&path).await {
+                is_handing_over = true;
+                until = Instant::now() + grace + HAND_OVER;
+                notes::note(&format!("another greenroom command (pid {}) hands over", holder.pid));
             }
             tokio::time::sleep(PAUSE).await;
             started = builder.clone().start().await;
@@ -136,13 +143,18 @@ impl Context {
         if settings.discovery != Discovery::Demo {
             return;
         }
+        self.tell_demo_answers();
+        self.tell_ignored(settings);
+    }
+
+    /// Says that the demo answers.
+    pub(crate) fn tell_demo_answers(&self) {
         let file = self.source(Vec::new()).file.map_or_else(String::new, |file| format!(" to {}", file.display()));
         notes::note(&format!(
             "no provider is configured, so the built-in demo answers, which is no language model; to add a real one, set \
              ANTHROPIC_API_KEY, or OPENAI_API_KEY (with OPENAI_BASE_URL for any compatible server), start Ollama, or add \
              [providers.NAME]{file}"
         ));
-        self.tell_ignored(settings);
     }
 
     /// Names the keys that are there and can't be used.
@@ -160,7 +172,7 @@ impl Context {
 }
 
 /// The same runtime, once what was left out of it is said on standard error.
-fn told(runtime: Runtime) -> Runtime {
+pub(crate) fn told(runtime: Runtime) -> Runtime {
     for warned in runtime.warnings() {
         notes::warning(&warned.message);
         notes::hint(&warned.hint);

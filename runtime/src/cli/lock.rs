@@ -89,6 +89,12 @@ fn try_lock(file: &File) -> Result<(), TryLockError> {
     taken
 }
 
+/// Whether a daemon holds this data directory, or is about to.
+pub(crate) fn is_held(dir: &Path) -> bool {
+    let file = File::open(dir.join(NAME));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Where the daemon listens that holds this data directory, if one does and has said so.
 pub(crate) fn holder(dir: &Path) -> Option<SocketAddr> {
     let mut file = File::open(dir.join(NAME)).ok()?;

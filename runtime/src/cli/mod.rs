@@ -1,5 +1,6 @@
 //! The commands of the program: a file each, and what they share.
 
+mod attach;
 mod auth;
 mod chat;
 mod completions;
@@ -16,6 +17,7 @@ mod output;
 mod providers;
 mod pull;
 mod serve;
+mod sessions;
 mod signals;
 mod store;
 mod table;
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Chat(chat::ChatArgs),
     /// Run the daemon that other programs talk to
     Serve(serve::ServeArgs),
+    /// Look at conversations that are kept, and take part in them
+    Sessions(sessions::SessionsArgs),
     /// List the models that there are
     Models(models::ModelsArgs),
     /// Have a provider fetch a model
@@ -80,6 +84,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
     match command {
         Command::Chat(args) => chat::run(&context, args),
         Command::Serve(args) => serve::run(&context, &args),
+        Command::Sessions(args) => sessions::run(&context, args),
         Command::Models(args) => models::run(&context, &args),
         Command::Pull(args) => pull::run(&context, &args),
         Command::Embed(args) => embed::run(&context, &args),

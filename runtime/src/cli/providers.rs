@@ -75,16 +75,16 @@ fn status(context: &Context, json: bool) -> Result<Exit, Failure> {
 
 /// From the daemon of the data directory, which knows what has failed; else as they would be if one started now.
 async fn providers(context: &Context) -> Result<Providers, Failure> {
-    if let Some(daemon) = daemon(context)? {
+    if let Some(daemon) = daemon(context).await? {
         return daemon.providers().await;
     }
-    let settings = context.load(Vec::new())?.settings;
+    let settings = context.load_here().await?.settings;
     context.tell_demo(&settings);
     at_start(context, settings).await
 }
 
-fn daemon(context: &Context) -> Result<Option<Daemon>, Failure> {
-    if context.globals.config.is_some() { Ok(None) } else { Daemon::find(context) }
+async fn daemon(context: &Context) -> Result<Option<Daemon>, Failure> {
+    if context.globals.config.is_some() { Ok(None) } else { Daemon::find(context).await }
 }
 
 async fn at_start(context: &Context, settings: Settings) -> Result<Providers, Failure> {
@@ -116,7 +116,7 @@ async fn at_start(context: &Context, settings: Settings) -> Result<Providers, Fa
 
 fn reset(context: &Context, wanted: Option<&str>, json: bool) -> Result<Exit, Failure> {
     let cleared = block_on(WORKERS, async {
-        match daemon(context)? {
+        match daemon(context).await? {
             Some(daemon) => reset_there(&daemon, wanted).await,
             None => reset_here(context, wanted).await,
         }
@@ -150,7 +150,7 @@ async fn reset_there(daemon: &Daemon, wanted: Option<&str>) -> Result<Vec<String
 }
 
 async fn reset_here(context: &Context, wanted: Option<&str>) -> Result<Vec<String>, Failure> {
-    let settings = context.load(Vec::new())?.settings;
+    let settings = context.load_here().await?.settings;
     let known: Vec<&str> = settings.providers.iter().map(|provider| provider.name.as_str()).collect();
     let names: Vec<String> = match wanted {
         Some(name) if !known.contains(&name) => {

@@ -3,19 +3,21 @@
 use std::{
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
     time::Duration,
 };
 
 use clap::Args;
 use greenroom::{
+    Runtime, StoreKind,
     config::{Loaded, Override, Server as ServerSettings, WarningKind},
-    frontends::http::{HttpArgs, Server},
+    frontends::http::{Door, HolderKind, HttpArgs, Server},
 };
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, attach,
     context::{Context, block_on},
     lock::Lock,
     notes,
@@ -48,6 +50,19 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
         let http = Server::bind(http_args(server, token), runtime.clone())
             .await
             .map_err(|error| cannot_listen(listen, &error))?;
+        let http = match owners_door(context, &runtime, dir.path()) {
+            Ok(door) => http.door(door),
+            Err(error) => {
+                notes::warning(&format!(
+                    "commands beside this daemon can't use its sessions: no socket in {}: {error}",
+                    dir.path().display()
+                ));
+                notes::hint(
+                    "a socket needs a path of fewer than some hundred bytes that can be written; see --data-dir",
+                );
+                http
+            }
+        };
         let address = http.address();
         if let Err(error) = lock.tell(address) {
             tracing::warn!("the lock file does not say where the daemon listens: {error}");
@@ -60,6 +75,16 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
         outcome.map_err(|error| Failure::failed(format!("can't serve any longer: {error}"), "start it again"))?;
         Ok(Exit::Done)
     })
+}
+
+/// The way in for commands of this user.
+fn owners_door(context: &Context, runtime: &Runtime, dir: &Path) -> io::Result<Door> {
+    let mut door = attach::door(context, runtime.settings(), HolderKind::Serve);
+    // Who has no store there must not be taken for who has; that nothing is kept was told.
+    if runtime.store().state == StoreKind::Ok {
+        door.listen(&dir.join(attach::SOCKET))?;
+    }
+    Ok(door)
 }
 
 fn http_args(server: ServerSettings, token: SecretString) -> HttpArgs {

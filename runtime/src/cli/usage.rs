@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, args: &UsageArgs) -> Result<Exit, Failure> 
 
 /// From the daemon of the data directory; else from the store.
 async fn sums(context: &Context, by: &str) -> Result<Vec<UsageSum>, Failure> {
-    if let Some(daemon) = Daemon::find(context)? {
+    if let Some(daemon) = Daemon::find(context).await? {
         return daemon.usage(by).await;
     }
     let Some(path) = context.data_path() else { return Ok(Vec::new()) };

@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use greenroom::{
-    Session, Turn,
-    event::{EventBody, LogEvent},
-};
+use greenroom::event::{EventBody, LogEvent};
 
-use crate::cli::{Exit, Failure, signals::Interrupt};
+use crate::cli::{Exit, Failure, attach::Talk, signals::Interrupt};
 
 /// How long a cancelled answer may take to say so.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// A question that was asked.
-pub(super) struct Asked<'a> {
-    pub(super) session: &'a Session,
-    pub(super) turn: Turn,
+pub(super) struct Asked<'a, 'l> {
+    pub(super) talk: &'a mut Talk<'l>,
+    pub(super) turn: u64,
     pub(super) interrupt: &'a Interrupt,
 }
 
@@ -33,34 +29,57 @@ pub(super) trait Show {
 }
 
 /// Shows an answer as it comes; Ctrl-C cancels it.
-pub(super) async fn ask(asked: Asked<'_>, show: &mut impl Show) -> Result<Exit, Failure> {
-    let Asked { session, mut turn, interrupt } = asked;
-    let number = turn.sent().turn;
-    let outcome = tokio::select! {
-        outcome = follow(&mut turn, show) => outcome?,
-        () = interrupt.came() => {
-            session.cancel(number).await?;
-            match tokio::time::timeout(LAST_WORD, follow(&mut turn, show)).await {
+pub(super) async fn ask(asked: Asked<'_, '_>, show: &mut impl Show) -> Result<Exit, Failure> {
+    let Asked { talk, turn, interrupt } = asked;
+    let interrupted = tokio::select! {
+        outcome = follow(talk, turn, show) => Some(outcome?),
+        () = interrupt.came() => None,
+    };
+    let outcome = match interrupted {
+        Some(outcome) => outcome,
+        None => {
+            talk.cancel(turn).await?;
+            match tokio::time::timeout(LAST_WORD, follow(talk, turn, show)).await {
                 Ok(outcome) => outcome?,
                 Err(_) => Ok(Exit::Interrupted),
             }
         }
     };
     show.end()?;
+    talk.pause();
     outcome
 }
 
 /// Shows what comes up to the last event. The outer error is of the screen, the inner one of the answer.
-async fn follow(turn: &mut Turn, show: &mut impl Show) -> Result<Result<Exit, Failure>, Failure> {
-    while let Some(event) = turn.next().await {
+async fn follow(talk: &mut Talk<'_>, turn: u64, show: &mut impl Show) -> Result<Result<Exit, Failure>, Failure> {
+    loop {
+        let event = match talk.next().await {
+            Ok(Some(event)) => event,
+            Ok(None) => return Ok(Err(ended(talk.is_durable()))),
+            Err(failure) => return Ok(Err(failure)),
+        };
+        // Others are another turn's, or of no turn.
+        if event.turn != Some(turn) && !matches!(event.body, EventBody::Reset { .. } | EventBody::Error { .. }) {
+            continue;
+        }
         show.take(&event)?;
         match &event.body {
             EventBody::TurnFinished { .. } => return Ok(Ok(Exit::Done)),
             EventBody::TurnCancelled => return Ok(Ok(Exit::Interrupted)),
-            EventBody::TurnFailed { error } => return Ok(Err(Failure::answer(error, show.has_shown()))),
+            EventBody::TurnFailed { error } | EventBody::Error { error } => {
+                return Ok(Err(Failure::answer(error, show.has_shown())));
+            }
             _ => {}
         }
     }
-    let what = "the answer ended without an end";
-    Ok(Err(Failure::failed(what, "this is a fault of greenroom's: run it again with -vv and report what it says")))
+}
+
+fn ended(is_durable: bool) -> Failure {
+    if is_durable {
+        return Failure::failed("the session was removed before the answer had ended", "begin another one");
+    }
+    Failure::failed(
+        "the greenroom that answered ended before its answer did",
+        "ask again; with --session an answer outlives whoever gives it",
+    )
 }

@@ -1,12 +1,10 @@
 //! A conversation on a terminal.
 
-use std::time::Duration;
-
-use greenroom::{NewSession, Outgoing, Part, Runtime, Session, Update, config::Settings};
+use greenroom::Part;
 use rustyline::{DefaultEditor, error::ReadlineError};
 
 use super::{
-    WORKERS,
+    Opening, WORKERS,
     answer::{Asked, ask},
     command::{Command, HELP},
     history::History,
@@ -14,6 +12,7 @@ use super::{
 };
 use crate::cli::{
     Exit, Failure,
+    attach::{Link, Talk},
     context::{Context, block_on},
     notes,
     output::Output,
@@ -23,34 +22,27 @@ use crate::cli::{
 const PROMPT: &str = "> ";
 const MORE: &str = ". ";
 
-/// What a conversation begins with.
-pub(super) struct Opening {
-    pub(super) model: Option<String>,
-    pub(super) system: Option<String>,
-    /// Shown with the first message.
-    pub(super) images: Vec<Part>,
-}
-
 /// Talks until the person leaves.
-pub(super) fn run(context: &Context, settings: Settings, opening: Opening) -> Result<Exit, Failure> {
+pub(super) fn run(context: &Context, mut opening: Opening) -> Result<Exit, Failure> {
     let mut editor = DefaultEditor::new().map_err(|error| terminal(&error))?;
     let history = History::load(context, &mut editor);
     block_on(WORKERS, async {
-        let runtime = context.start_learning(settings).await?;
-        let outcome = talk(context, &runtime, &mut editor, &history, opening).await;
-        runtime.shutdown(Duration::ZERO).await;
+        let link = opening.link(context).await?;
+        let outcome = talk(context, &link, &mut editor, &history, opening).await;
+        link.leave().await;
         outcome
     })
 }
 
 async fn talk(
     context: &Context,
-    runtime: &Runtime,
+    link: &Link<'_>,
     editor: &mut DefaultEditor,
     history: &History,
     opening: Opening,
 ) -> Result<Exit, Failure> {
-    let mut conversation = Conversation::open(context, runtime, opening).await?;
+    let talk = opening.talk(link).await?;
+    let mut conversation = Conversation { context, link, talk, opening };
     notes::note("/help says what can be typed; Ctrl-D ends");
     loop {
         let typed = match read(editor) {
@@ -88,28 +80,20 @@ fn terminal(error: &ReadlineError) -> Failure {
 
 struct Conversation<'a> {
     context: &'a Context,
-    runtime: &'a Runtime,
-    session: Session,
-    model: Option<String>,
-    system: Option<String>,
-    images: Vec<Part>,
+    link: &'a Link<'a>,
+    talk: Talk<'a>,
+    opening: Opening,
 }
 
-impl<'a> Conversation<'a> {
-    async fn open(context: &'a Context, runtime: &'a Runtime, opening: Opening) -> Result<Self, Failure> {
-        let Opening { model, system, images } = opening;
-        let session = session(runtime, &model, &system).await?;
-        Ok(Self { context, runtime, session, model, system, images })
-    }
-
+impl Conversation<'_> {
     /// Says something and shows the answer. A failed one is told, and the conversation goes on.
     async fn say(&mut self, text: String) -> Result<Option<Exit>, Failure> {
-        let mut parts = vec![Part::text(text)];
-        parts.append(&mut self.images);
+        if !self.talk.is_there() {
+            self.talk = self.opening.talk(self.link).await?;
+            notes::note("the greenroom that had this conversation has ended, so a new one begins; --session keeps one");
+        }
         let interrupt = Interrupt::listen()?;
-        let turn = self.session.send_message(Outgoing { parts, ..Outgoing::default() }).await?;
-        let asked = Asked { session: &self.session, turn, interrupt: &interrupt };
-        match ask(asked, &mut Plain::new(Output::new(), &self.context.environment)).await {
+        match self.answer(text, &interrupt).await {
             Ok(Exit::Interrupted) => notes::note("cancelled"),
             Ok(_) => {}
             Err(Failure::ReaderGone) => return Err(Failure::ReaderGone),
@@ -120,31 +104,48 @@ impl<'a> Conversation<'a> {
         Ok(None)
     }
 
+    async fn answer(&mut self, text: String, interrupt: &Interrupt) -> Result<Exit, Failure> {
+        let mut parts = vec![Part::text(text)];
+        parts.append(&mut self.opening.images);
+        let turn = self.talk.send(&parts).await?.turn;
+        let asked = Asked { talk: &mut self.talk, turn, interrupt };
+        ask(asked, &mut Plain::new(Output::new(), &self.context.environment)).await
+    }
+
     async fn obey(&mut self, command: Command<'_>) -> Result<Option<Exit>, Failure> {
         match command {
             Command::Exit => return Ok(Some(Exit::Done)),
             Command::Help => Output::new().text(HELP)?,
-            Command::Reset => {
-                self.session = session(self.runtime, &self.model, &self.system).await?;
-                notes::note("a new conversation begins");
-            }
+            Command::Reset => match &self.opening.session {
+                Some(id) => {
+                    notes::error(&format!("this conversation is kept as {id}"));
+                    notes::hint(
+                        "leave, and begin one of another id with --session; `greenroom sessions remove` forgets",
+                    );
+                }
+                None => {
+                    self.talk = self.opening.talk(self.link).await?;
+                    notes::note("a new conversation begins");
+                }
+            },
             Command::Model(Some(name)) => {
-                let model = Some(name.to_owned());
-                self.session.update(Update { model: model.clone(), ..Update::default() }).await?;
-                self.model = model;
+                self.talk.update(Some(name), None).await?;
+                self.opening.model = Some(name.to_owned());
                 notes::note(&format!("{name} answers from now on"));
             }
             Command::Model(None) => {
-                let name = self.model.as_deref().or(self.runtime.settings().models.default.as_deref());
-                notes::note(name.unwrap_or("the default model of the first provider answers"));
+                let default = self.link.default_model().await;
+                let name = self.opening.model.as_ref().or(default.as_ref());
+                notes::note(name.map_or("the default model of the first provider answers", String::as_str));
             }
             Command::System(Some(text)) => {
-                let system = Some(text.to_owned());
-                self.session.update(Update { system: system.clone(), ..Update::default() }).await?;
-                self.system = system;
+                self.talk.update(None, Some(text)).await?;
+                self.opening.system = Some(text.to_owned());
                 notes::note("the instructions are followed from now on");
             }
-            Command::System(None) => notes::note(self.system.as_deref().unwrap_or("there are no instructions")),
+            Command::System(None) => {
+                notes::note(self.opening.system.as_deref().unwrap_or("there are no instructions"));
+            }
             Command::Unknown(name) => {
                 notes::error(&format!("there is no command {name}"));
                 notes::hint("/help lists them; put a space before the slash to say it to the model");
@@ -152,9 +153,4 @@ impl<'a> Conversation<'a> {
         }
         Ok(None)
     }
-}
-
-async fn session(runtime: &Runtime, model: &Option<String>, system: &Option<String>) -> Result<Session, Failure> {
-    let new = NewSession { model: model.clone(), system: system.clone(), ..NewSession::default() };
-    Ok(runtime.ephemeral(new).await?)
 }

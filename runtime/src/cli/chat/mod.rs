@@ -6,19 +6,22 @@ mod conversation;
 mod history;
 mod image;
 mod input;
+mod retold;
 mod screen;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::Args;
-use greenroom::{NewSession, Outgoing, Part};
+use greenroom::{Part, config::Settings};
 
+pub(crate) use self::retold::{Next, Retold};
 use self::{
     answer::{Asked, ask},
     screen::{Lines, Plain},
 };
 use super::{
     Exit, Failure,
+    attach::{Link, Need, Talk, is_served},
     context::{Context, block_on},
     output::Output,
     signals::Interrupt,
@@ -35,6 +38,12 @@ pub(crate) struct ChatArgs {
     /// The model: PROVIDER/MODEL, an alias, or an id that one provider has
     #[arg(short, long, value_name = "MODEL")]
     model: Option<String>,
+    /// Talk in a conversation that is kept: the one of this id, begun if there is none
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// Answer from here alone, and keep nothing: no data directory is looked at, no running greenroom asked
+    #[arg(long, conflicts_with = "session")]
+    standalone: bool,
     /// Instructions for the model
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
@@ -47,32 +56,78 @@ pub(crate) struct ChatArgs {
 }
 
 pub(crate) fn run(context: &Context, args: ChatArgs) -> Result<Exit, Failure> {
-    let settings = context.load(Vec::new())?.settings;
-    let images = args.images.iter().map(|path| image::load(path)).collect::<Result<Vec<Part>, _>>()?;
-    let text = match input::question(args.prompt.as_deref(), args.json)? {
-        input::Question::Text(text) => text,
-        input::Question::Conversation => {
-            context.tell_demo(&settings);
-            let opening = conversation::Opening { model: args.model, system: args.system, images };
-            return conversation::run(context, settings, opening);
-        }
+    let need = match &args.session {
+        Some(_) => Need::Store,
+        None if args.standalone => Need::Alone,
+        None => Need::Answers,
     };
-    context.tell_demo(&settings);
-    block_on(WORKERS, async {
-        let interrupt = Interrupt::listen()?;
-        let runtime = context.start_learning(settings).await?;
-        let new = NewSession { model: args.model, system: args.system, ..NewSession::default() };
-        let session = runtime.ephemeral(new).await?;
-        let mut parts = vec![Part::text(text)];
-        parts.extend(images);
-        let turn = session.send_message(Outgoing { parts, ..Outgoing::default() }).await?;
-        let asked = Asked { session: &session, turn, interrupt: &interrupt };
-        let outcome = if args.json {
+    // Where somebody is to be asked, that one's configuration counts.
+    let settings = match need != Need::Alone && is_served(context) {
+        true => None,
+        false => Some(context.load(Vec::new())?.settings),
+    };
+    let images = args.images.iter().map(|path| image::load(path)).collect::<Result<Vec<Part>, _>>()?;
+    let question = input::question(args.prompt.as_deref(), args.json)?;
+    let opening = Opening { need, settings, session: args.session, model: args.model, system: args.system, images };
+    match question {
+        input::Question::Text(text) => block_on(WORKERS, answer(context, opening, text, args.json)),
+        input::Question::Conversation => conversation::run(context, opening),
+    }
+}
+
+/// What a question or a conversation begins with.
+struct Opening {
+    need: Need,
+    settings: Option<Settings>,
+    session: Option<String>,
+    model: Option<String>,
+    system: Option<String>,
+    /// Shown with the first message.
+    images: Vec<Part>,
+}
+
+impl Opening {
+    /// The way to whoever answers; that it is the demo is told.
+    async fn link<'a>(&mut self, context: &'a Context) -> Result<Link<'a>, Failure> {
+        let settings = self.settings.take();
+        if let Some(settings) = &settings {
+            context.tell_demo(settings);
+        }
+        let has_told = settings.is_some();
+        let link = Link::open(context, self.need, settings).await?;
+        if !has_told && link.is_demo().await {
+            context.tell_demo_answers();
+        }
+        Ok(link)
+    }
+
+    async fn talk<'a>(&self, link: &'a Link<'a>) -> Result<Talk<'a>, Failure> {
+        let (model, system) = (self.model.as_deref(), self.system.as_deref());
+        match &self.session {
+            Some(id) => Talk::durable(link, id, model, system).await,
+            None => Talk::ephemeral(link, model, system).await,
+        }
+    }
+}
+
+/// Asks once.
+async fn answer(context: &Context, mut opening: Opening, text: String, json: bool) -> Result<Exit, Failure> {
+    let interrupt = Interrupt::listen()?;
+    let link = opening.link(context).await?;
+    let mut parts = vec![Part::text(text)];
+    parts.append(&mut opening.images);
+    let outcome = async {
+        let mut talk = opening.talk(&link).await?;
+        let turn = talk.send(&parts).await?.turn;
+        let asked = Asked { talk: &mut talk, turn, interrupt: &interrupt };
+        if json {
             ask(asked, &mut Lines::new(Output::new())).await
         } else {
             ask(asked, &mut Plain::new(Output::new(), &context.environment)).await
-        };
-        runtime.shutdown(Duration::ZERO).await;
-        outcome
-    })
+        }
+    }
+    .await;
+    drop(interrupt);
+    link.leave().await;
+    outcome
 }

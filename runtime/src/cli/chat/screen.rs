@@ -9,7 +9,10 @@ use greenroom::{
     wire::event::FinishReason,
 };
 
-use super::answer::Show;
+use super::{
+    answer::Show,
+    retold::{Next, Retold},
+};
 use crate::cli::{
     Failure,
     notes::{self, harmless, may_style},
@@ -27,6 +30,7 @@ pub(super) struct Plain {
     /// Thinking was shown last, and its line is open.
     thinking_open: bool,
     shown: Shown,
+    retold: Retold,
     refused: bool,
     calls: Vec<String>,
     /// What is told once the answer is over, in place of breaking into it.
@@ -49,10 +53,28 @@ impl Plain {
             thinking,
             thinking_open: false,
             shown: Shown::Nothing,
+            retold: Retold::default(),
             refused: false,
             calls: Vec::new(),
             later: Vec::new(),
         }
+    }
+
+    fn hear(&mut self, position: u64, delta: &str) -> Result<(), Failure> {
+        match self.retold.text(position, delta) {
+            Next::Show("") => Ok(()),
+            Next::Show(text) => self.say(text),
+            Next::Anew(text) => self.say_anew(&text),
+        }
+    }
+
+    /// Shows all of an answer again that was shown otherwise.
+    fn say_anew(&mut self, whole: &str) -> Result<(), Failure> {
+        self.close_line()?;
+        self.note(
+            "the greenroom that answered was lost, and some of its last words with it; the answer is shown anew",
+        )?;
+        self.say(whole)
     }
 
     fn say(&mut self, delta: &str) -> Result<(), Failure> {
@@ -132,10 +154,10 @@ impl Plain {
 impl Show for Plain {
     fn take(&mut self, event: &LogEvent) -> Result<(), Failure> {
         match &event.body {
-            EventBody::Text { delta } => self.say(delta),
+            EventBody::Text { delta } => self.hear(event.position, delta),
             EventBody::Refusal { delta } => {
                 self.refused = true;
-                self.say(delta)
+                self.hear(event.position, delta)
             }
             EventBody::Thinking { delta } => {
                 self.think(delta);
@@ -153,13 +175,23 @@ impl Show for Plain {
                 self.calls.pop();
                 Ok(())
             }
+            EventBody::Reset { .. } => {
+                self.retold.reset(event.position);
+                Ok(())
+            }
             EventBody::AnswerRestarted => {
+                self.retold.clear();
                 self.calls.clear();
                 self.refused = false;
                 self.close_line()?;
                 self.note("the answer broke off; it is made anew")
             }
-            EventBody::TurnFinished { reason } => self.finish(reason),
+            EventBody::TurnFinished { reason } => {
+                if let Some(whole) = self.retold.end() {
+                    self.say_anew(&whole)?;
+                }
+                self.finish(reason)
+            }
             _ => Ok(()),
         }
     }

@@ -1,0 +1,355 @@
+//! To hold or to attach: the way from a command to whoever has the store of the data directory open.
+//!
+//! A daemon that starts has its lock before it has the store, and whoever finds that lock taken does not open the store:
+//! so one that hands over to a daemon can't come before it.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use axum::http::Method;
+use greenroom::{
+    OpenError, Runtime, StartError, StoreKind,
+    config::{self, Discovery, Settings},
+    frontends::http::{Holder, HolderKind},
+    has_store,
+};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{
+    client::{Answer, Ask, Client, Lost, Way, path},
+    holding::{Holding, VARIABLES, socket_of},
+    refused::{accepted, failure},
+};
+use crate::cli::{
+    Failure,
+    context::{Context, told},
+    data_dir::DataDir,
+    failure::with_causes,
+    lock, notes,
+    serve::reachable,
+    token::token,
+};
+
+/// The pause between two looks for a holder.
+const PAUSE: Duration = Duration::from_millis(30);
+/// How long a command looks before it says so.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a command looks for a way to a store that somebody has: a daemon that ends has the grace period for its last
+/// answers.
+const LONGEST: Duration = Duration::from_secs(45);
+/// The same of a question that needs no store.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// What a command needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Answers, which go on without a store where there is no way to one.
+    Answers,
+    /// Answers of a runtime that keeps nothing, and has nothing to do with any other.
+    Alone,
+    /// The store; one is made where there is none.
+    Store,
+    /// What is in the store, if there is one. Looking makes nothing.
+    Look,
+    /// The same, and answers.
+    Join,
+}
+
+/// The way of a command to whoever answers it, which may be another one after each failure.
+pub(crate) struct Link<'a> {
+    context: &'a Context,
+    need: Need,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    /// Counts the holders that there have been for this command.
+    generation: u64,
+    client: Client,
+    /// If this process holds.
+    holding: Option<Holding>,
+    /// Whether it is only the built-in demo that answers.
+    demo: bool,
+    default_model: Option<String>,
+}
+
+impl<'a> Link<'a> {
+    /// Finds a holder, or becomes one. `settings` are those for the latter, if they are known already.
+    pub(crate) async fn open(context: &'a Context, need: Need, settings: Option<Settings>) -> Result<Self, Failure> {
+        let current = find(context, need, settings, false).await?;
+        Ok(Self { context, need, current: Mutex::new(current) })
+    }
+
+    /// Whether only the built-in demo answers.
+    pub(crate) async fn is_demo(&self) -> bool {
+        self.current.lock().await.demo
+    }
+
+    /// The model that answers where none is named, if it is known here.
+    pub(crate) async fn default_model(&self) -> Option<String> {
+        self.current.lock().await.default_model.clone()
+    }
+
+    /// Asks until somebody answers. What is not to be done twice (`once`) is not asked again when it is not known what
+    /// became of it.
+    pub(crate) async fn ask(&self, ask: Ask, once: bool) -> Result<Answer, Failure> {
+        accepted(self.ask_any(&ask, once).await?.0).await
+    }
+
+    /// The same, with whatever the answer is, and which holder's it is.
+    pub(crate) async fn ask_any(&self, ask: &Ask, once: bool) -> Result<(Answer, u64), Failure> {
+        let begun = Instant::now();
+        loop {
+            let (generation, client) = {
+                let current = self.current.lock().await;
+                (current.generation, current.client.clone())
+            };
+            match client.ask(ask).await {
+                Ok(answer) => return Ok((answer, generation)),
+                Err(lost @ (Lost::Silent | Lost::Unreadable(_))) => return Err(failure(&lost)),
+                Err(lost @ Lost::BrokenOff(_)) if once => return Err(failure(&lost)),
+                Err(lost) if begun.elapsed() > LONGEST => return Err(failure(&lost)),
+                Err(_) => self.renew(generation).await?,
+            }
+        }
+    }
+
+    /// Looks for the next holder after one that was lost.
+    pub(super) async fn renew(&self, lost: u64) -> Result<(), Failure> {
+        let mut current: MutexGuard<'_, Current> = self.current.lock().await;
+        if current.generation != lost {
+            return Ok(());
+        }
+        // One of our own has been asked to end, by a daemon that waits for it.
+        let handed_over = current.holding.is_some();
+        if current.holding.as_ref().is_some_and(|holding| !holding.is_ending()) {
+            return Err(Failure::failed(
+                "greenroom lost the connection to itself",
+                "this is a fault of greenroom's: run it again with -vv and report what it says",
+            ));
+        }
+        if let Some(holding) = current.holding.take() {
+            holding.ended().await;
+        }
+        let mut found = find(self.context, self.need, None, handed_over).await?;
+        found.generation = lost + 1;
+        *current = found;
+        Ok(())
+    }
+
+    /// Ends what of it is here. A holder stays until the turns that run are over.
+    pub(crate) async fn leave(self) {
+        if let Some(holding) = self.current.into_inner().holding {
+            holding.leave().await;
+        }
+    }
+}
+
+impl Current {
+    fn attached(client: Client, holder: &Holder) -> Self {
+        Self { generation: 0, client, holding: None, demo: holder.demo, default_model: None }
+    }
+
+    fn held(context: &Context, runtime: Runtime, dir: Option<&Path>) -> Self {
+        let (holding, inside) = Holding::begin(context, runtime, dir);
+        let demo = holding.settings().discovery == Discovery::Demo;
+        let default_model = holding.settings().models.default.clone();
+        let client = Client::new(Way::Inside(inside));
+        Self { generation: 0, client, holding: Some(holding), demo, default_model }
+    }
+}
+
+/// Finds a holder or becomes one. After this process was asked to hand over, it is not to be one again at once.
+async fn find(
+    context: &Context,
+    need: Need,
+    mut settings: Option<Settings>,
+    handed_over: bool,
+) -> Result<Current, Failure> {
+    let dir = match need {
+        Need::Alone => None,
+        Need::Answers => context.data_path(),
+        Need::Store => Some(context.data_dir()?.path().to_owned()),
+        Need::Look | Need::Join => Some(context.data_place()?),
+    };
+    let Some(dir) = dir else {
+        return Ok(Current::held(context, alone(context, need, take(context, &mut settings).await?).await?, None));
+    };
+    let begun = Instant::now();
+    let mut has_said = false;
+    loop {
+        if let Some((client, holder)) = attach(&dir, context).await? {
+            check(context, need, &holder)?;
+            return Ok(Current::attached(client, &holder));
+        }
+        let waits_for_daemon = handed_over && begun.elapsed() < PATIENCE * 10;
+        if !waits_for_daemon && !lock::is_held(&dir) {
+            let settings = take(context, &mut settings).await?;
+            let keeps = match need {
+                // The demo never fails, and a first question is to leave nothing behind.
+                Need::Answers => settings.providers.iter().any(|provider| provider.kind != config::Kind::Demo),
+                Need::Look | Need::Join => has_store(&dir),
+                Need::Store | Need::Alone => true,
+            };
+            if !keeps {
+                return Ok(Current::held(context, alone(context, need, settings).await?, None));
+            }
+            let builder = Runtime::builder().settings(settings.clone()).environment(context.environment.clone());
+            match builder.data_dir(&dir).start().await {
+                Ok(runtime) => return Ok(began(context, runtime, need, &dir)),
+                Err(StartError::Store(OpenError::Held { .. })) => {}
+                Err(error @ StartError::Store(_)) if need == Need::Answers => {
+                    notes::warning(&format!("{}; going on without it", with_causes(&error)));
+                    notes::hint(&error.hint());
+                    return Ok(Current::held(context, alone(context, need, settings).await?, None));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if need == Need::Answers && begun.elapsed() > SHORTEST {
+            tracing::debug!("another greenroom has the store and can't be asked: nothing is learnt from this one");
+            return Ok(Current::held(context, alone(context, need, take(context, &mut settings).await?).await?, None));
+        }
+        if begun.elapsed() > LONGEST {
+            return Err(Failure::failed(
+                format!("another greenroom has {} open, and can't be asked", dir.display()),
+                "wait for it to end or stop it; if the path is too long for a socket, give a shorter --data-dir",
+            ));
+        }
+        if !has_said && need != Need::Answers && begun.elapsed() > PATIENCE {
+            has_said = true;
+            notes::note(&format!("waiting for the greenroom that has {} open", dir.display()));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// This process holds the data directory now.
+fn began(context: &Context, runtime: Runtime, need: Need, dir: &Path) -> Current {
+    let runtime = told(runtime);
+    let store = runtime.store();
+    let is_kept = store.state == StoreKind::Ok;
+    if !is_kept && need != Need::Answers {
+        let reason = store.reason.unwrap_or_default();
+        notes::warning(&format!("nothing that is said outlives this command: {reason}"));
+        store.hint.iter().for_each(|hint| notes::hint(hint));
+    }
+    // A store in memory is no other's to use.
+    Current::held(context, runtime, is_kept.then_some(dir))
+}
+
+/// A runtime that keeps nothing.
+async fn alone(context: &Context, need: Need, settings: Settings) -> Result<Runtime, Failure> {
+    if need == Need::Alone {
+        let builder = Runtime::builder().settings(settings).environment(context.environment.clone());
+        return Ok(told(builder.start().await?));
+    }
+    context.start(settings).await
+}
+
+async fn take(context: &Context, settings: &mut Option<Settings>) -> Result<Settings, Failure> {
+    match settings {
+        Some(settings) => Ok(settings.clone()),
+        None => {
+            let loaded = context.load_here().await?.settings;
+            *settings = Some(loaded.clone());
+            Ok(loaded)
+        }
+    }
+}
+
+/// The holder of a data directory, if one answers.
+async fn attach(dir: &Path, context: &Context) -> Result<Option<(Client, Holder)>, Failure> {
+    let client = Client::new(Way::Socket(socket_of(dir)));
+    if let Some(holder) = introduced(&client).await {
+        return Ok(Some((client, holder)));
+    }
+    if fits(&socket_of(dir)) {
+        return Ok(None);
+    }
+    let Some(client) = at_address(dir)? else { return Ok(None) };
+    // What a daemon tells nobody but its owner is not asked by this way.
+    let variables = VARIABLES.iter().filter(|name| context.environment.text(name).is_some());
+    let variables = variables.map(|name| (*name).to_owned()).collect();
+    Ok(Some((client, Holder { kind: HolderKind::Serve, pid: 0, demo: false, variables })))
+}
+
+/// Who answers there, if somebody does who is not about to end.
+async fn introduced(client: &Client) -> Option<Holder> {
+    let answer = client.ask(&Ask::get(path(&["holder"], &[]))).await.ok()?;
+    serde_json::from_slice(&answer.whole().await.ok()?).ok()
+}
+
+/// Whether a path is short enough for a socket, which the system says by itself.
+fn fits(path: &Path) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::net::SocketAddr::from_pathname(path).is_ok();
+    #[cfg(not(unix))]
+    return path.as_os_str().is_empty();
+}
+
+/// The daemon of a data directory, as any client reaches it.
+fn at_address(dir: &Path) -> Result<Option<Client>, Failure> {
+    let Some(address) = lock::holder(dir) else { return Ok(None) };
+    let address = std::net::SocketAddr::new(reachable(address.ip()), address.port());
+    let token = token(&DataDir::open(dir)?)?;
+    Ok(Some(Client::new(Way::Address { address, token })))
+}
+
+/// What a command that attaches has to know of the holder.
+fn check(context: &Context, need: Need, holder: &Holder) -> Result<(), Failure> {
+    if context.globals.config.is_some() {
+        let of = match holder.kind {
+            HolderKind::Serve => "a daemon",
+            HolderKind::Command => "another greenroom",
+        };
+        return Err(Failure::usage(
+            format!("--config can't be heeded: {of} (pid {}) answers, with its own configuration", holder.pid),
+            "leave --config out, stop that one, or give this one a --data-dir of its own",
+        ));
+    }
+    if need == Need::Look {
+        return Ok(());
+    }
+    let lacking = VARIABLES.iter().filter(|name| {
+        context.environment.text(name).is_some() && !holder.variables.iter().any(|known| known == **name)
+    });
+    let lacking: Vec<&str> = lacking.copied().collect();
+    if !lacking.is_empty() {
+        notes::note(&format!(
+            "{} is set here, but not for the greenroom that answers (pid {}), which goes by what it was started with",
+            lacking.join(", "),
+            holder.pid
+        ));
+    }
+    Ok(())
+}
+
+/// The holder of the data directory, for what can be had without one as well. Nothing is made on disk.
+pub(crate) async fn beside(context: &Context) -> Result<Option<Client>, Failure> {
+    let Ok(dir) = config::data_dir(context.globals.data_dir.as_deref(), &context.environment) else { return Ok(None) };
+    let client = Client::new(Way::Socket(socket_of(&dir)));
+    if introduced(&client).await.is_some() {
+        return Ok(Some(client));
+    }
+    at_address(&dir)
+}
+
+/// Asks whoever holds a data directory to hand over. Who that is, if it does.
+pub(crate) async fn ask_to_hand_over(dir: &Path) -> Option<Holder> {
+    let client = Client::new(Way::Socket(socket_of(dir)));
+    let holder = introduced(&client).await?;
+    let answer = client.ask(&Ask::new(Method::POST, path(&["hand-over"], &[]))).await.ok()?;
+    answer.status.is_success().then_some(holder)
+}
+
+/// Whether somebody holds the data directory and takes connections, so that it is its configuration that counts.
+pub(crate) fn is_served(context: &Context) -> bool {
+    let socket: Option<PathBuf> = context.data_path().map(|dir| socket_of(&dir));
+    #[cfg(unix)]
+    return socket.is_some_and(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok());
+    #[cfg(not(unix))]
+    return socket.is_none();
+}
