@@ -4,100 +4,12 @@
 mod cli_support;
 
 use std::os::unix::fs::MetadataExt as _;
-use std::process::ExitStatus;
 
-use cli_support::{LIMIT, answering, home_of, saying};
-use greenroom_tests::harness::Home;
+use cli_support::terminal::{CTRL_C, CTRL_D, Terminal};
+use cli_support::{LIMIT, answering, home_of, pairs, requests, said, saying};
+use greenroom_tests::Attempt;
 use greenroom_tests::openai::{self, Answer};
-use greenroom_tests::{Attempt, ScriptedProvider};
-use pty_process::{Pty, Size};
-use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Child;
-
-const CTRL_C: &str = "\u{3}";
-const CTRL_D: &str = "\u{4}";
-
-/// The program on a terminal of its own.
-struct Terminal {
-    pty: Pty,
-    child: Child,
-    screen: String,
-    /// How much of the screen was waited for.
-    seen: usize,
-}
-
-impl Terminal {
-    fn open(home: &Home, arguments: &[&str]) -> Self {
-        let (pty, inner) = pty_process::open().unwrap();
-        pty.resize(Size::new(24, 200)).unwrap();
-        let command = home.command(arguments);
-        let command = command.as_std();
-        let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
-        let child = pty_process::Command::new(command.get_program())
-            .args(command.get_args())
-            .env_clear()
-            .envs(variables)
-            .env("TERM", "xterm")
-            .current_dir(home.path())
-            .kill_on_drop(true)
-            .spawn(inner)
-            .unwrap();
-        Self { pty, child, screen: String::new(), seen: 0 }
-    }
-
-    async fn read(&mut self) -> bool {
-        let mut piece = [0; 4096];
-        // Once nobody holds the other side, reading a terminal fails.
-        let length = tokio::time::timeout(LIMIT, self.pty.read(&mut piece))
-            .await
-            .unwrap_or_else(|_| panic!("nothing more on the screen: {:?}", &self.screen[self.seen..]))
-            .unwrap_or_default();
-        self.screen.push_str(&String::from_utf8_lossy(&piece[..length]));
-        length > 0
-    }
-
-    /// Waits for text behind what was waited for before.
-    async fn wait_for(&mut self, text: &str) {
-        loop {
-            if let Some(at) = self.screen[self.seen..].find(text) {
-                self.seen += at + text.len();
-                return;
-            }
-            let more = self.read().await;
-            assert!(more, "it ended without {text:?}: {:?}", &self.screen[self.seen..]);
-        }
-    }
-
-    async fn press(&mut self, keys: &str) {
-        self.pty.write_all(keys.as_bytes()).await.unwrap();
-    }
-
-    /// Types a line at the prompt.
-    async fn type_line(&mut self, line: &str) {
-        self.wait_for("> ").await;
-        self.press(&format!("{line}\r")).await;
-    }
-
-    async fn end(mut self) -> (ExitStatus, String) {
-        while self.read().await {}
-        (tokio::time::timeout(LIMIT, self.child.wait()).await.unwrap().unwrap(), self.screen)
-    }
-}
-
-fn requests(provider: &ScriptedProvider) -> Vec<Value> {
-    provider.requests().iter().filter(|request| request.method == "POST").map(|request| request.json()).collect()
-}
-
-fn said(request: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let messages = request["messages"].as_array().unwrap();
-    messages.iter().map(|message| (text(&message["role"]), text(&message["content"]))).collect()
-}
-
-fn pairs(messages: &[(&str, &str)]) -> Vec<(String, String)> {
-    messages.iter().map(|(role, text)| ((*role).to_owned(), (*text).to_owned())).collect()
-}
+use serde_json::json;
 
 #[tokio::test]
 async fn what_was_said_before_is_sent_along() {

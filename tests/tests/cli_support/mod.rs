@@ -1,5 +1,9 @@
 //! What the tests of the command line share.
 #![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
+
+pub(crate) mod running;
+pub(crate) mod terminal;
 
 use std::time::Duration;
 
@@ -51,4 +55,21 @@ pub(crate) fn assert_failed(output: &Output, code: i32, error: &str, hint: &str)
     assert!(line("hint: ").contains(hint), "no hint {hint:?} in {}", output.stderr);
     assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
     assert!(!output.stderr.contains(KEY) && !output.stdout.contains(KEY), "a key is shown: {output:?}");
+}
+
+/// What a provider was asked to chat about.
+pub(crate) fn requests(provider: &ScriptedProvider) -> Vec<Value> {
+    provider.requests().iter().filter(|request| request.method == "POST").map(|request| request.json()).collect()
+}
+
+/// Who said what in a request.
+pub(crate) fn said(request: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let messages = request["messages"].as_array().unwrap();
+    messages.iter().map(|message| (text(&message["role"]), text(&message["content"]))).collect()
+}
+
+/// The same, written down.
+pub(crate) fn pairs(messages: &[(&str, &str)]) -> Vec<(String, String)> {
+    messages.iter().map(|(role, text)| ((*role).to_owned(), (*text).to_owned())).collect()
 }
