@@ -55,6 +55,18 @@ pub(crate) fn stop_on_signals(stop: &CancellationToken) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Waits for SIGTERM, which does not end the program by itself from here on. Its number.
+pub(crate) async fn terminated() -> i32 {
+    match system::terminations() {
+        Ok(mut terminations) => {
+            terminations.recv().await;
+            system::TERMINATION
+        }
+        // Then it ends as every program does.
+        Err(_) => std::future::pending().await,
+    }
+}
+
 fn cannot_listen(error: &io::Error) -> Failure {
     Failure::failed(format!("can't listen for signals: {error}"), "check how many files this user may open (ulimit -n)")
 }
@@ -69,6 +81,12 @@ mod system {
         signal(SignalKind::interrupt())
     }
 
+    pub(super) fn terminations() -> io::Result<Signal> {
+        signal(SignalKind::terminate())
+    }
+
+    pub(super) const TERMINATION: i32 = SignalKind::terminate().as_raw_value();
+
     pub(super) struct Stops {
         interrupts: Signal,
         terminations: Signal,
@@ -76,7 +94,7 @@ mod system {
 
     impl Stops {
         pub(super) fn listen() -> io::Result<Self> {
-            Ok(Self { interrupts: interrupts()?, terminations: signal(SignalKind::terminate())? })
+            Ok(Self { interrupts: interrupts()?, terminations: terminations()? })
         }
 
         /// The number of the next signal.
@@ -100,6 +118,13 @@ mod system {
 
     pub(super) fn interrupts() -> io::Result<CtrlC> {
         ctrl_c()
+    }
+
+    /// As unix numbers it. Nobody sends it here, but who shuts the system down.
+    pub(super) const TERMINATION: i32 = 15;
+
+    pub(super) fn terminations() -> io::Result<tokio::signal::windows::CtrlShutdown> {
+        tokio::signal::windows::ctrl_shutdown()
     }
 
     pub(super) struct Stops(CtrlC);

@@ -2,6 +2,8 @@
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
+    process,
     time::Duration,
 };
 
@@ -13,7 +15,11 @@ use greenroom::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{context::Context, notes, signals::Interrupt};
+use crate::cli::{
+    context::Context,
+    notes,
+    signals::{Interrupt, terminated},
+};
 
 /// The name of the socket in a data directory.
 pub(crate) const SOCKET: &str = "socket";
@@ -47,8 +53,20 @@ impl Holding {
         let args = OwnerArgs { max_body: settings.server.max_body, grace: settings.server.grace };
         let (of, told) = (runtime.clone(), stop.clone());
         let ended = tokio::spawn(async move {
-            serve_owner(door, args, of.clone(), told).await;
+            let mut serving = pin!(serve_owner(door, args, of.clone(), told.clone()));
+            let signal = tokio::select! {
+                () = serving.as_mut() => None,
+                number = terminated() => Some(number),
+            };
+            if signal.is_some() {
+                told.cancel();
+                serving.await;
+            }
             of.shutdown(Duration::ZERO).await;
+            if let Some(number) = signal {
+                // Whatever else it does, it was told to end; what it holds is in order for the next.
+                process::exit(128 + number);
+            }
         });
         (Self { runtime, stop, ended }, inside)
     }

@@ -41,6 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(45);
 /// The same of a question that needs no store.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// How long a holder may take to say who it is. One that is stopped, say by Ctrl-Z, takes connections and says nothing.
+const INTRODUCTION: Duration = Duration::from_secs(5);
 
 /// What a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,8 +280,11 @@ async fn attach(dir: &Path, context: &Context) -> Result<Option<(Client, Holder)
 
 /// Who answers there, if somebody does who is not about to end.
 async fn introduced(client: &Client) -> Option<Holder> {
-    let answer = client.ask(&Ask::get(path(&["holder"], &[]))).await.ok()?;
-    serde_json::from_slice(&answer.whole().await.ok()?).ok()
+    let asked = async {
+        let answer = client.ask(&Ask::get(path(&["holder"], &[]))).await.ok()?;
+        serde_json::from_slice(&answer.whole().await.ok()?).ok()
+    };
+    tokio::time::timeout(INTRODUCTION, asked).await.ok().flatten()
 }
 
 /// Whether a path is short enough for a socket, which the system says by itself.
@@ -330,7 +335,13 @@ fn check(context: &Context, need: Need, holder: &Holder) -> Result<(), Failure> 
 /// The holder of the data directory, for what can be had without one as well. Nothing is made on disk.
 pub(crate) async fn beside(context: &Context) -> Result<Option<Client>, Failure> {
     let Ok(dir) = config::data_dir(context.globals.data_dir.as_deref(), &context.environment) else { return Ok(None) };
-    let client = Client::new(Way::Socket(socket_of(&dir)));
+    let socket = socket_of(&dir);
+    if !socket.exists() && !lock::is_held(&dir) {
+        return Ok(None);
+    }
+    // Where others could write, whoever answers may be anybody.
+    DataDir::open(&dir)?;
+    let client = Client::new(Way::Socket(socket));
     if introduced(&client).await.is_some() {
         return Ok(Some(client));
     }

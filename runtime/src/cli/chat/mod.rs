@@ -113,7 +113,10 @@ impl Opening {
 /// Asks once.
 async fn answer(context: &Context, mut opening: Opening, text: String, json: bool) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen()?;
-    let link = opening.link(context).await?;
+    let link = tokio::select! {
+        link = opening.link(context) => link?,
+        () = interrupt.came() => return Ok(Exit::Interrupted),
+    };
     let mut parts = vec![Part::text(text)];
     parts.append(&mut opening.images);
     let outcome = async {

@@ -152,7 +152,7 @@ impl Serving {
             max_body: args.max_body,
             heartbeat,
             draining: CancellationToken::new(),
-            ephemerals: sessions::Ephemerals::default(),
+            ephemerals: Arc::default(),
             sockets: connections.clone(),
         };
         let site = Arc::new(Site::new(app, door.as_ref()));

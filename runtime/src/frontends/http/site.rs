@@ -30,8 +30,12 @@ use tracing::Level;
 use super::{api, body, door::Door, errors::Refusal, guard::Guard, health, openai, owner, sessions};
 use crate::Runtime;
 
+/// The largest request body that is the owner's, in bytes: several pictures as the command line takes them, or a long
+/// session to import.
+const OWNERS_BODY: u64 = 256 << 20;
+
 /// What handlers share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct App {
     pub(super) runtime: Runtime,
     /// The largest request body, in bytes.
@@ -41,7 +45,7 @@ pub(super) struct App {
     /// Cancelled once no more requests are taken; what never ends by itself ends with it.
     pub(super) draining: CancellationToken,
     /// The sessions that are not kept, as long as they are read.
-    pub(super) ephemerals: sessions::Ephemerals,
+    pub(super) ephemerals: Arc<sessions::Ephemerals>,
     /// Counts connections that have left HTTP, as long as they are open.
     pub(super) sockets: TaskTracker,
 }
@@ -62,25 +66,13 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) fn new(app: App, door: Option<&Door>) -> Self {
-        let app = Arc::new(app);
         let draining = app.draining.clone();
-        let router = Router::new()
-            .route("/v1/chat/completions", post(openai::chat))
-            .route("/v1/models", get(openai::models))
-            .route("/v1/models/{*id}", get(openai::model))
-            .route("/api/usage", get(api::usage))
-            .route("/api/providers", get(api::providers))
-            .route("/api/providers/{id}/reset", post(api::reset_provider))
-            .merge(sessions::routes())
-            .route("/healthz", get(health::alive))
-            .route("/readyz", get(health::ready))
-            .fallback(unknown_route)
-            .method_not_allowed_fallback(wrong_method)
-            .with_state(Arc::clone(&app));
-        let mut owner = router.clone().merge(sessions::ephemeral_routes().with_state(app));
+        let owners = Arc::new(App { max_body: app.max_body.max(OWNERS_BODY), ..app.clone() });
+        let mut owner = routes().merge(sessions::ephemeral_routes()).with_state(owners);
         if let Some(door) = door {
             owner = owner.merge(owner::routes(door));
         }
+        let router = routes().with_state(Arc::new(app));
         Self { router, owner, requests: TaskTracker::new(), draining }
     }
 
@@ -124,6 +116,22 @@ impl Site {
         let counted = response.extensions_mut().remove::<EndsWithServer>().is_none().then_some(counted);
         Ok(response.map(|body| Counted { body, _counted: counted }))
     }
+}
+
+/// What can be asked by every way.
+fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/models", get(openai::models))
+        .route("/v1/models/{*id}", get(openai::model))
+        .route("/api/usage", get(api::usage))
+        .route("/api/providers", get(api::providers))
+        .route("/api/providers/{id}/reset", post(api::reset_provider))
+        .merge(sessions::routes())
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
 }
 
 async fn route(router: &Router, request: Request<Incoming>) -> Response<Body> {

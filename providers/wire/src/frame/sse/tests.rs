@@ -125,6 +125,24 @@ fn a_frame_in_small_pieces_takes_linear_time() {
     assert!(started.elapsed().as_secs() < 60);
 }
 
+#[test]
+fn an_id_holds_from_its_frame_on() {
+    let stream = b"data: none\n\nid: 3-17\ndata: one\n\ndata: two\n\nid\ndata: three\n\nid: later\n";
+    for size in 1..stream.len() {
+        let mut framer = SseFramer::new();
+        let mut ids = Vec::new();
+        for piece in stream.chunks(size) {
+            framer.push(piece);
+            while let Some(Ok(frame)) = framer.next_frame() {
+                let data = frame.data.to_owned();
+                ids.push((data, framer.last_id().to_owned()));
+            }
+        }
+        let want = [("none", ""), ("one", "3-17"), ("two", "3-17"), ("three", "")];
+        assert_eq!(ids, want.map(|(data, id)| (data.to_owned(), id.to_owned())), "pieces of {size}");
+    }
+}
+
 fn fields() -> impl Strategy<Value = Vec<u8>> {
     let line = prop::sample::select(vec!["data: x", "data:", "event: e", ":c", "€", "", "id"]);
     let end = prop::sample::select(vec!["\n", "\r\n", "\r", ""]);
