@@ -126,7 +126,7 @@ async fn stalled(place: &Place, session: &str) -> Connection {
 
 /// Has a large answer said in a session of its own, and read by somebody to its end.
 async fn large_answer(place: &Place, number: u64) -> (String, Vec<Connection>, Frontend) {
-    const STALLED: u64 = 4;
+    const STALLED: u64 = 8;
     let session = format!("large-{number}");
     place.create(&session).await;
     let mut connections = Vec::new();
@@ -143,9 +143,9 @@ async fn large_answer(place: &Place, number: u64) -> (String, Vec<Connection>, F
 }
 
 /// Bytes of a large answer.
-const LARGE: usize = 12 << 20;
+const LARGE: usize = 4 << 20;
 /// Answers that nobody stalls at.
-const COMPARED: u64 = 3;
+const COMPARED: u64 = 12;
 /// What those who stall may cost in all, in bytes: far less than one of them has not read.
 const COST: u64 = 6 << 20;
 
@@ -159,6 +159,7 @@ async fn frontends_that_stop_reading_cost_little_and_delay_nobody() {
     for number in 0..COMPARED {
         large_answer(&place, number).await;
         most = most.max(memory(daemon.pid()));
+        eprintln!("DEBUG {number} {} {}", memory(daemon.pid()) >> 20, std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap().lines().filter(|l| l.starts_with("RssAnon") || l.starts_with("RssFile")|| l.starts_with("Threads")).collect::<Vec<_>>().join(" "));
     }
     // That this returns is the proof that nobody waits for those who stall: they have read nothing yet.
     let (session, connections, whole) = large_answer(&place, COMPARED).await;

@@ -51,6 +51,8 @@ pub(super) fn fine(response: Response) -> Outcome<Response> {
 
 /// Makes so many sessions in a home, each of one turn, as the demo answers it.
 pub(super) async fn make(home: &Home, count: u64) -> Outcome<Made> {
+    // What was imported is shown, and so is awake for a while.
+    home.config("[sessions]\nhibernate_after = \"1s\"\n");
     let daemon = home.serve(&[]).await;
     let (url, token) = (daemon.url(), daemon.token());
     let template = json!({"id": "template"});
