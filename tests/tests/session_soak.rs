@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, atomic::Ordering::SeqCst},
 };
 
-use greenroom_tests::{client::Connection, harness::Home};
+use greenroom_tests::client::Connection;
 use soak_support::{
     Chance, LIMIT, Place,
     answers::{Question, provider},
@@ -126,7 +126,6 @@ async fn stalled(place: &Place, session: &str) -> Connection {
 
 /// Has a large answer said in a session of its own, and read by somebody to its end.
 async fn large_answer(place: &Place, number: u64) -> (String, Vec<Connection>, Frontend) {
-    const STALLED: u64 = 8;
     let session = format!("large-{number}");
     place.create(&session).await;
     let mut connections = Vec::new();
@@ -143,23 +142,25 @@ async fn large_answer(place: &Place, number: u64) -> (String, Vec<Connection>, F
 }
 
 /// Bytes of a large answer.
-const LARGE: usize = 4 << 20;
+const LARGE: usize = 8 << 20;
 /// Answers that nobody stalls at.
-const COMPARED: u64 = 12;
-/// What those who stall may cost in all, in bytes: far less than one of them has not read.
-const COST: u64 = 6 << 20;
+const COMPARED: u64 = 3;
+/// Who stalls at the last one, each with [`LARGE`] bytes that it has not read. About a third of them the kernel takes.
+const STALLED: u64 = 40;
+/// What each of them may cost, in bytes: some 600 KiB that HTTP holds for a connection, and all that the process grows by
+/// itself meanwhile.
+const COST: u64 = 2 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frontends_that_stop_reading_cost_little_and_delay_nobody() {
     let (provider, asked) = provider().await;
-    let home: Home = home(&provider.url(), "");
+    let home = home(&provider.url(), "");
     let daemon = home.serve(&[]).await;
     let place = Place::of(&daemon);
     let mut most = 0;
     for number in 0..COMPARED {
         large_answer(&place, number).await;
         most = most.max(memory(daemon.pid()));
-        eprintln!("DEBUG {number} {} {}", memory(daemon.pid()) >> 20, std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap().lines().filter(|l| l.starts_with("RssAnon") || l.starts_with("RssFile")|| l.starts_with("Threads")).collect::<Vec<_>>().join(" "));
     }
     // That this returns is the proof that nobody waits for those who stall: they have read nothing yet.
     let (session, connections, whole) = large_answer(&place, COMPARED).await;
@@ -171,10 +172,10 @@ async fn frontends_that_stop_reading_cost_little_and_delay_nobody() {
         with_stalled as f64 / 1_048_576.0,
         most as f64 / 1_048_576.0
     );
-    assert!(with_stalled < most + COST, "{with_stalled} bytes, at most {most} before");
-    for mut connection in connections {
+    assert!(with_stalled < most + STALLED * COST, "{with_stalled} bytes, at most {most} before");
+    // Two of them come to life again.
+    for mut connection in connections.into_iter().take(2) {
         let mut seen = Seen::default();
-        let mut took = 0;
         while seen.end() < whole.seen.end() {
             let event = tokio::time::timeout(LIMIT, connection.event()).await.unwrap().unwrap().unwrap();
             if event.is_comment() {
@@ -183,11 +184,9 @@ async fn frontends_that_stop_reading_cost_little_and_delay_nobody() {
             let event = Event::parse(event.text());
             if event.kind() != "synced" {
                 seen.take(&event);
-                took += 1;
             }
         }
         assert!(seen == whole.seen, "{session} as one reads it that had stalled");
-        eprintln!("the whole in {took} events");
     }
     asked.check();
     kill(daemon).await;

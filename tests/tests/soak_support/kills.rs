@@ -23,7 +23,7 @@ use super::{
 const SESSIONS: usize = 4;
 const WRITERS: usize = 2;
 /// A kill comes after at most so many events, or so long.
-const EVENTS: u64 = 600;
+const EVENTS: u64 = 2500;
 const LONGEST: Duration = Duration::from_millis(1500);
 
 /// What is counted over all rounds.
