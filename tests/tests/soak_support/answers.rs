@@ -11,7 +11,7 @@ use std::{
 };
 
 use greenroom_tests::{
-    Attempt, Script, ScriptedProvider,
+    Attempt, Script, ScriptedProvider, Step,
     openai::{self, Answer, CHAT},
 };
 use serde_json::Value;
@@ -19,6 +19,9 @@ use serde_json::Value;
 use super::Chance;
 
 const WORDS: [&str; 8] = ["river", "größer", "морской", "日本語", "\u{1f30a}\u{1f3d4}", "naïve", "ελιά", "e\u{301}té"];
+
+/// Steps behind the last piece of an answer: the reason of its end, the usage, and the marker of the end.
+const ENDING: usize = 3;
 
 /// A question; its text holds all that its answer depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +74,13 @@ impl Question {
             pieces.push(piece);
             rest = after;
         }
-        Answer::text(pieces).model("m1").pace(Duration::from_millis(self.pace_ms)).stream()
+        let mut attempt = Answer::text(pieces).model("m1").pace(Duration::from_millis(self.pace_ms)).stream();
+        if self.number % 4 == 1 {
+            // Now and then there is time to be killed between the last word and the end.
+            let end = attempt.steps.len() - ENDING;
+            attempt.steps.insert(end, Step::Wait { ms: 400 });
+        }
+        attempt
     }
 }
 
