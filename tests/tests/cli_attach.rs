@@ -227,7 +227,9 @@ async fn a_live_session_is_followed_and_joined_from_another_terminal() {
         terminal.wait_for("[cancelled]").await;
         terminal.wait_for("Hello \u{fffd}[2JBob.").await;
         piped.wait_for("turn.finished").await;
-        let kinds: Vec<Value> = lines(&piped.seen).into_iter().map(|event| event["type"].clone()).collect();
+        let kinds = lines(&piped.seen).into_iter().map(|event| event["type"].clone());
+        // How much was there when it came is chance.
+        let kinds: Vec<Value> = kinds.filter(|kind| kind != "synced").collect();
         assert_eq!((&kinds[0], kinds.last().unwrap()), (&"message.user".into(), &"turn.finished".into()));
         assert_eq!(
             terminal.screen.matches("I am Bob").count(),
