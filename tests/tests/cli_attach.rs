@@ -183,13 +183,20 @@ async fn a_conversation_beside_a_daemon_remembers_what_was_said() {
     let all = [("user", "I am Ada"), ("assistant", "Hello Ada."), ("user", "who am I?")];
     assert_eq!(said(&requests(&provider)[1]), pairs(&all));
     assert_eq!(requests(&provider)[1]["model"], "other-model");
-    // Nobody else has what was said, so the person is told that it is gone.
+    // Nobody else has what was said, so the conversation itself goes on with it.
     daemon.signal(Signal::KILL);
     daemon.wait(LIMIT).await;
     terminal.type_line("and now?").await;
-    terminal.wait_for("a new one begins").await;
     terminal.wait_for("Ada.").await;
-    assert_eq!(said(&requests(&provider)[2]), pairs(&[("user", "and now?")]));
+    let conversation = [&all[..], &[("assistant", "Ada."), ("user", "and now?")]].concat();
+    assert_eq!(said(&requests(&provider)[2]), pairs(&conversation));
+    assert_eq!(requests(&provider)[2]["model"], "other-model");
+    // As does one whose greenroom hands over.
+    let daemon = home.serve(&[]).await;
+    assert!(daemon.stderr().contains("hands over"), "{}", daemon.output());
+    terminal.type_line("still?").await;
+    terminal.wait_for("Ada.").await;
+    assert_eq!(said(&requests(&provider)[3]).len(), 7);
 }
 
 #[tokio::test]
