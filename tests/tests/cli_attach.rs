@@ -184,17 +184,19 @@ async fn a_conversation_beside_a_daemon_remembers_what_was_said() {
     assert_eq!(said(&requests(&provider)[1]), pairs(&all));
     assert_eq!(requests(&provider)[1]["model"], "other-model");
     // Nobody else has what was said, so the conversation itself goes on with it.
+    terminal.wait_for("> ").await;
     daemon.signal(Signal::KILL);
     daemon.wait(LIMIT).await;
-    terminal.type_line("and now?").await;
+    terminal.press("and now?\r").await;
     terminal.wait_for("Ada.").await;
     let conversation = [&all[..], &[("assistant", "Ada."), ("user", "and now?")]].concat();
     assert_eq!(said(&requests(&provider)[2]), pairs(&conversation));
     assert_eq!(requests(&provider)[2]["model"], "other-model");
     // As does one whose greenroom hands over.
+    terminal.wait_for("> ").await;
     let daemon = home.serve(&[]).await;
     assert!(daemon.stderr().contains("hands over"), "{}", daemon.output());
-    terminal.type_line("still?").await;
+    terminal.press("still?\r").await;
     terminal.wait_for("Ada.").await;
     assert_eq!(said(&requests(&provider)[3]).len(), 7);
 }
