@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cli_support::running::Running;
 use cli_support::terminal::{CTRL_D, Terminal};
-use cli_support::{LIMIT, answering, home_of, lines, pairs, requests, said, saying};
+use cli_support::{LIMIT, answering, home_of, lines, pairs, requests, run_well, said, saying};
 use greenroom_tests::harness::Signal;
 use greenroom_tests::openai::{self, Answer};
 use greenroom_tests::{Attempt, ScriptedProvider, When};
@@ -176,4 +176,26 @@ async fn a_holder_that_is_told_to_end_leaves_its_answer_to_the_next() {
     next.wait_for("turn.finished").await;
     assert_eq!(text_of(&next.seen), "one two three four");
     assert!(home.run(&["sessions", "--json"]).await.succeeded().stdout.contains("\"cursor\":\"1-"));
+}
+
+#[tokio::test]
+async fn a_command_that_handed_over_can_still_be_told_to_end() {
+    let provider = saying("well").await;
+    let home = home_of(&provider);
+    run_well(&home, &["chat", "--session", "a", "hello"], "").await;
+    let mut attached = Running::start(&home, &["sessions", "attach", "a"]);
+    attached.wait_for("well\n").await;
+    let mut daemon = home.serve(&[]).await;
+    run_well(&home, &["chat", "--session", "a", "again"], "").await;
+    attached.wait_for("> again\nwell\n").await;
+    // It holds again, and hands over again.
+    daemon.signal(Signal::TERM);
+    assert!(daemon.wait(LIMIT).await.success());
+    run_well(&home, &["chat", "--session", "a", "without a daemon"], "").await;
+    attached.wait_for("> without a daemon\nwell\n").await;
+    let _daemon = home.serve(&[]).await;
+    run_well(&home, &["chat", "--session", "a", "with another"], "").await;
+    attached.wait_for("> with another\nwell\n").await;
+    attached.signal(Signal::TERM);
+    assert_eq!(attached.end().await.0, Some(143));
 }

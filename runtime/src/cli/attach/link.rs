@@ -21,6 +21,7 @@ use super::{
     holder::{attach, check},
     holding::Holding,
     refused::{accepted, failure},
+    termination::Termination,
 };
 use crate::cli::{
     Failure,
@@ -58,6 +59,7 @@ pub(crate) enum Need {
 pub(crate) struct Link<'a> {
     context: &'a Context,
     need: Need,
+    termination: Termination,
     current: Mutex<Current>,
 }
 
@@ -75,8 +77,9 @@ struct Current {
 impl<'a> Link<'a> {
     /// Finds a holder, or becomes one. `settings` are those for the latter, if they are known already.
     pub(crate) async fn open(context: &'a Context, need: Need, settings: Option<Settings>) -> Result<Self, Failure> {
-        let current = find(context, need, settings, false).await?;
-        Ok(Self { context, need, current: Mutex::new(current) })
+        let termination = Termination::default();
+        let current = find(context, need, settings, &termination, false).await?;
+        Ok(Self { context, need, termination, current: Mutex::new(current) })
     }
 
     /// Whether only the built-in demo answers.
@@ -130,7 +133,7 @@ impl<'a> Link<'a> {
         if let Some(holding) = current.holding.take() {
             holding.ended().await;
         }
-        let mut found = find(self.context, self.need, None, handed_over).await?;
+        let mut found = find(self.context, self.need, None, &self.termination, handed_over).await?;
         found.generation = lost + 1;
         *current = found;
         Ok(())
@@ -149,8 +152,8 @@ impl Current {
         Self { generation: 0, client, holding: None, demo: holder.demo, default_model: None }
     }
 
-    fn held(context: &Context, runtime: Runtime, dir: Option<&Path>) -> Self {
-        let (holding, inside) = Holding::begin(context, runtime, dir);
+    fn held(context: &Context, termination: &Termination, runtime: Runtime, dir: Option<&Path>) -> Self {
+        let (holding, inside) = Holding::begin(context, runtime, dir, termination);
         let demo = holding.settings().discovery == Discovery::Demo;
         let default_model = holding.settings().models.default.clone();
         let client = Client::new(Way::Inside(inside));
@@ -163,6 +166,7 @@ async fn find(
     context: &Context,
     need: Need,
     mut settings: Option<Settings>,
+    termination: &Termination,
     handed_over: bool,
 ) -> Result<Current, Failure> {
     let dir = match need {
@@ -172,7 +176,12 @@ async fn find(
         Need::Look | Need::Join => Some(context.data_place()?),
     };
     let Some(dir) = dir else {
-        return Ok(Current::held(context, alone(context, need, take(context, &mut settings).await?).await?, None));
+        return Ok(Current::held(
+            context,
+            termination,
+            alone(context, need, take(context, &mut settings).await?).await?,
+            None,
+        ));
     };
     let begun = Instant::now();
     let mut has_said = false;
@@ -191,23 +200,28 @@ async fn find(
                 Need::Store | Need::Alone => true,
             };
             if !keeps {
-                return Ok(Current::held(context, alone(context, need, settings).await?, None));
+                return Ok(Current::held(context, termination, alone(context, need, settings).await?, None));
             }
             let builder = Runtime::builder().settings(settings.clone()).environment(context.environment.clone());
             match start(builder.data_dir(&dir)).await {
-                Ok(runtime) => return Ok(began(context, runtime, need, &dir)),
+                Ok(runtime) => return Ok(began(context, termination, runtime, need, &dir)),
                 Err(StartError::Store(OpenError::Held { .. })) => {}
                 Err(error @ StartError::Store(_)) if need == Need::Answers => {
                     notes::warning(&format!("{}; going on without it", with_causes(&error)));
                     notes::hint(&error.hint());
-                    return Ok(Current::held(context, alone(context, need, settings).await?, None));
+                    return Ok(Current::held(context, termination, alone(context, need, settings).await?, None));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         if need == Need::Answers && begun.elapsed() > SHORTEST {
             tracing::debug!("another greenroom has the store and can't be asked: nothing is learnt from this one");
-            return Ok(Current::held(context, alone(context, need, take(context, &mut settings).await?).await?, None));
+            return Ok(Current::held(
+                context,
+                termination,
+                alone(context, need, take(context, &mut settings).await?).await?,
+                None,
+            ));
         }
         if begun.elapsed() > LONGEST {
             return Err(Failure::failed(
@@ -224,7 +238,7 @@ async fn find(
 }
 
 /// This process holds the data directory now.
-fn began(context: &Context, runtime: Runtime, need: Need, dir: &Path) -> Current {
+fn began(context: &Context, termination: &Termination, runtime: Runtime, need: Need, dir: &Path) -> Current {
     let runtime = told(runtime);
     let store = runtime.store();
     let is_kept = store.state == StoreKind::Ok;
@@ -234,7 +248,7 @@ fn began(context: &Context, runtime: Runtime, need: Need, dir: &Path) -> Current
         store.hint.iter().for_each(|hint| notes::hint(hint));
     }
     // A store in memory is no other's to use.
-    Current::held(context, runtime, is_kept.then_some(dir))
+    Current::held(context, termination, runtime, is_kept.then_some(dir))
 }
 
 /// A runtime that keeps nothing.

@@ -13,6 +13,7 @@ mod holding;
 mod link;
 mod refused;
 mod session;
+mod termination;
 
 pub(crate) use client::{Ask, Client, path};
 pub(crate) use follow::Follower;
