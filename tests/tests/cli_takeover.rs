@@ -199,3 +199,25 @@ async fn a_command_that_handed_over_can_still_be_told_to_end() {
     attached.signal(Signal::TERM);
     assert_eq!(attached.end().await.0, Some(143));
 }
+
+#[tokio::test]
+async fn a_question_that_waits_is_answered_though_its_holder_is_killed() {
+    let stalled: Attempt = Answer::text(["one two ", "never"]).stall_after(1).into();
+    let next = Answer::text(["five"]).stream().when(When::body_contains("the fifth"));
+    let rest = Answer::text(["three ", "four"]).stream().when(When::body_contains("cut off"));
+    let whole = Answer::text(["one two ", "three ", "four"]).stream();
+    let provider = answering([next, rest, stalled, whole]).await;
+    let home = home_of(&provider);
+    let mut holder = Running::start(&home, &["chat", "--session", "a", "count"]);
+    holder.wait_for("one two ").await;
+    let mut other = Running::start(&home, &["sessions", "attach", "a"]);
+    let waiting = Running::start(&home, &["chat", "--session", "a", "and the fifth?"]);
+    other.wait_for("> and the fifth?").await;
+    holder.signal(Signal::KILL);
+    let _killed = holder.end().await;
+    let (code, shown, errors) = waiting.end().await;
+    assert_eq!((code, shown.as_str()), (Some(0), "five\n"));
+    assert!(errors.contains("another answer is under way"), "{errors}");
+    let conversation = [("user", "count"), ("assistant", "one two three four"), ("user", "and the fifth?")];
+    assert_eq!(said(requests(&provider).last().unwrap()), pairs(&conversation));
+}
