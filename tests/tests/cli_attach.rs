@@ -96,6 +96,8 @@ async fn a_path_too_long_for_a_socket_is_told_and_the_daemon_is_still_found() {
     assert!(home.run(&["--data-dir", dir, "providers"]).await.succeeded().stdout.contains("demo"));
     run_well(&home, &["--data-dir", dir, "chat", "--session", "a", "hello"], "").await;
     assert!(home.run(&["--data-dir", dir, "sessions"]).await.succeeded().stdout.contains("\na "));
+    // What is not to be kept needs nobody.
+    assert!(home.run(&["--data-dir", dir, "chat", "hello"]).await.succeeded().stdout.contains("demo"));
     drop(daemon);
     // Alone a command needs no socket to talk to itself.
     assert!(home.run(&["--data-dir", dir, "sessions"]).await.succeeded().stdout.contains("\na "));

@@ -18,13 +18,14 @@ use crate::cli::{Failure, context::Context, data_dir::DataDir, lock, notes, serv
 /// How long a holder may take to say who it is. One that is stopped, say by Ctrl-Z, takes connections and says nothing.
 const INTRODUCTION: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// The holder of a data directory, if one answers.
-pub(super) async fn attach(dir: &Path, context: &Context) -> Result<Option<(Client, Holder)>, Failure> {
+/// The holder of a data directory, if one answers what is needed.
+pub(super) async fn attach(dir: &Path, context: &Context, need: Need) -> Result<Option<(Client, Holder)>, Failure> {
     let client = Client::new(Way::Socket(socket_of(dir)));
     if let Some(holder) = introduced(&client).await {
         return Ok(Some((client, holder)));
     }
-    if fits(&socket_of(dir)) {
+    // What is not kept is the owner's alone to ask.
+    if need == Need::Answers || fits(&socket_of(dir)) {
         return Ok(None);
     }
     let Some(client) = at_address(dir)? else { return Ok(None) };

@@ -186,7 +186,7 @@ async fn find(
     let begun = Instant::now();
     let mut has_said = false;
     loop {
-        if let Some((client, holder)) = attach(&dir, context).await? {
+        if let Some((client, holder)) = attach(&dir, context, need).await? {
             check(context, need, &holder)?;
             return Ok(Current::attached(client, &holder));
         }
