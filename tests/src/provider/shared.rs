@@ -52,7 +52,7 @@ pub(super) struct Playing {
     line: usize,
     attempt: usize,
     /// Made for this request alone, in place of what the script has.
-    made: Option<Attempt>,
+    made: Option<Box<Attempt>>,
     request: u64,
     era: u64,
     begun: Instant,
@@ -152,7 +152,7 @@ impl Shared {
     pub(super) fn admit(self: &Arc<Self>, connection: u64, head: RequestHead, body: Bytes) -> Answer {
         let begun = Instant::now();
         // Outside of the lock: what makes an attempt may take its time.
-        let made = self.answerer.as_ref().and_then(|answer| answer(path_of(&head.target), &body));
+        let made = self.answerer.as_ref().and_then(|answer| answer(path_of(&head.target), &body)).map(Box::new);
         self.change(|state| {
             state.requests_seen += 1;
             let (line, answer) = state.choose(&head, &body);
@@ -244,7 +244,7 @@ impl State {
 
 impl Playing {
     pub(super) fn attempt(&self) -> &Attempt {
-        self.made.as_ref().unwrap_or(&self.route.attempts[self.attempt])
+        self.made.as_deref().unwrap_or(&self.route.attempts[self.attempt])
     }
 
     /// It was played to its end.
