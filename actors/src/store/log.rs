@@ -105,6 +105,11 @@ fn try_read(backend: &Backend, log: &str, from: u64, most: usize) -> Result<Vec<
         for (key, value) in &pairs {
             take(&mut entries, &mut pieces_left, key, value)?;
         }
+        // What has begun is for the next read: going on to where pieces and entries end together could take the whole log.
+        if pieces_left > 0 && entries.len() > 1 {
+            entries.pop();
+            return Ok(entries);
+        }
     }
     if pieces_left > 0 { Err(broken()) } else { Ok(entries) }
 }

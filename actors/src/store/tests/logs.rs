@@ -349,3 +349,19 @@ async fn no_page_of_large_entries_lies_in_a_file_of_its_own() {
     let files = std::fs::read_dir(dir.path().join("store").join("blobs")).unwrap().count();
     assert_eq!(files, 0, "sled neither syncs nor counts what lies there");
 }
+
+#[tokio::test]
+async fn a_read_gives_about_what_was_asked_for_wherever_entries_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir).await;
+    // Of a length that no number of pieces has.
+    let entries = (0..64).map(|_| Entry { span: 1, data: vec![7; (32 << 10) + 77] });
+    store.append("large", entries.collect()).await.unwrap();
+    let mut at = 0;
+    while at < 64 {
+        let read = store.read("large", at, 64 << 10).await.unwrap();
+        assert!((1..=3).contains(&read.len()), "{} entries at {at}", read.len());
+        assert!(read.iter().all(|entry| entry.data.len() == (32 << 10) + 77));
+        at = read.last().unwrap().next;
+    }
+}
