@@ -23,9 +23,9 @@ use super::{
     Sent, Shared,
     actor::SessionMsg,
     change::Change,
-    entry::entries,
+    entry::{bytes_of, entries},
     error::SessionError,
-    info::Cancelled,
+    info::{ADMIN, Cancelled},
     mailbox::OpenLog,
     op::{Op, Over},
     record::{OPEN, OWNED, RECORDS, Record},
@@ -208,9 +208,9 @@ impl Core {
         if changes.is_empty() && until == state.kept && !state.unkept_record {
             return None;
         }
-        let (entries, bytes) = self.log.with(|log| entries(log, from, until));
+        let entries = self.log.with(|log| entries(log, from, until));
         // What is written anew in place of pieces was counted before.
-        state.record.bytes += if from < state.kept { 0 } else { bytes };
+        state.record.bytes += if from < state.kept { 0 } else { bytes_of(&entries) };
         state.record.end = until;
         batch.append_at(&state.record.log, from, entries);
         if !changes.is_empty() || state.unkept_record {
@@ -384,7 +384,9 @@ impl State {
 pub(crate) fn put(batch: &mut Batch, id: &str, record: &Record) -> Result<(), StoreError> {
     let id = id.to_owned();
     batch.put(&RECORDS, &id, record)?;
-    batch.put(&OWNED, &(record.client.clone(), id.clone()), &())?;
+    if record.client != ADMIN {
+        batch.put(&OWNED, &(record.client.clone(), id.clone()), &())?;
+    }
     if record.is_running() {
         batch.put(&OPEN, &id, &())?;
     } else {

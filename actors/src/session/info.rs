@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{actor::Busy, log::Cursor};
 
+/// Whose sessions those are that the owner makes. No client has this name.
+pub const ADMIN: &str = "admin";
+
 /// Who asks for sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
@@ -20,7 +23,7 @@ impl Access {
     /// The client that a session made by this is of.
     pub fn client(&self) -> &str {
         match self {
-            Self::Admin => "admin",
+            Self::Admin => ADMIN,
             Self::Client(name) => name,
         }
     }

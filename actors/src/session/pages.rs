@@ -31,8 +31,11 @@ impl Core {
     pub(crate) async fn page_on_disk(&self, at: u64, until: u64) -> Result<Vec<LogEvent>, StoreError> {
         let log = self.with_record(|record| record.log.clone());
         let entries = self.store.read(&log, at, PULL).await?;
-        let wanted = entries.into_iter().take_while(|entry| entry.next <= until);
-        let events = wanted.map(decode).collect::<Result<Vec<_>, _>>()?;
+        let mut events = Vec::new();
+        for entry in &entries {
+            // One entry has several events, of which a reader may be past some, and memory may have some.
+            events.extend(decode(entry)?.into_iter().filter(|event| event.next > at && event.next <= until));
+        }
         if events.is_empty() {
             return Err(StoreError::Damaged { what: format!("a session's log has nothing at {at}") });
         }

@@ -16,7 +16,7 @@ use crate::store::{Table, moment};
 
 /// By id.
 pub(crate) static RECORDS: Table<String, Record> = Table::new("session");
-/// By client and id, for lists.
+/// By client and id, for lists of a client's own; the owner's list is of all.
 pub(crate) static OWNED: Table<(String, String), ()> = Table::new("session.client");
 /// The sessions with a turn that runs, for the start after a crash.
 pub(crate) static OPEN: Table<String, ()> = Table::new("session.open");

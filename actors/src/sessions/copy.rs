@@ -18,7 +18,7 @@ use super::{
 use crate::{
     session::{
         core::Core,
-        entry::encode,
+        entry::{bytes_of, encode},
         error::SessionError,
         event::{EventBody, LogEvent},
         record::{Asks, GONE, Record, ShownSince},
@@ -169,13 +169,9 @@ impl<'a> Copy<'a> {
     }
 
     fn append(&mut self, at: u64, events: Vec<LogEvent>, batch: &mut Batch) {
-        let mut entries = Vec::with_capacity(events.len());
-        for event in events {
-            self.gathered.take(&event);
-            let entry = encode(event);
-            self.gathered.bytes += u64::try_from(entry.data.len()).unwrap_or(u64::MAX);
-            entries.push(entry);
-        }
+        events.iter().for_each(|event| self.gathered.take(event));
+        let entries = encode(events);
+        self.gathered.bytes += bytes_of(&entries);
         batch.append_at(&self.log, at, entries);
     }
 

@@ -25,7 +25,7 @@ use crate::{
         Sent, Shared,
         actor::SessionMsg,
         core::Core,
-        entry::encode,
+        entry::{bytes_of, encode},
         error::SessionError,
         event::{EventBody, LogEvent},
         info::{Access, CallResult, Cancelled, Claim, NewSession, Outgoing, SessionInfo, SessionSummary, Update},
@@ -287,11 +287,11 @@ fn make(access: &Access, new: NewSession) -> Make {
     record.asks.system_at = system.is_some().then_some(0);
     record.asks.tools_at = (!tools.is_empty()).then_some(0);
     let body = EventBody::SessionCreated { model, system, tools };
-    let entry = encode(LogEvent { body, turn: None, position: 0, next: 1 });
-    record.bytes = u64::try_from(entry.data.len()).unwrap_or(u64::MAX);
+    let entries = encode([LogEvent { body, turn: None, position: 0, next: 1 }]);
+    record.bytes = bytes_of(&entries);
     record.end = 1;
     let mut batch = Batch::default();
-    batch.append_at(&record.log, 0, vec![entry]);
+    batch.append_at(&record.log, 0, entries);
     Make { record, batch }
 }
 
