@@ -178,7 +178,7 @@ fn a_key_does_not_travel_unencrypted() {
 
 #[test]
 fn a_daemon_that_others_can_reach_is_pointed_out() {
-    let open = loaded("[server]\nlisten = \"0.0.0.0:4747\"\n", &[]);
+    let open = loaded("[server]\nlisten = \"0.0.0.0:4747\"\nallow_plain = true\n", &[]);
     assert!(matches!(
         open.warnings[..],
         [greenroom_config::Warning { kind: WarningKind::ListenBeyondLoopback { .. }, .. }]

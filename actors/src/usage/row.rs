@@ -9,8 +9,13 @@ use crate::store::Amounts;
 /// Who asks for an answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Asker {
-    /// A session, by its id.
-    Session(String),
+    /// A session.
+    Session {
+        /// Its id.
+        id: String,
+        /// Whose it is; empty where an earlier version did not say.
+        client: String,
+    },
     /// A client without one, by its name.
     Client(String),
 }
@@ -56,21 +61,24 @@ impl UsageKey {
     /// As the store has it: an array, so that no name can be taken for two, and days sort.
     pub(super) fn text(&self) -> String {
         let Self { day, provider, model, profile, asker } = self;
-        let (kind, asker) = match asker {
-            Asker::Session(id) => (SESSION, id),
-            Asker::Client(name) => (CLIENT, name),
+        let parts = match asker {
+            Asker::Session { id, client } => serde_json::json!([day, provider, model, profile, SESSION, id, client]),
+            Asker::Client(name) => serde_json::json!([day, provider, model, profile, CLIENT, name]),
         };
-        serde_json::json!([day, provider, model, profile, kind, asker]).to_string()
+        parts.to_string()
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let [day, provider, model, profile, kind, asker] = serde_json::from_str::<[String; 6]>(text).ok()?;
+        let mut parts = serde_json::from_str::<Vec<String>>(text).ok()?.into_iter();
+        let mut next = || parts.next();
+        let (day, provider, model, profile) = (next()?, next()?, next()?, next()?);
+        let (kind, asker) = (next()?, next()?);
         let asker = match kind.as_str() {
-            SESSION => Asker::Session(asker),
+            SESSION => Asker::Session { id: asker, client: next().unwrap_or_default() },
             CLIENT => Asker::Client(asker),
             _ => return None,
         };
-        Some(Self { day, provider, model, profile, asker })
+        parts.next().is_none().then_some(Self { day, provider, model, profile, asker })
     }
 }
 

@@ -13,7 +13,7 @@ mod link;
 mod refused;
 mod session;
 
-pub(crate) use client::{Ask, Client, path};
+pub(crate) use client::{Answer, Ask, Client, path};
 pub(crate) use follow::Follower;
 pub(crate) use holding::{SOCKET, door};
 pub(crate) use link::{Link, Need, ask_to_hand_over, beside, is_served};
