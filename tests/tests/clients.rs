@@ -102,6 +102,7 @@ async fn the_routes_of_clients_give_the_token_once_and_to_the_owner_alone() {
         json!({}),
         json!({"name": "library"}),
         json!({"name": "a/b"}),
+        json!({"name": "a", "models": []}),
         json!({"name": "a", "models": [""]}),
         json!({"name": "a", "model": ["x"]}),
         json!({"name": "a", "requests_per_minute": 0}),
@@ -250,6 +251,25 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
         assert_eq!(other.get(SESSIONS).await.status, 200, "each has its own");
     }
     assert_eq!(api.get(SESSIONS).await.status, 200, "the owner has none");
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_client_have_one_turn_among_them_in_a_queue() {
+    const MANY: usize = 12;
+    let lab = scripted([Answer::text(["yes"]).first_token_after(Duration::from_millis(100)).stream().always()]).await;
+    let greenroom = Greenroom::start(&format!("{}limits = {{ concurrent = 1 }}\n", provider("lab", &lab))).await;
+    let many = client(&greenroom.api, "many", json!({})).await;
+    let few = client(&greenroom.api, "few", json!({})).await;
+    for id in (0..MANY).map(|number| format!("s{number}")) {
+        many.posted(SESSIONS, &json!({"id": id, "model": "lab/m1"})).await;
+        many.say(&id, "many").await;
+    }
+    until(&lab, |stats| stats.route(http_support::CHAT).requests >= 2).await;
+    let before = chats_asked(&lab).len();
+    assert_eq!(few.chat(&ask("lab/m1")).await.status, 200);
+    let asked = chats_asked(&lab).len();
+    // One that runs as it comes, one whose turn may be before its own, itself, and one behind it.
+    assert!(asked <= before + 4 && asked < MANY, "{before}, then {asked}");
 }
 
 #[tokio::test]

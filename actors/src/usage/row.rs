@@ -90,3 +90,33 @@ impl UsageRow {
         Some(Self { key, requests, attempts, estimated, unpriced, usage, cost })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_back_and_one_of_before_sessions_had_clients_too() {
+        let key = |asker| UsageKey {
+            day: "2026-01-02".into(),
+            provider: "lab".into(),
+            model: "m".into(),
+            profile: "p".into(),
+            asker,
+        };
+        for asker in [
+            Asker::Client("editor".into()),
+            Asker::Session { id: "s".into(), client: "editor".into() },
+            Asker::Session { id: "s".into(), client: String::new() },
+        ] {
+            let key = key(asker);
+            assert_eq!(UsageKey::parse(&key.text()), Some(key));
+        }
+        let old = r#"["2026-01-02","lab","m","p","session","s"]"#;
+        let want = key(Asker::Session { id: "s".into(), client: String::new() });
+        assert_eq!(UsageKey::parse(old), Some(want));
+        for bad in ["", "[]", r#"["d","lab","m","p","client"]"#, r#"["d","lab","m","p","client","c","more"]"#] {
+            assert_eq!(UsageKey::parse(bad), None, "{bad}");
+        }
+    }
+}

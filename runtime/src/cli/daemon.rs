@@ -76,6 +76,7 @@ impl Daemon {
             token: String,
         }
         let NewClient { name, models, requests_per_minute } = new;
+        let models = Some(models).filter(|models| !models.is_empty());
         let asked = json!({"name": name, "models": models, "requests_per_minute": requests_per_minute});
         let ask = Ask::new(Method::POST, path(&["clients"], &[])).json(&asked);
         let Answer { client, token } = read(self.heard(ask).await?).await?;

@@ -19,7 +19,7 @@ use super::{
     sessions::{ApiError, read},
     site::App,
 };
-use crate::{ClientError, NewClient};
+use crate::{ClientError, ErrorKind, NewClient};
 
 /// The routes of clients, which are the owner's.
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -43,6 +43,11 @@ async fn list(State(app): State<Arc<App>>) -> Response {
 
 async fn add(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
     let (_, Add { name, models, requests_per_minute }) = read(&app, request).await?;
+    // Whoever writes that down may well mean that it is to ask none.
+    if models.as_ref().is_some_and(Vec::is_empty) {
+        let hint = "name some, or leave 'models' out for a client that may ask all";
+        return Err(ApiError::told(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, "'models' names none", hint));
+    }
     let new = NewClient { name, models: models.unwrap_or_default(), requests_per_minute };
     let (client, token) = app.runtime.clients().add(new).await?;
     let mut made = json!(client);
