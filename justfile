@@ -18,6 +18,17 @@ bench *args:
     cargo build --profile dist -p greenroom -p greenroom-tests --bins
     target/dist/bench {{args}}
 
+# What durable sessions cost, a million of them beside none: `--count` for fewer, `--quick` to see that it works.
+bench-sessions *args:
+    cargo build --profile dist -p greenroom -p greenroom-tests --bins
+    target/dist/bench sessions {{args}}
+
+# Sessions under everything at once, for minutes: each round kills the daemon twice under load. GREENROOM_SOAK_SEED
+# repeats the choices of a run, as far as the machine lets it.
+soak rounds="300":
+    cargo build --release -p greenroom
+    GREENROOM_SOAK_ROUNDS={{rounds}} cargo test --release -p greenroom-tests --test session_soak -- --nocapture --test-threads 1
+
 # What is shipped: one file, small.
 dist:
     cargo build --profile dist -p greenroom

@@ -246,6 +246,14 @@ impl Runtime {
         Ok(Session::new(self.system.sessions().ephemeral(new).await?, Access::Admin))
     }
 
+    /// The same of what [an export](Session::export) gave. Turns that were not over are cancelled.
+    ///
+    /// # Errors
+    /// It is no export, or the sessions are down.
+    pub async fn ephemeral_of(&self, lines: &[u8]) -> Result<Session, SessionError> {
+        Ok(Session::new(self.system.sessions().ephemeral_of(lines).await?, Access::Admin))
+    }
+
     /// Asks for one answer and waits for all of it. Dropping the future cancels, up to the provider's socket.
     ///
     /// # Errors

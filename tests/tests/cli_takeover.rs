@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cli_support::running::Running;
 use cli_support::terminal::{CTRL_D, Terminal};
-use cli_support::{LIMIT, answering, home_of, lines, pairs, requests, said, saying};
+use cli_support::{LIMIT, answering, home_of, lines, pairs, requests, run_well, said, saying};
 use greenroom_tests::harness::Signal;
 use greenroom_tests::openai::{self, Answer};
 use greenroom_tests::{Attempt, ScriptedProvider, When};
@@ -176,4 +176,48 @@ async fn a_holder_that_is_told_to_end_leaves_its_answer_to_the_next() {
     next.wait_for("turn.finished").await;
     assert_eq!(text_of(&next.seen), "one two three four");
     assert!(home.run(&["sessions", "--json"]).await.succeeded().stdout.contains("\"cursor\":\"1-"));
+}
+
+#[tokio::test]
+async fn a_command_that_handed_over_can_still_be_told_to_end() {
+    let provider = saying("well").await;
+    let home = home_of(&provider);
+    run_well(&home, &["chat", "--session", "a", "hello"], "").await;
+    let mut attached = Running::start(&home, &["sessions", "attach", "a"]);
+    attached.wait_for("well\n").await;
+    let mut daemon = home.serve(&[]).await;
+    run_well(&home, &["chat", "--session", "a", "again"], "").await;
+    attached.wait_for("> again\nwell\n").await;
+    // It holds again, and hands over again.
+    daemon.signal(Signal::TERM);
+    assert!(daemon.wait(LIMIT).await.success());
+    run_well(&home, &["chat", "--session", "a", "without a daemon"], "").await;
+    attached.wait_for("> without a daemon\nwell\n").await;
+    let _daemon = home.serve(&[]).await;
+    run_well(&home, &["chat", "--session", "a", "with another"], "").await;
+    attached.wait_for("> with another\nwell\n").await;
+    attached.signal(Signal::TERM);
+    assert_eq!(attached.end().await.0, Some(143));
+}
+
+#[tokio::test]
+async fn a_question_that_waits_is_answered_though_its_holder_is_killed() {
+    let stalled: Attempt = Answer::text(["one two ", "never"]).stall_after(1).into();
+    let next = Answer::text(["five"]).stream().when(When::body_contains("the fifth"));
+    let rest = Answer::text(["three ", "four"]).stream().when(When::body_contains("cut off"));
+    let whole = Answer::text(["one two ", "three ", "four"]).stream();
+    let provider = answering([next, rest, stalled, whole]).await;
+    let home = home_of(&provider);
+    let mut holder = Running::start(&home, &["chat", "--session", "a", "count"]);
+    holder.wait_for("one two ").await;
+    let mut other = Running::start(&home, &["sessions", "attach", "a"]);
+    let waiting = Running::start(&home, &["chat", "--session", "a", "and the fifth?"]);
+    other.wait_for("> and the fifth?").await;
+    holder.signal(Signal::KILL);
+    let _killed = holder.end().await;
+    let (code, shown, errors) = waiting.end().await;
+    assert_eq!((code, shown.as_str()), (Some(0), "five\n"));
+    assert!(errors.contains("another answer is under way"), "{errors}");
+    let conversation = [("user", "count"), ("assistant", "one two three four"), ("user", "and the fifth?")];
+    assert_eq!(said(requests(&provider).last().unwrap()), pairs(&conversation));
 }

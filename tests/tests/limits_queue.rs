@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 /// How long a request that is refused may take to be, which tells it from one that waits.
 const REFUSED: Duration = Duration::from_millis(500);
 
-/// Requests that come at once, of which each takes some 20 ms.
-const FLOOD: usize = 200;
+/// Requests that come at once, of which each takes some 60 ms: much longer than a session's next turn needs to begin.
+const FLOOD: usize = 100;
 
 fn saying(text: &str) -> Value {
     with(ask("lab/m1"), json!({"messages": [{"role": "user", "content": text}]}))
@@ -57,7 +57,7 @@ async fn comes_to_wait(api: &Api, text: &str) -> Connection {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_calm_session_is_not_kept_waiting_by_one_that_floods() {
-    let lab = scripted([Answer::text(["yes"]).first_token_after(Duration::from_millis(20)).stream().always()]).await;
+    let lab = scripted([Answer::text(["yes"]).first_token_after(Duration::from_millis(60)).stream().always()]).await;
     let home = Home::new();
     home.config(&format!("{}shared_limits = {{ concurrent = 1 }}\n", provider("lab", &lab)));
     let settings = load(&Source::locate(Some(&home.config_path()), Environment::empty())).unwrap().settings;

@@ -202,6 +202,21 @@ impl Sessions {
         Ok(SessionRef { live: Arc::clone(live), id, keeps: Some(keeps) })
     }
 
+    /// The same of what an export gave. Turns that were not over are cancelled.
+    ///
+    /// # Errors
+    /// It is no export, or there are no threads left.
+    pub async fn ephemeral_of(&self, lines: &[u8]) -> Result<SessionRef, SessionError> {
+        let live = self.in_memory(&self.0.ephemeral)?;
+        let (_, events) = parse(lines)?;
+        let id = made_up();
+        let mut copy = Copy::begin(live).await?;
+        copy.take(events).await?;
+        copy.finish(&id, Access::Admin.client()).await?;
+        let keeps: Arc<dyn Send + Sync> = Arc::new(Ephemeral { live: Arc::clone(live), id: Arc::clone(&id) });
+        Ok(SessionRef { live: Arc::clone(live), id, keeps: Some(keeps) })
+    }
+
     /// How many sessions are in memory.
     pub fn live(&self) -> usize {
         self.all().map(|live| live.count()).sum()

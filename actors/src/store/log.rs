@@ -12,8 +12,10 @@ use super::{
 
 /// Before every key of an entry.
 const LOGS: u8 = b'l';
-/// In bytes; of the values of tables the same.
-const PIECE: usize = super::table::MOST;
+/// In bytes. sled writes a page of up to 17 values as one, and one of 128 KiB or more into a file of its own, which it does
+/// not sync, and of which its cache counts next to nothing, so that whatever was written would stay in memory. Logs that
+/// were written in larger pieces are read all the same.
+pub(super) const PIECE: usize = 4 << 10;
 /// Before the first piece: how many positions the entry spans, and how many pieces it has.
 const HEAD: usize = 12;
 

@@ -61,7 +61,7 @@ fn drop_pieces(tx: &mut Tx<'_>, name: &String, gone: Vec<Vec<u8>>) -> Result<(),
 }
 
 impl Store {
-    /// Removes the first entries of a log in one write: as many as have at most `most` pieces of 64 KiB, but one at
+    /// Removes the first entries of a log in one write: as many as have at most `most` pieces of 4 KiB, but one at
     /// least, and with the last of them the log itself. Whether nothing of it is left; until then it is to be called
     /// again, and nothing appended. A large log holds up no other write this way.
     ///

@@ -12,6 +12,7 @@ mod mock;
 mod process;
 mod report;
 mod server;
+mod sessions;
 mod steps;
 mod target;
 
@@ -53,9 +54,11 @@ struct Arguments {
     role: Option<Role>,
 }
 
-/// What this program is when it starts itself.
+/// What this program does instead, or is when it starts itself.
 #[derive(Subcommand)]
 enum Role {
+    /// Measures what durable sessions cost, beside none.
+    Sessions(sessions::Sessions),
     #[command(hide = true)]
     Mock,
     #[command(hide = true)]
@@ -73,6 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             // As many threads as greenroom gets: one for each core it may use.
             Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(bare::serve(upstream))?)
         }
+        Some(Role::Sessions(asked)) => single_thread()?.block_on(sessions::bench(&asked)),
         None => single_thread()?.block_on(bench(&arguments)),
     }
 }

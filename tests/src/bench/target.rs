@@ -90,6 +90,11 @@ impl Target {
         &self.address
     }
 
+    /// What is measured.
+    pub(crate) fn measured(&self) -> &Daemon {
+        &self.measured
+    }
+
     /// The processes to watch.
     pub(crate) fn seen(&self) -> Seen {
         Seen { measured: self.measured.pid(), mock: self.mock.as_ref().map(Daemon::pid) }

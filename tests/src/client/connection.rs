@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::response::Response;
 use super::sse::{Event, Events};
@@ -33,9 +33,28 @@ impl Connection {
     /// # Errors
     /// If the address is none or nobody listens there.
     pub async fn open(url: &str) -> Result<Self, ClientError> {
+        Self::open_with(url, None).await
+    }
+
+    /// The same, with a socket that takes only about so many bytes that nobody has read.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); if `url` names no number as its host.
+    pub async fn open_narrow(url: &str, receive_buffer: u32) -> Result<Self, ClientError> {
+        Self::open_with(url, Some(receive_buffer)).await
+    }
+
+    async fn open_with(url: &str, receive_buffer: Option<u32>) -> Result<Self, ClientError> {
         let rest = url.strip_prefix("http://").ok_or_else(|| ClientError::Address(url.to_owned()))?;
         let (host, prefix) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-        let stream = within(LIMIT, async { Ok(TcpStream::connect(host).await?) }).await?;
+        let connecting = async {
+            let Some(bytes) = receive_buffer else { return Ok(TcpStream::connect(host).await?) };
+            let address = host.parse().map_err(|_| ClientError::Address(url.to_owned()))?;
+            let socket = TcpSocket::new_v4()?;
+            socket.set_recv_buffer_size(bytes)?;
+            Ok(socket.connect(address).await?)
+        };
+        let stream = within(LIMIT, connecting).await?;
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,

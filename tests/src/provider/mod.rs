@@ -17,9 +17,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::recorded::Recorded;
-use self::shared::Shared;
+use self::shared::{Answerer, Shared};
 pub use self::stats::{Cancel, RouteStats, Stats};
-use crate::script::Script;
+use crate::script::{Attempt, Script};
 
 /// A model provider that does what its script says, over real HTTP/1.1 on a real socket.
 ///
@@ -49,14 +49,32 @@ impl ScriptedProvider {
         Self::start_on(any, script).await.expect("a free port on loopback")
     }
 
+    /// Starts a server whose attempts are made of what is asked: `answer` is given the path and the body of each request
+    /// that the script has an attempt for, and what it makes is played in place of that. It may be called from several
+    /// threads at once.
+    ///
+    /// # Panics
+    /// If no port can be had.
+    pub async fn start_answering(
+        script: impl Into<Script>,
+        answer: impl Fn(&str, &[u8]) -> Option<Attempt> + Send + Sync + 'static,
+    ) -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::begin(any, script.into(), Some(Box::new(answer))).await.expect("a free port on loopback")
+    }
+
     /// Starts a server on `address`, say that of one that was stopped before.
     ///
     /// # Errors
     /// If the address cannot be bound.
     pub async fn start_on(address: SocketAddr, script: impl Into<Script>) -> io::Result<Self> {
+        Self::begin(address, script.into(), None).await
+    }
+
+    async fn begin(address: SocketAddr, script: Script, answerer: Option<Answerer>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(script.into()));
+        let shared = Arc::new(Shared::new(script, answerer));
         let token = CancellationToken::new();
         let task = tokio::spawn(accept(listener, Arc::clone(&shared), token.clone()));
         Ok(Self { address, shared, task, stop: token.drop_guard() })

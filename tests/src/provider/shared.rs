@@ -14,9 +14,13 @@ use crate::script::{Attempt, Route, Script};
 
 const MOST_CANCELS: usize = 1000;
 
+/// Makes the attempt that answers a request, from its path and its body; none leaves that to the script.
+pub(super) type Answerer = Box<dyn Fn(&str, &[u8]) -> Option<Attempt> + Send + Sync>;
+
 pub(super) struct Shared {
     state: Mutex<State>,
     changes: watch::Sender<()>,
+    answerer: Option<Answerer>,
 }
 
 #[derive(Default)]
@@ -47,6 +51,8 @@ pub(super) struct Playing {
     route: Arc<Route>,
     line: usize,
     attempt: usize,
+    /// Made for this request alone, in place of what the script has.
+    made: Option<Box<Attempt>>,
     request: u64,
     era: u64,
     begun: Instant,
@@ -54,8 +60,8 @@ pub(super) struct Playing {
 }
 
 impl Shared {
-    pub(super) fn new(script: Script) -> Self {
-        let shared = Self { state: Mutex::default(), changes: watch::Sender::new(()) };
+    pub(super) fn new(script: Script, answerer: Option<Answerer>) -> Self {
+        let shared = Self { state: Mutex::default(), changes: watch::Sender::new(()), answerer };
         shared.set_script(script);
         shared
     }
@@ -145,6 +151,8 @@ impl Shared {
     /// Records a request and decides what answers it.
     pub(super) fn admit(self: &Arc<Self>, connection: u64, head: RequestHead, body: Bytes) -> Answer {
         let begun = Instant::now();
+        // Outside of the lock: what makes an attempt may take its time.
+        let made = self.answerer.as_ref().and_then(|answer| answer(path_of(&head.target), &body)).map(Box::new);
         self.change(|state| {
             state.requests_seen += 1;
             let (line, answer) = state.choose(&head, &body);
@@ -171,6 +179,7 @@ impl Shared {
                     route,
                     line,
                     attempt,
+                    made,
                     request,
                     era: state.era,
                     begun,
@@ -235,7 +244,7 @@ impl State {
 
 impl Playing {
     pub(super) fn attempt(&self) -> &Attempt {
-        &self.route.attempts[self.attempt]
+        self.made.as_deref().unwrap_or(&self.route.attempts[self.attempt])
     }
 
     /// It was played to its end.

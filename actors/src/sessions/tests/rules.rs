@@ -22,6 +22,8 @@ async fn a_session_leaves_memory_unless_somebody_reads_it_and_is_woken_as_it_was
     reader.end_of(1).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(system.sessions().live(), 1, "somebody reads it");
+    let held = talk.core().await.unwrap().log.with(|log| log.next_position() - log.first_position());
+    assert!(held < 1000, "what was said in a turn that is over lies on disk alone: {held}");
     let before = reader.events.clone();
     drop(reader);
     let gone = async {

@@ -12,7 +12,9 @@ async fn a_key_is_one_message_also_after_its_session_has_slept() {
     let system = system_with(&lab, Some(&store), rules).await;
     let talk = session(&system, "talk").await;
     let keyed = |text: &str| Outgoing { key: Some("k".into()), ..says(text) };
-    let sent = talk.send(keyed("hi")).await.unwrap();
+    let (sent, again) = tokio::join!(talk.send(keyed("hi")), talk.send(keyed("hi")));
+    let sent = sent.unwrap();
+    assert_eq!(again, Ok(sent), "while the first is on its way");
     assert_eq!(talk.send(keyed("hi")).await, Ok(sent));
     Seen::from(&talk, None).await.end_of(1).await;
     tokio::time::timeout(20 * SECOND, async {

@@ -229,7 +229,7 @@ impl Model {
     }
 
     fn remove(&mut self, most: usize) -> bool {
-        let pieces = |entry: &Logged| entry.data.len().div_ceil(table::MOST).max(1);
+        let pieces = |entry: &Logged| entry.data.len().div_ceil(log::PIECE).max(1);
         let mut room = most.max(1);
         let mut fitting = 0;
         for entry in &self.entries {
@@ -333,4 +333,19 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[tokio::test]
+async fn no_page_of_large_entries_lies_in_a_file_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(&dir).await;
+    for number in 0..8_u8 {
+        let entries = (0..16).map(|_| Entry { span: 1, data: vec![number; 32 << 10] });
+        store.append("large", entries.collect()).await.unwrap();
+    }
+    let read = store.read("large", 100, 1).await.unwrap();
+    assert_eq!((read[0].position, read[0].data.len()), (100, 32 << 10));
+    store.close().await.unwrap();
+    let files = std::fs::read_dir(dir.path().join("store").join("blobs")).unwrap().count();
+    assert_eq!(files, 0, "sled neither syncs nor counts what lies there");
 }

@@ -3,7 +3,6 @@
 use std::{
     path::{Path, PathBuf},
     pin::pin,
-    process,
     time::Duration,
 };
 
@@ -15,11 +14,8 @@ use greenroom::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{
-    context::Context,
-    notes,
-    signals::{Interrupt, terminated},
-};
+use super::termination::Termination;
+use crate::cli::{context::Context, notes, signals::Interrupt};
 
 /// The name of the socket in a data directory.
 pub(crate) const SOCKET: &str = "socket";
@@ -40,7 +36,12 @@ pub(super) struct Holding {
 
 impl Holding {
     /// Serves a runtime: to this process, and to others on the socket of `dir` if it is said.
-    pub(super) fn begin(context: &Context, runtime: Runtime, dir: Option<&Path>) -> (Self, Inside) {
+    pub(super) fn begin(
+        context: &Context,
+        runtime: Runtime,
+        dir: Option<&Path>,
+        termination: &Termination,
+    ) -> (Self, Inside) {
         let settings = runtime.settings();
         let stop = CancellationToken::new();
         let mut door = door(context, settings, HolderKind::Command).hand_over(stop.clone());
@@ -52,21 +53,18 @@ impl Holding {
         let inside = door.inside();
         let args = OwnerArgs { max_body: settings.server.max_body, grace: settings.server.grace };
         let (of, told) = (runtime.clone(), stop.clone());
-        let ended = tokio::spawn(async move {
+        termination.listen();
+        let terminated = termination.told();
+        let ended = termination.holdings().spawn(async move {
             let mut serving = pin!(serve_owner(door, args, of.clone(), told.clone()));
-            let signal = tokio::select! {
-                () = serving.as_mut() => None,
-                number = terminated() => Some(number),
-            };
-            if signal.is_some() {
-                told.cancel();
-                serving.await;
+            tokio::select! {
+                () = serving.as_mut() => {}
+                () = terminated.cancelled() => {
+                    told.cancel();
+                    serving.await;
+                }
             }
             of.shutdown(Duration::ZERO).await;
-            if let Some(number) = signal {
-                // Whatever else it does, it was told to end; what it holds is in order for the next.
-                process::exit(128 + number);
-            }
         });
         (Self { runtime, stop, ended }, inside)
     }

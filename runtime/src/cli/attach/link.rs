@@ -4,32 +4,30 @@
 //! so one that hands over to a daemon can't come before it.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use axum::http::Method;
 use greenroom::{
-    OpenError, Runtime, StartError, StoreKind,
+    Builder, OpenError, Runtime, StartError, StoreKind,
     config::{self, Discovery, Settings},
-    frontends::http::{Holder, HolderKind},
+    frontends::http::Holder,
     has_store,
 };
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::{
-    client::{Answer, Ask, Client, Lost, Way, path},
-    holding::{Holding, VARIABLES, socket_of},
+    client::{Answer, Ask, Client, Lost, Way},
+    holder::{attach, check},
+    holding::Holding,
     refused::{accepted, failure},
+    termination::Termination,
 };
 use crate::cli::{
     Failure,
     context::{Context, told},
-    data_dir::DataDir,
     failure::with_causes,
     lock, notes,
-    serve::reachable,
-    token::token,
 };
 
 /// The pause between two looks for a holder.
@@ -41,8 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(45);
 /// The same of a question that needs no store.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// How long a holder may take to say who it is. One that is stopped, say by Ctrl-Z, takes connections and says nothing.
-const INTRODUCTION: Duration = Duration::from_secs(5);
 
 /// What a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +59,7 @@ pub(crate) enum Need {
 pub(crate) struct Link<'a> {
     context: &'a Context,
     need: Need,
+    termination: Termination,
     current: Mutex<Current>,
 }
 
@@ -80,8 +77,9 @@ struct Current {
 impl<'a> Link<'a> {
     /// Finds a holder, or becomes one. `settings` are those for the latter, if they are known already.
     pub(crate) async fn open(context: &'a Context, need: Need, settings: Option<Settings>) -> Result<Self, Failure> {
-        let current = find(context, need, settings, false).await?;
-        Ok(Self { context, need, current: Mutex::new(current) })
+        let termination = Termination::default();
+        let current = find(context, need, settings, &termination, false).await?;
+        Ok(Self { context, need, termination, current: Mutex::new(current) })
     }
 
     /// Whether only the built-in demo answers.
@@ -135,7 +133,7 @@ impl<'a> Link<'a> {
         if let Some(holding) = current.holding.take() {
             holding.ended().await;
         }
-        let mut found = find(self.context, self.need, None, handed_over).await?;
+        let mut found = find(self.context, self.need, None, &self.termination, handed_over).await?;
         found.generation = lost + 1;
         *current = found;
         Ok(())
@@ -154,8 +152,8 @@ impl Current {
         Self { generation: 0, client, holding: None, demo: holder.demo, default_model: None }
     }
 
-    fn held(context: &Context, runtime: Runtime, dir: Option<&Path>) -> Self {
-        let (holding, inside) = Holding::begin(context, runtime, dir);
+    fn held(context: &Context, termination: &Termination, runtime: Runtime, dir: Option<&Path>) -> Self {
+        let (holding, inside) = Holding::begin(context, runtime, dir, termination);
         let demo = holding.settings().discovery == Discovery::Demo;
         let default_model = holding.settings().models.default.clone();
         let client = Client::new(Way::Inside(inside));
@@ -168,6 +166,7 @@ async fn find(
     context: &Context,
     need: Need,
     mut settings: Option<Settings>,
+    termination: &Termination,
     handed_over: bool,
 ) -> Result<Current, Failure> {
     let dir = match need {
@@ -177,12 +176,17 @@ async fn find(
         Need::Look | Need::Join => Some(context.data_place()?),
     };
     let Some(dir) = dir else {
-        return Ok(Current::held(context, alone(context, need, take(context, &mut settings).await?).await?, None));
+        return Ok(Current::held(
+            context,
+            termination,
+            alone(context, need, take(context, &mut settings).await?).await?,
+            None,
+        ));
     };
     let begun = Instant::now();
     let mut has_said = false;
     loop {
-        if let Some((client, holder)) = attach(&dir, context).await? {
+        if let Some((client, holder)) = attach(&dir, context, need).await? {
             check(context, need, &holder)?;
             return Ok(Current::attached(client, &holder));
         }
@@ -196,23 +200,28 @@ async fn find(
                 Need::Store | Need::Alone => true,
             };
             if !keeps {
-                return Ok(Current::held(context, alone(context, need, settings).await?, None));
+                return Ok(Current::held(context, termination, alone(context, need, settings).await?, None));
             }
             let builder = Runtime::builder().settings(settings.clone()).environment(context.environment.clone());
-            match builder.data_dir(&dir).start().await {
-                Ok(runtime) => return Ok(began(context, runtime, need, &dir)),
+            match start(builder.data_dir(&dir)).await {
+                Ok(runtime) => return Ok(began(context, termination, runtime, need, &dir)),
                 Err(StartError::Store(OpenError::Held { .. })) => {}
                 Err(error @ StartError::Store(_)) if need == Need::Answers => {
                     notes::warning(&format!("{}; going on without it", with_causes(&error)));
                     notes::hint(&error.hint());
-                    return Ok(Current::held(context, alone(context, need, settings).await?, None));
+                    return Ok(Current::held(context, termination, alone(context, need, settings).await?, None));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         if need == Need::Answers && begun.elapsed() > SHORTEST {
             tracing::debug!("another greenroom has the store and can't be asked: nothing is learnt from this one");
-            return Ok(Current::held(context, alone(context, need, take(context, &mut settings).await?).await?, None));
+            return Ok(Current::held(
+                context,
+                termination,
+                alone(context, need, take(context, &mut settings).await?).await?,
+                None,
+            ));
         }
         if begun.elapsed() > LONGEST {
             return Err(Failure::failed(
@@ -229,7 +238,7 @@ async fn find(
 }
 
 /// This process holds the data directory now.
-fn began(context: &Context, runtime: Runtime, need: Need, dir: &Path) -> Current {
+fn began(context: &Context, termination: &Termination, runtime: Runtime, need: Need, dir: &Path) -> Current {
     let runtime = told(runtime);
     let store = runtime.store();
     let is_kept = store.state == StoreKind::Ok;
@@ -239,7 +248,7 @@ fn began(context: &Context, runtime: Runtime, need: Need, dir: &Path) -> Current
         store.hint.iter().for_each(|hint| notes::hint(hint));
     }
     // A store in memory is no other's to use.
-    Current::held(context, runtime, is_kept.then_some(dir))
+    Current::held(context, termination, runtime, is_kept.then_some(dir))
 }
 
 /// A runtime that keeps nothing.
@@ -262,105 +271,25 @@ async fn take(context: &Context, settings: &mut Option<Settings>) -> Result<Sett
     }
 }
 
-/// The holder of a data directory, if one answers.
-async fn attach(dir: &Path, context: &Context) -> Result<Option<(Client, Holder)>, Failure> {
-    let client = Client::new(Way::Socket(socket_of(dir)));
-    if let Some(holder) = introduced(&client).await {
-        return Ok(Some((client, holder)));
-    }
-    if fits(&socket_of(dir)) {
-        return Ok(None);
-    }
-    let Some(client) = at_address(dir)? else { return Ok(None) };
-    // What a daemon tells nobody but its owner is not asked by this way.
-    let variables = VARIABLES.iter().filter(|name| context.environment.text(name).is_some());
-    let variables = variables.map(|name| (*name).to_owned()).collect();
-    Ok(Some((client, Holder { kind: HolderKind::Serve, pid: 0, demo: false, variables })))
-}
-
-/// Who answers there, if somebody does who is not about to end.
-async fn introduced(client: &Client) -> Option<Holder> {
-    let asked = async {
-        let answer = client.ask(&Ask::get(path(&["holder"], &[]))).await.ok()?;
-        serde_json::from_slice(&answer.whole().await.ok()?).ok()
-    };
-    tokio::time::timeout(INTRODUCTION, asked).await.ok().flatten()
-}
-
-/// Whether a path is short enough for a socket, which the system says by itself.
-fn fits(path: &Path) -> bool {
-    #[cfg(unix)]
-    return std::os::unix::net::SocketAddr::from_pathname(path).is_ok();
-    #[cfg(not(unix))]
-    return path.as_os_str().is_empty();
-}
-
-/// The daemon of a data directory, as any client reaches it.
-fn at_address(dir: &Path) -> Result<Option<Client>, Failure> {
-    let Some(address) = lock::holder(dir) else { return Ok(None) };
-    let address = std::net::SocketAddr::new(reachable(address.ip()), address.port());
-    let token = token(&DataDir::open(dir)?)?;
-    Ok(Some(Client::new(Way::Address { address, token })))
-}
-
-/// What a command that attaches has to know of the holder.
-fn check(context: &Context, need: Need, holder: &Holder) -> Result<(), Failure> {
-    if context.globals.config.is_some() {
-        let of = match holder.kind {
-            HolderKind::Serve => "a daemon",
-            HolderKind::Command => "another greenroom",
-        };
-        return Err(Failure::usage(
-            format!("--config can't be heeded: {of} (pid {}) answers, with its own configuration", holder.pid),
-            "leave --config out, stop that one, or give this one a --data-dir of its own",
-        ));
-    }
-    if need == Need::Look {
-        return Ok(());
-    }
-    let lacking = VARIABLES.iter().filter(|name| {
-        context.environment.text(name).is_some() && !holder.variables.iter().any(|known| known == **name)
+/// Starts a runtime on a store. Where that is dropped, the store is let go of: half a runtime would hold it against
+/// whoever looks next, which may be this process.
+async fn start(builder: Builder) -> Result<Runtime, StartError> {
+    let (give, taken) = oneshot::channel();
+    tokio::spawn(async move {
+        // Nobody may be there any more; then it is shut down.
+        let _given = give.send(builder.start().await.map(|runtime| Started(Some(runtime))));
     });
-    let lacking: Vec<&str> = lacking.copied().collect();
-    if !lacking.is_empty() {
-        notes::note(&format!(
-            "{} is set here, but not for the greenroom that answers (pid {}), which goes by what it was started with",
-            lacking.join(", "),
-            holder.pid
-        ));
-    }
-    Ok(())
+    let started: Result<Started, StartError> = taken.await.expect("the start of a runtime does not panic");
+    started.map(|mut started| started.0.take().expect("nobody else takes it"))
 }
 
-/// The holder of the data directory, for what can be had without one as well. Nothing is made on disk.
-pub(crate) async fn beside(context: &Context) -> Result<Option<Client>, Failure> {
-    let Ok(dir) = config::data_dir(context.globals.data_dir.as_deref(), &context.environment) else { return Ok(None) };
-    let socket = socket_of(&dir);
-    if !socket.exists() && !lock::is_held(&dir) {
-        return Ok(None);
-    }
-    // Where others could write, whoever answers may be anybody.
-    DataDir::open(&dir)?;
-    let client = Client::new(Way::Socket(socket));
-    if introduced(&client).await.is_some() {
-        return Ok(Some(client));
-    }
-    at_address(&dir)
-}
+/// A runtime that is shut down unless somebody takes it.
+struct Started(Option<Runtime>);
 
-/// Asks whoever holds a data directory to hand over. Who that is, if it does.
-pub(crate) async fn ask_to_hand_over(dir: &Path) -> Option<Holder> {
-    let client = Client::new(Way::Socket(socket_of(dir)));
-    let holder = introduced(&client).await?;
-    let answer = client.ask(&Ask::new(Method::POST, path(&["hand-over"], &[]))).await.ok()?;
-    answer.status.is_success().then_some(holder)
-}
-
-/// Whether somebody holds the data directory and takes connections, so that it is its configuration that counts.
-pub(crate) fn is_served(context: &Context) -> bool {
-    let socket: Option<PathBuf> = context.data_path().map(|dir| socket_of(&dir));
-    #[cfg(unix)]
-    return socket.is_some_and(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok());
-    #[cfg(not(unix))]
-    return socket.is_none();
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let (Some(runtime), Ok(threads)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            threads.spawn(async move { runtime.shutdown(Duration::ZERO).await });
+        }
+    }
 }

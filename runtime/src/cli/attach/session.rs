@@ -71,8 +71,27 @@ impl<'a> Talk<'a> {
         let ask = Ask::new(axum::http::Method::POST, path(&["ephemeral"], &[])).json(&asked(model, system).into());
         // One whose making broke off is gone with its connection.
         let answer = link.ask(ask, false).await?;
-        let id = answer.headers.get(SESSION).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        Self::read(link, answer)
+    }
+
+    /// The session whose events these are.
+    fn read(link: &'a Link<'a>, answer: Answer) -> Result<Self, Failure> {
+        let id = answer.headers.get(SESSION).and_then(|id| id.to_str().ok()).ok_or_else(unknown)?.to_owned();
         Ok(Self { link, id, events: Events::Ephemeral(EventStream::new(answer.body)) })
+    }
+
+    /// All of it so far, to go on with elsewhere.
+    pub(crate) async fn export(&self) -> Result<Vec<u8>, Failure> {
+        let answer = self.link.ask(Ask::get(self.path("export")), false).await?;
+        answer.whole().await.map_err(|lost| failure(&lost))
+    }
+
+    /// Goes on with what was [exported](Self::export), with whoever holds now.
+    pub(crate) async fn ephemeral_of(link: &'a Link<'a>, exported: &[u8]) -> Result<Self, Failure> {
+        let mut ask = Ask::new(axum::http::Method::POST, path(&["ephemeral"], &[]))
+            .header("content-type", "application/x-ndjson");
+        ask.body = exported.to_vec().into();
+        Self::read(link, link.ask(ask, false).await?)
     }
 
     /// Says something. It is kept when this returns, if the session is.
@@ -147,9 +166,13 @@ pub(crate) async fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, Failu
     let body = accepted(answer).await?.whole().await.map_err(|lost| failure(&lost))?;
     serde_json::from_slice(&body).map_err(|error| {
         tracing::debug!("an answer can't be read: {error}");
-        Failure::failed(
-            "the greenroom that holds the data directory answers in a form that this version does not know",
-            "stop it, and use one version for both",
-        )
+        unknown()
     })
+}
+
+fn unknown() -> Failure {
+    Failure::failed(
+        "the greenroom that holds the data directory answers in a form that this version does not know",
+        "stop it, and use one version for both",
+    )
 }

@@ -42,7 +42,7 @@ async fn talk(
     opening: Opening,
 ) -> Result<Exit, Failure> {
     let talk = opening.talk(link).await?;
-    let mut conversation = Conversation { context, link, talk, opening };
+    let mut conversation = Conversation { context, link, talk, opening, so_far: None };
     notes::note("/help says what can be typed; Ctrl-D ends");
     loop {
         let typed = match read(editor) {
@@ -83,14 +83,15 @@ struct Conversation<'a> {
     link: &'a Link<'a>,
     talk: Talk<'a>,
     opening: Opening,
+    /// All that was said up to the last answer, if nobody keeps it.
+    so_far: Option<Vec<u8>>,
 }
 
 impl Conversation<'_> {
     /// Says something and shows the answer. A failed one is told, and the conversation goes on.
     async fn say(&mut self, text: String) -> Result<Option<Exit>, Failure> {
         if !self.talk.is_there() {
-            self.talk = self.opening.talk(self.link).await?;
-            notes::note("the greenroom that had this conversation has ended, so a new one begins; --session keeps one");
+            self.go_on().await?;
         }
         let interrupt = Interrupt::listen()?;
         match self.answer(text, &interrupt).await {
@@ -104,12 +105,37 @@ impl Conversation<'_> {
         Ok(None)
     }
 
+    /// Goes on with a conversation that ended with the greenroom that had it.
+    async fn go_on(&mut self) -> Result<(), Failure> {
+        self.talk = match self.so_far.take() {
+            Some(so_far) => {
+                let talk = Talk::ephemeral_of(self.link, &so_far).await?;
+                self.so_far = Some(so_far);
+                talk
+            }
+            None => self.opening.talk(self.link).await?,
+        };
+        Ok(())
+    }
+
     async fn answer(&mut self, text: String, interrupt: &Interrupt) -> Result<Exit, Failure> {
         let mut parts = vec![Part::text(text)];
         parts.append(&mut self.opening.images);
         let turn = self.talk.send(&parts).await?.turn;
         let asked = Asked { talk: &mut self.talk, turn, interrupt };
-        ask(asked, &mut Plain::new(Output::new(), &self.context.environment)).await
+        let outcome = ask(asked, &mut Plain::new(Output::new(), &self.context.environment)).await;
+        self.remember().await;
+        outcome
+    }
+
+    /// Keeps what was said, where nobody else does.
+    async fn remember(&mut self) {
+        if !self.talk.is_durable() && self.talk.is_there() {
+            match self.talk.export().await {
+                Ok(so_far) => self.so_far = Some(so_far),
+                Err(failure) => tracing::debug!("what was said so far is not known any more: {failure:?}"),
+            }
+        }
     }
 
     async fn obey(&mut self, command: Command<'_>) -> Result<Option<Exit>, Failure> {
@@ -125,12 +151,14 @@ impl Conversation<'_> {
                 }
                 None => {
                     self.talk = self.opening.talk(self.link).await?;
+                    self.so_far = None;
                     notes::note("a new conversation begins");
                 }
             },
             Command::Model(Some(name)) => {
                 self.talk.update(Some(name), None).await?;
                 self.opening.model = Some(name.to_owned());
+                self.remember().await;
                 notes::note(&format!("{name} answers from now on"));
             }
             Command::Model(None) => {
@@ -141,6 +169,7 @@ impl Conversation<'_> {
             Command::System(Some(text)) => {
                 self.talk.update(None, Some(text)).await?;
                 self.opening.system = Some(text.to_owned());
+                self.remember().await;
                 notes::note("the instructions are followed from now on");
             }
             Command::System(None) => {

@@ -175,6 +175,9 @@ impl Show for Plain {
                 self.calls.pop();
                 Ok(())
             }
+            EventBody::MessageUser { queued: true, .. } => {
+                self.note("another answer is under way in this session; this one comes after it")
+            }
             EventBody::Reset { .. } => {
                 self.retold.reset(event.position);
                 Ok(())

@@ -1,4 +1,5 @@
-//! `POST /api/ephemeral`: a session in memory alone, for as long as its events are read.
+//! `POST /api/ephemeral`: a session in memory alone, for as long as its events are read. It begins with what the body
+//! says of it, or with all that an export had.
 
 use std::{
     collections::HashMap,
@@ -12,7 +13,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::HeaderValue,
+    http::{HeaderValue, header::CONTENT_TYPE},
     response::Response,
     routing::post,
 };
@@ -27,7 +28,7 @@ use super::{
         site::App,
     },
     errors::ApiError,
-    extract::read_or_default,
+    extract::{raw, read_or_default},
     requests,
     sse::HEARTBEAT,
     wire::put_event,
@@ -58,9 +59,18 @@ pub(in super::super) fn ephemeral_routes() -> Router<Arc<App>> {
 }
 
 async fn begin(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
-    let (_, new) = read_or_default::<requests::Create>(&app, request).await?;
-    let session = app.runtime.ephemeral(new.try_into()?).await?;
-    let reader = session.reader(ReadFrom::default()).await?;
+    let is_export = request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-ndjson");
+    let (session, from) = if is_export {
+        let (_, lines) = raw(&app, request).await?;
+        let session = app.runtime.ephemeral_of(&lines).await?;
+        // Who gives it has what is in it.
+        let end = session.end().await?;
+        (session, Some(end))
+    } else {
+        let (_, new) = read_or_default::<requests::Create>(&app, request).await?;
+        (app.runtime.ephemeral(new.try_into()?).await?, None)
+    };
+    let reader = session.reader(ReadFrom { cursor: from, ..ReadFrom::default() }).await?;
     let id = HeaderValue::from_str(session.id()).expect("an id is of letters that a header may have");
     app.ephemerals.all().insert(session.id().to_owned(), session.clone());
     let body = Events {
