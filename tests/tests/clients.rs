@@ -118,13 +118,18 @@ async fn the_routes_of_clients_give_the_token_once_and_to_the_owner_alone() {
         ("POST", "/api/providers/lab/reset"),
         ("GET", "/api/usage"),
         ("POST", "/api/token/rotate"),
+        ("POST", "/api/hand-over"),
+        ("GET", "/api/holder"),
+        ("POST", "/api/ephemeral"),
     ] {
         let refused = editor.ask(method, path, &[], b"").await;
         assert_eq!(error(&refused), forbidden(), "{method} {path}");
         assert!(message(&refused).contains("`greenroom auth token`"));
     }
     assert_eq!(api.ask("DELETE", "/api/clients/editor", &[], b"").await.status, 204);
-    assert_eq!(error(&api.ask("DELETE", "/api/clients/editor", &[], b"").await), not_found());
+    for nobody in ["/api/clients/editor", "/api/clients/%ff", "/api/hand-over"] {
+        assert_eq!(error(&api.ask("DELETE", nobody, &[], b"").await), not_found(), "{nobody}");
+    }
     assert_eq!(editor.get(SESSIONS).await.status, 401);
     assert_eq!(api.get(CLIENTS).await.json(), json!({"clients": []}));
 }

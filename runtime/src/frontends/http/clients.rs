@@ -4,7 +4,7 @@ use std::{error::Error as _, num::NonZeroU32, sync::Arc};
 
 use axum::{
     Router,
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderValue, StatusCode, header::CACHE_CONTROL},
     response::{IntoResponse as _, Response},
     routing::{delete, get},
@@ -57,9 +57,15 @@ async fn add(State(app): State<Arc<App>>, request: Request) -> Result<Response, 
     Ok(response)
 }
 
-async fn revoke(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Result<Response, ApiError> {
+async fn revoke(
+    State(app): State<Arc<App>>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, ApiError> {
     // Nothing in it matters.
     body::discard(request).await;
+    // What can't be decoded is nobody's name.
+    let Path(name) = name.map_err(|_| ClientError::NotFound)?;
     app.runtime.clients().revoke(&name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -16,7 +16,7 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header::CONNECTION},
     middleware::from_fn,
     response::IntoResponse as _,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -85,7 +85,7 @@ impl Site {
         if let Some(door) = door {
             owner = owner.merge(owner::routes(door));
         }
-        let router = routes().with_state(Arc::new(app));
+        let router = routes().merge(routes_of_the_door()).with_state(Arc::new(app));
         // Nothing shuts the owner out there.
         let at_the_door = Who::owner(CancellationToken::new());
         Self { router, owner, requests: TaskTracker::new(), draining, at_the_door }
@@ -161,6 +161,13 @@ fn owners_routes() -> Router<Arc<App>> {
         .route("/api/providers/{id}/reset", post(api::reset_provider))
         .route("/api/token/rotate", post(admin::rotate))
         .merge(clients::routes())
+}
+
+/// What is asked by the owner's door alone, as it is by the address: not there, which no client needs to hear.
+fn routes_of_the_door() -> Router<Arc<App>> {
+    let paths = ["/api/ephemeral", "/api/holder", "/api/hand-over"];
+    let unknown = paths.iter().fold(Router::new(), |router, path| router.route(path, any(unknown_route)));
+    unknown.route_layer(from_fn(owner_only))
 }
 
 async fn route(router: &Router, request: Request<Incoming>) -> Response<Body> {
