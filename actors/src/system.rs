@@ -43,7 +43,7 @@ use crate::{
     sessions::Sessions,
     store::{Store, StoreError},
     supervisor::{Child, Launch, Roster, Supervisor, SupervisorMsg},
-    usage::{Ledger, UsageRow},
+    usage::{Asker, Ledger, UsageRow},
 };
 
 /// The turn of a stateless call.
@@ -380,8 +380,8 @@ impl Caller {
     fn job(self, request: ChatRequest) -> Job {
         Job {
             request: Arc::new(request),
+            asker: Asker::Client(self.owner.to_string()),
             owner: self.owner,
-            is_session: false,
             prefer: None,
             on_interrupt: self.on_interrupt,
             ends: Ends::Logged,

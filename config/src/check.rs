@@ -5,7 +5,7 @@ mod providers;
 
 use crate::layers::Merged;
 use crate::origin::join;
-use crate::{ConfigError, Environment, ErrorKind, Problems, Settings, Timeouts, Warning, WarningKind};
+use crate::{ConfigError, Environment, ErrorKind, Problems, Server, Settings, Timeouts, Warning, WarningKind};
 
 impl Settings {
     /// Holds settings that were made or changed in code to the rules that [`crate::load`] holds written ones to: unique
@@ -35,7 +35,7 @@ pub(crate) fn check(
     errors: &mut Vec<ConfigError>,
 ) -> Vec<Warning> {
     let mut findings = Findings { merged, errors, warnings: Vec::new() };
-    server(settings, &mut findings);
+    server(settings, environment, &mut findings);
     timeouts(&settings.timeouts, "timeouts", &mut findings);
     for provider in &settings.providers {
         let path = join("providers", &provider.name);
@@ -69,11 +69,22 @@ impl Findings<'_> {
     }
 }
 
-fn server(settings: &Settings, findings: &mut Findings<'_>) {
-    let listen = settings.server.listen;
-    if !listen.ip().is_loopback() {
-        let hint = "put a server with TLS in front of it; names it is called by go into server.allowed_hosts";
-        findings.warn("server.listen", WarningKind::ListenBeyondLoopback { listen }, Some(hint.to_owned()));
+fn server(settings: &Settings, environment: &Environment, findings: &mut Findings<'_>) {
+    let Server { listen, tls, allow_plain, .. } = &settings.server;
+    let listen = *listen;
+    match tls {
+        Some(tls) => providers::readable_by_others(&tls.key_file(environment), "server.tls.key", findings),
+        None if listen.ip().is_loopback() => {}
+        None if *allow_plain => {
+            let hint = "add [server.tls], or put a server with TLS in front of it; names it is called by go into \
+                        server.allowed_hosts";
+            findings.warn("server.listen", WarningKind::ListenBeyondLoopback { listen }, Some(hint.to_owned()));
+        }
+        None => {
+            let hint = "add [server.tls] with a certificate and its key, or listen on 127.0.0.1 behind a server with TLS; \
+                        if the network is yours alone, set server.allow_plain = true";
+            findings.error("server.listen", ErrorKind::InsecureListen { listen }, Some(hint.to_owned()));
+        }
     }
 }
 

@@ -107,6 +107,12 @@ pub enum ErrorKind {
         /// Where it would be sent.
         host: String,
     },
+    /// Tokens and conversations would go over a network unencrypted.
+    #[error("other machines can reach {listen}, and what is said there, tokens too, would not be encrypted")]
+    InsecureListen {
+        /// Where it would be listened.
+        listen: std::net::SocketAddr,
+    },
     /// Aliases that lead back to themselves.
     #[error("these aliases lead in a circle: {}", .names.join(" -> "))]
     AliasCycle {

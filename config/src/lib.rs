@@ -40,7 +40,7 @@ pub use environment::Environment;
 pub use error::{ConfigError, ErrorKind, Problems};
 pub use load::{Loaded, Override, Source, load, load_found};
 pub use local::{LocalServer, local_servers};
-pub use models::{Alias, AliasTarget, Models, Strategy, Weighted};
+pub use models::{Alias, AliasTarget, Models, Strategy, Weighted, fits};
 pub use origin::{Origin, Origins};
 pub use paths::{NoHome, config_file, data_dir};
 pub use provider::{Cost, Header, Kind, Limits, ModelFacts, Profile, Provider, Queue, RequestDefaults};
@@ -48,7 +48,7 @@ pub use resolve::{Credential, CredentialError};
 pub use secret::{SecretError, SecretReference};
 pub use settings::{
     ContextPolicy, Discovery, Durability, Failover, IgnoredVariable, OnCrash, OnInterrupt, Server, Sessions, Settings,
-    Store, Timeouts,
+    Store, Timeouts, Tls,
 };
 pub use warning::{Warning, WarningKind};
 

@@ -132,7 +132,8 @@ impl SecretReference {
     }
 }
 
-fn expand(path: &Path, environment: &Environment) -> PathBuf {
+/// The path with the home directory in place of a `~` that it begins with.
+pub(crate) fn expand(path: &Path, environment: &Environment) -> PathBuf {
     match (path.strip_prefix("~"), environment.home()) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => path.to_path_buf(),

@@ -2,12 +2,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::environment::Environment;
 use crate::models::Models;
 use crate::provider::{Provider, serialize_providers};
+use crate::secret::expand;
 use crate::units::{serialize_bytes, serialize_duration};
 
 /// Everything that greenroom is told, complete and validated.
@@ -77,6 +80,11 @@ pub struct IgnoredVariable {
 pub struct Server {
     /// Where HTTP is served.
     pub listen: SocketAddr,
+    /// The certificate behind which it is served; without, what is said goes over the network as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// Whether other machines may be listened to without a certificate.
+    pub allow_plain: bool,
     /// How long streams in flight may go on once the daemon is told to stop.
     #[serde(serialize_with = "serialize_duration")]
     pub grace: Duration,
@@ -93,11 +101,36 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4747)),
+            tls: None,
+            allow_plain: false,
             grace: Duration::from_secs(10),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body: 32 << 20,
         }
+    }
+}
+
+/// `[server.tls]`: files in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tls {
+    /// The certificate, and behind it those that vouch for it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl Tls {
+    /// Where the certificate lies, `~` expanded.
+    #[must_use]
+    pub fn certificate_file(&self, environment: &Environment) -> PathBuf {
+        expand(&self.certificate, environment)
+    }
+
+    /// Where the private key lies, `~` expanded.
+    #[must_use]
+    pub fn key_file(&self, environment: &Environment) -> PathBuf {
+        expand(&self.key, environment)
     }
 }
 

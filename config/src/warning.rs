@@ -39,7 +39,7 @@ pub enum WarningKind {
         mode: u32,
     },
     /// The server can be reached from other machines.
-    #[error("{listen} can be reached from other machines")]
+    #[error("{listen} can be reached from other machines, and what is said there is not encrypted")]
     ListenBeyondLoopback {
         /// The address.
         listen: SocketAddr,

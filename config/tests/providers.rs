@@ -5,7 +5,9 @@ mod common;
 use std::time::Duration;
 
 use common::{complaints, loaded, try_load, warnings};
-use greenroom_config::{Environment, ErrorKind, Kind, Profile, Provider, SecretReference, Settings, WarningKind};
+use greenroom_config::{
+    ConfigError, Environment, ErrorKind, Kind, Profile, Provider, SecretReference, Settings, WarningKind,
+};
 
 #[test]
 fn a_provider_is_read_whole() {
@@ -178,12 +180,31 @@ fn a_key_does_not_travel_unencrypted() {
 
 #[test]
 fn a_daemon_that_others_can_reach_is_pointed_out() {
-    let open = loaded("[server]\nlisten = \"0.0.0.0:4747\"\n", &[]);
+    let open = loaded("[server]\nlisten = \"0.0.0.0:4747\"\nallow_plain = true\n", &[]);
     assert!(matches!(
         open.warnings[..],
         [greenroom_config::Warning { kind: WarningKind::ListenBeyondLoopback { .. }, .. }]
     ));
     assert_eq!(open.warnings[0].origin.to_string(), format!("{}:2:10", open.path.unwrap().display()));
+}
+
+#[test]
+fn a_daemon_that_others_can_reach_wants_a_certificate() {
+    let plain = try_load("[server]\nlisten = \"0.0.0.0:4747\"\n", &[], &[]).unwrap_err();
+    assert!(matches!(plain.errors[..], [ConfigError { kind: ErrorKind::InsecureListen { .. }, .. }]), "{plain}");
+    assert!(plain.errors[0].hint().unwrap().contains("[server.tls]"));
+    let tls = "[server.tls]\ncertificate = \"a.pem\"\nkey = \"~/b.pem\"\n";
+    let behind = loaded(&format!("[server]\nlisten = \"0.0.0.0:4747\"\n{tls}"), &[]);
+    assert_eq!(warnings(&behind), [""; 0]);
+    let files = behind.settings.server.tls.unwrap();
+    assert_eq!(files.certificate, behind.path.unwrap().with_file_name("a.pem"), "beside the file that names it");
+    let environment = Environment::from_iter([("HOME", "/home/me")]);
+    assert_eq!(files.key_file(&environment), std::path::Path::new("/home/me/b.pem"));
+    for half in ["[server.tls]\nkey = \"b\"\n", "[server.tls]\ncertificate = \"a\"\n", "[server.tls]\n"] {
+        let problems = try_load(half, &[], &[]).unwrap_err();
+        assert!(problems.errors.iter().all(|error| matches!(error.kind, ErrorKind::Missing { .. })), "{problems}");
+    }
+    loaded("[server]\nlisten = \"[::1]:4747\"\n", &[]);
 }
 
 #[test]

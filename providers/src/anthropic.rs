@@ -16,8 +16,7 @@ use url::Url;
 use crate::{
     Capabilities, ChatCall, Credential, ModelInfo, Provider, Sink,
     drive::{self, Language},
-    endpoint::{Endpoint, fetch},
-    scrub::scrub,
+    endpoint::Endpoint,
     transport::Transport,
 };
 
@@ -90,7 +89,7 @@ impl Anthropic {
                 }
                 client.get(url)
             };
-            let body = fetch(self.request(credential, get, "models")?, credential, &decode_error).await?;
+            let body = self.endpoint.fetch(self.request(credential, get, "models")?, credential, &decode_error).await?;
             let page = decode_models(&body)?;
             models.extend(page.models.into_iter().map(info));
             after = page.next;
@@ -106,11 +105,11 @@ impl Anthropic {
         log_left_out(call.provider, &encoded.left_out);
         let request = self.request(call.credential, |client, url| client.post(url), "messages/count_tokens")?;
         let request = request.header("content-type", "application/json").body(encoded.body);
-        let fetch = fetch(request, call.credential, &decode_error);
+        let fetch = self.endpoint.fetch(request, call.credential, &decode_error);
         let body = tokio::time::timeout(call.deadlines.first_content, fetch)
             .await
             .map_err(|_| ChatError::new(ErrorKind::Timeout, "the provider did not count the tokens in time"))?
-            .map_err(|error| scrub(error, call.credential, Some(call.request)))?;
+            .map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))?;
         decode_count(&body)
     }
 }
@@ -166,7 +165,7 @@ impl Provider for Anthropic {
                 error: &decode_error,
             };
             let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-            outcome.map_err(|error| scrub(error, call.credential, Some(call.request)))
+            outcome.map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use greenroom_wire::{ChatError, ErrorKind};
+use greenroom_wire::{ChatError, ChatRequest, ErrorKind};
 use reqwest::{
     Client, Method, RequestBuilder,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -91,20 +91,28 @@ impl Endpoint {
             .extend(path.split('/'));
         Ok(make(self.transport.client(&self.base)?, url).headers(self.headers.clone()))
     }
-}
 
-/// Sends a request whose response is read whole.
-///
-/// # Errors
-/// What the provider said, by `decode`, or what the connection did.
-pub(crate) async fn fetch(
-    request: RequestBuilder,
-    credential: &Credential,
-    decode: &DecodeError<'_>,
-) -> Result<Vec<u8>, ChatError> {
-    let response = request.send().await.map_err(send_failure)?;
-    if !response.status().is_success() {
-        return Err(scrub(read_error(response, decode, ERROR_WAIT).await, credential, None));
+    /// Sends a request whose response is read whole.
+    ///
+    /// # Errors
+    /// What the provider said, by `decode`, or what the connection did.
+    pub(crate) async fn fetch(
+        &self,
+        request: RequestBuilder,
+        credential: &Credential,
+        decode: &DecodeError<'_>,
+    ) -> Result<Vec<u8>, ChatError> {
+        let response = request.send().await.map_err(send_failure)?;
+        if !response.status().is_success() {
+            return Err(self.scrub(read_error(response, decode, ERROR_WAIT).await, credential, None));
+        }
+        read_bounded(response, WHOLE_BODY).await
     }
-    read_bounded(response, WHOLE_BODY).await
+
+    /// Takes what is nobody else's out of what the provider says of a failure: the key, the user's own headers, the prompt.
+    pub(crate) fn scrub(&self, error: ChatError, credential: &Credential, request: Option<&ChatRequest>) -> ChatError {
+        let own = self.headers.values().filter(|value| value.is_sensitive());
+        let own: Vec<&str> = own.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).collect();
+        scrub(error, credential, &own, request)
+    }
 }

@@ -18,7 +18,6 @@ use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, PullCall, PullSink, Sink,
     drive::{self, ERROR_WAIT, Language, WHOLE_BODY, read_bounded, read_error},
     endpoint::Endpoint,
-    scrub::scrub,
     transport::{Transport, root_cause, send_failure},
 };
 
@@ -72,7 +71,7 @@ impl Ollama {
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(scrub(read_error(response, &decode_error, ERROR_WAIT).await, credential, None))
+        Err(self.0.scrub(read_error(response, &decode_error, ERROR_WAIT).await, credential, None))
     }
 
     /// Says what to do where nothing listens: the server is a program of the user's.
@@ -161,7 +160,7 @@ impl Ollama {
             match decoder.state() {
                 PullState::Open => {}
                 PullState::Done => return Ok(()),
-                PullState::Failed(error) => return Err(scrub(error.clone(), credential, None)),
+                PullState::Failed(error) => return Err(self.0.scrub(error.clone(), credential, None)),
             }
         }
     }
@@ -220,7 +219,7 @@ impl Provider for Ollama {
             let language = Language { decoder: &mut OllamaDecoder::new(), whole: &decode_answer, error: &decode_error };
             let outcome = drive::chat(request, language, call.deadlines, sink).await;
             outcome.map_err(|error| {
-                let error = self.explain(scrub(error, call.credential, Some(call.request)));
+                let error = self.explain(self.0.scrub(error, call.credential, Some(call.request)));
                 match error.kind {
                     ErrorKind::NotFound => {
                         let hint = format!("fetch it: `greenroom pull {}/{}`", call.provider, call.model);

@@ -13,8 +13,7 @@ use url::Url;
 use crate::{
     Capabilities, ChatCall, Credential, ModelInfo, Provider, Sink,
     drive::{self, Language},
-    endpoint::{Endpoint, fetch},
-    scrub::scrub,
+    endpoint::Endpoint,
     transport::Transport,
 };
 
@@ -64,7 +63,7 @@ impl OpenAi {
 
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
         let request = self.endpoint.bearer(Method::GET, "models", credential)?;
-        let body = fetch(request, credential, &decode_error).await?;
+        let body = self.endpoint.fetch(request, credential, &decode_error).await?;
         Ok(decode_models(&body)?.into_iter().map(info).collect())
     }
 }
@@ -116,7 +115,7 @@ impl Provider for OpenAi {
                 error: &decode_error,
             };
             let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-            outcome.map_err(|error| scrub(error, call.credential, Some(call.request)))
+            outcome.map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))
         })
     }
 

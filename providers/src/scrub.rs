@@ -4,23 +4,37 @@ use greenroom_wire::{ChatError, ChatRequest, Part};
 
 use crate::Credential;
 
+/// A key is looked for in an error from this length on, in bytes.
+const SHORTEST_KEY: usize = 4;
+/// The same of the value of a header, which may as well be a name that says what is wrong.
+const SHORTEST_HEADER: usize = 12;
 /// A prompt text is looked for in an error from this length on; shorter ones are words that any message may hold.
 const SHORTEST_PROMPT: usize = 12;
 /// How much of a prompt is compared at a time, so that an echo of a piece of it is found as well.
 const PIECE: usize = 48;
 
-/// Takes the credential and the prompt's texts out of `error`'s message.
-pub(crate) fn scrub(mut error: ChatError, credential: &Credential, request: Option<&ChatRequest>) -> ChatError {
-    clean(&mut error.message, credential, request);
+/// Takes the credential, the values of the user's own headers and the prompt's texts out of `error`'s message.
+pub(crate) fn scrub(
+    mut error: ChatError,
+    credential: &Credential,
+    headers: &[&str],
+    request: Option<&ChatRequest>,
+) -> ChatError {
+    clean(&mut error.message, credential, headers, request);
     for text in [&mut error.details.code, &mut error.details.param].into_iter().flatten() {
-        clean(text, credential, request);
+        clean(text, credential, headers, request);
     }
     error
 }
 
-fn clean(message: &mut String, credential: &Credential, request: Option<&ChatRequest>) {
-    if let Some(secret) = credential.expose().filter(|secret| secret.len() >= 4 && message.contains(*secret)) {
-        *message = message.replace(secret, "[key]");
+fn clean(message: &mut String, credential: &Credential, headers: &[&str], request: Option<&ChatRequest>) {
+    let keys = credential.expose().filter(|secret| secret.len() >= SHORTEST_KEY).map(|secret| (secret, "[key]"));
+    let headers =
+        headers.iter().copied().filter(|value| value.len() >= SHORTEST_HEADER).map(|value| (value, "[header]"));
+    for (secret, shown) in keys.into_iter().chain(headers) {
+        if message.contains(secret) {
+            *message = message.replace(secret, shown);
+        }
     }
     for text in request.into_iter().flat_map(|request| &request.messages).flat_map(|message| &message.parts) {
         if let Part::Text { text } = text {
@@ -55,8 +69,10 @@ mod tests {
         let prompt = "my diary says that the treasure is under the old oak behind the mill, three feet deep";
         let request = ChatRequest { messages: vec![Message::user(prompt)], ..ChatRequest::default() };
         let key = Credential::Key("sk-very-secret-1234".into());
-        let said = format!("key sk-very-secret-1234 may not send {{\"input\": \"{prompt}\"}}");
-        let error = scrub(ChatError::new(ErrorKind::InvalidRequest, said), &key, Some(&request));
-        assert_eq!(error.message, "key [key] may not send {\"input\": \"[…]\"}");
+        let said =
+            format!("key sk-very-secret-1234 of token-in-a-header may not send {{\"input\": \"{prompt}\"}} as title");
+        let headers = ["token-in-a-header", "title"];
+        let error = scrub(ChatError::new(ErrorKind::InvalidRequest, said), &key, &headers, Some(&request));
+        assert_eq!(error.message, "key [key] of [header] may not send {\"input\": \"[…]\"} as title");
     }
 }

@@ -31,6 +31,9 @@ pub enum StartError {
     /// The store does not keep what it is to keep.
     #[error("what was changed is not kept")]
     NotKept(#[source] StoreError),
+    /// The store does not say who may come in.
+    #[error("the clients can't be read")]
+    Clients(#[source] StoreError),
     /// The tree of actors did not start.
     #[error("the actors did not start")]
     Actors(#[source] greenroom_actors::StartError),
@@ -45,7 +48,7 @@ impl StartError {
                 source.details.hint.clone().unwrap_or_else(|| "run `greenroom config check`".to_owned())
             }
             Self::Store(error) => error.hint(),
-            Self::NotKept(error) => error.hint().to_owned(),
+            Self::NotKept(error) | Self::Clients(error) => error.hint().to_owned(),
             Self::NoSettings => "give the builder settings, or have it take them from the process".to_owned(),
             Self::Actors(_) => "this is a fault of greenroom's: please report it".to_owned(),
         }

@@ -18,6 +18,7 @@
 //! runtimes live side by side.
 
 mod assemble;
+mod clients;
 pub mod discover;
 mod error;
 pub mod frontends;
@@ -33,6 +34,7 @@ mod usage;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use assemble::Warned;
+pub use clients::{Client, ClientError, Clients, NewClient};
 pub use error::{Error, StartError};
 pub use greenroom_actors::{
     Answer, Busy, Caller, OnInterrupt, Sent, Unavailable,
@@ -78,6 +80,7 @@ pub struct Runtime {
     warnings: Arc<[Warned]>,
     lists: Option<lists::ListStore>,
     store: Option<Store>,
+    clients: Clients,
 }
 
 /// What became of a reset of a provider's marks.
@@ -170,14 +173,18 @@ impl Builder {
         };
         assembled.args.store.clone_from(&store);
         let facts = Arc::clone(&assembled.args.router.facts);
-        let started = System::start(assembled.args).await;
+        let started = async {
+            let clients = Clients::load(store.clone()).await.map_err(StartError::Clients)?;
+            Ok((clients, System::start(assembled.args).await.map_err(StartError::Actors)?))
+        };
+        let started: Result<(Clients, System), StartError> = started.await;
         if let (Err(_), Some(store)) = (&started, &store) {
             // Its own error would hide the one that is told.
             let _closed = store.close().await;
         }
-        let system = started.map_err(StartError::Actors)?;
+        let (clients, system) = started?;
         let warnings = assembled.warnings.into();
-        Ok(Runtime { system, settings: Arc::new(self.settings), facts, warnings, lists, store })
+        Ok(Runtime { system, settings: Arc::new(self.settings), facts, warnings, lists, store, clients })
     }
 }
 
@@ -209,6 +216,11 @@ impl Runtime {
     /// ```
     pub fn sessions(&self) -> Sessions {
         Sessions::new(self.system.sessions().clone(), Access::Admin)
+    }
+
+    /// Who may come in beside the owner, where a frontend lets anybody in.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
     }
 
     /// The session of this id, made if there is none. With a [data directory](Builder::data_dir) it outlives the process.

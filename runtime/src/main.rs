@@ -12,6 +12,7 @@ use greenroom::config::Environment;
 fn main() -> ExitCode {
     // Before any secret is in memory.
     forbid_core_dumps();
+    forbid_looking_in();
     tell_damage_quietly();
     let Cli { globals, command } = Cli::parse();
     // The one place where the process's environment is read.
@@ -50,3 +51,15 @@ fn forbid_core_dumps() {
 
 #[cfg(not(unix))]
 fn forbid_core_dumps() {}
+
+/// What runs as the same user could otherwise read keys in the memory of this process. Where the system won't have it
+/// forbidden, its own rule stays.
+#[cfg(target_os = "linux")]
+fn forbid_looking_in() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+    let _as_the_system_has_it = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forbid_looking_in() {}

@@ -185,16 +185,16 @@ impl Warned {
 }
 
 /// Moments as RFC 3339 has them, in UTC and whole seconds.
-mod moment {
+pub(crate) mod moment {
     use std::time::SystemTime;
 
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_rfc3339_seconds(*at))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
         humantime::parse_rfc3339(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 

@@ -119,6 +119,14 @@ pub(crate) async fn open_existing(
     Store::open(args).await.map(Some).map_err(StartError::Store)
 }
 
+/// Opens the store of a data directory, or makes it; no other stands in for one that can't be had.
+pub(crate) async fn open_or_make(data_dir: &Path, durability: config::Durability) -> Result<Store, StartError> {
+    let unwritable = |source| StartError::Store(OpenError::Unwritable { path: data_dir.to_owned(), source });
+    make_dir(data_dir).map_err(unwritable)?;
+    let args = StoreArgs { dir: data_dir.join(NAME), durability: durable(durability) };
+    Store::open(args).await.map_err(StartError::Store)
+}
+
 /// Clears the marks that are kept of these providers, where no runtime has the store open. Where there is no store, there
 /// are none.
 ///

@@ -21,7 +21,7 @@ pub enum UsageBy {
     Profile,
     /// The session's id; what no session asked for is under nothing.
     Session,
-    /// The client's name; what a session asked for is under nothing.
+    /// The client's name, also of what its sessions asked for.
     Client,
     /// The day in UTC.
     Day,
@@ -49,9 +49,9 @@ impl UsageBy {
             (Self::Model, _) => format!("{provider}/{model}"),
             (Self::Provider, _) => provider,
             (Self::Profile, _) => format!("{provider}/{profile}"),
-            (Self::Session, Asker::Session(id)) => id,
-            (Self::Client, Asker::Client(name)) => name,
-            (Self::Session | Self::Client, _) => String::new(),
+            (Self::Session, Asker::Session { id, .. }) => id,
+            (Self::Client, Asker::Client(name) | Asker::Session { client: name, .. }) => name,
+            (Self::Session, Asker::Client(_)) => String::new(),
             (Self::Day, _) => day,
         }
     }

@@ -65,9 +65,13 @@ async fn an_address_that_is_taken_is_told() {
 }
 
 #[tokio::test]
-async fn listening_for_other_machines_is_warned_of() {
+async fn listening_for_other_machines_in_plain_wants_to_be_asked_for() {
     let mut home = Home::new();
     home.env("GREENROOM__SERVER__LISTEN", "0.0.0.0:0");
+    assert_failed(&home.run(&["serve"]).await, 2, "0.0.0.0:0", "[server.tls]");
+    assert_failed(&home.run(&["serve", "--listen", "[::]:0"]).await, 2, "would not be encrypted", "allow_plain");
+    assert!(!home.data_dir().exists(), "nothing is begun");
+    home.env("GREENROOM__SERVER__ALLOW_PLAIN", "true");
     let daemon = home.serve(&[]).await;
     assert!(daemon.stderr().contains("other machines"), "{}", daemon.stderr());
     let port = daemon.url().rsplit(':').next().unwrap();

@@ -13,6 +13,7 @@ use super::{
     entry::unreadable,
     event::EventBody,
     history::{History, Said, calls},
+    info::Access,
     mailbox::OpenLog,
     op::{Op, Over},
     record::ShownSince,
@@ -23,6 +24,7 @@ use crate::{
     provider::ProfileId,
     router::plan::Needs,
     store::{Health, StoreError},
+    usage::Asker,
 };
 
 /// Runs a turn in its own task, has what it says written meanwhile, and tells the session when it is over. `resumes` is
@@ -61,8 +63,8 @@ async fn answer(core: Arc<Core>, turn: u64, cancel: CancellationToken, resumes: 
     let suspends = !matches!(core.store.health(), Health::Temporary(_));
     let job = Job {
         request: Arc::new(asked),
-        owner: Arc::clone(&core.id),
-        is_session: true,
+        owner: owner(&core),
+        asker: asker(&core),
         prefer: route,
         on_interrupt: None,
         ends: Ends::Given { suspends },
@@ -213,6 +215,20 @@ async fn window(core: &Core, asked: &ChatRequest, said: &[Said]) -> Option<u64> 
     planned.candidates.first()?.model.longest_prompt()
 }
 
+/// In whose name a session waits in providers' queues: a client's sessions share its turn, and each of the owner's has one.
+fn owner(core: &Core) -> Arc<str> {
+    let admin = Access::Admin;
+    core.with_record(|record| match record.client == admin.client() {
+        true => Arc::clone(&core.id),
+        false => record.client.as_str().into(),
+    })
+}
+
+/// Under whom what a session uses is booked.
+fn asker(core: &Core) -> Asker {
+    Asker::Session { id: core.id.to_string(), client: core.with_record(|record| record.client.clone()) }
+}
+
 /// A summary of what is left out, and of what an earlier one says; none if no model makes one.
 async fn summarise(
     core: &Core,
@@ -226,8 +242,8 @@ async fn summarise(
     let log = OpenLog::new();
     let job = Job {
         request: Arc::new(request),
-        owner: Arc::clone(&core.id),
-        is_session: true,
+        owner: owner(core),
+        asker: asker(core),
         prefer: None,
         on_interrupt: None,
         ends: Ends::Logged,

@@ -24,7 +24,7 @@ use crate::{
         dispatch::{Ask, Dispatch, Step},
         plan::Needs,
     },
-    usage::{Asker, Booking},
+    usage::Booking,
 };
 
 /// After how long without a word from a model that is looked at the next candidate begins beside it.
@@ -170,10 +170,7 @@ impl Seek<'_> {
             provider: candidate.provider.to_string(),
             model: candidate.model.id.clone(),
             profile: profile.to_string(),
-            asker: match self.job.is_session {
-                true => Asker::Session(self.job.owner.to_string()),
-                false => Asker::Client(self.job.owner.to_string()),
-            },
+            asker: self.job.asker.clone(),
             is_first: lane.is_first(),
             prompt: self.needs.prompt_tokens + goes_on.map_or(0, |goes_on| tokens_of(goes_on.more)),
             answer: ANSWER_TOKENS,

@@ -26,7 +26,7 @@ use crate::{
         actor::{Plan, RouterMsg},
         plan::Needs,
     },
-    usage::Ledger,
+    usage::{Asker, Ledger},
 };
 
 /// How long attempts at a provider may take.
@@ -118,8 +118,8 @@ pub(crate) struct Job {
     pub(crate) request: Arc<ChatRequest>,
     /// Whose it is; owners take turns in a provider's queue.
     pub(crate) owner: Arc<str>,
-    /// Whether the owner is a session, and not a client without one.
-    pub(crate) is_session: bool,
+    /// Under whom its attempts are booked.
+    pub(crate) asker: Asker,
     /// Who answered this owner last, to stay with them.
     pub(crate) prefer: Option<(Arc<str>, ProfileId)>,
     /// What is done with an answer that is interrupted, if this turn says.

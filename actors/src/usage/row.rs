@@ -9,8 +9,13 @@ use crate::store::Amounts;
 /// Who asks for an answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Asker {
-    /// A session, by its id.
-    Session(String),
+    /// A session.
+    Session {
+        /// Its id.
+        id: String,
+        /// Whose it is; empty where an earlier version did not say.
+        client: String,
+    },
     /// A client without one, by its name.
     Client(String),
 }
@@ -56,21 +61,24 @@ impl UsageKey {
     /// As the store has it: an array, so that no name can be taken for two, and days sort.
     pub(super) fn text(&self) -> String {
         let Self { day, provider, model, profile, asker } = self;
-        let (kind, asker) = match asker {
-            Asker::Session(id) => (SESSION, id),
-            Asker::Client(name) => (CLIENT, name),
+        let parts = match asker {
+            Asker::Session { id, client } => serde_json::json!([day, provider, model, profile, SESSION, id, client]),
+            Asker::Client(name) => serde_json::json!([day, provider, model, profile, CLIENT, name]),
         };
-        serde_json::json!([day, provider, model, profile, kind, asker]).to_string()
+        parts.to_string()
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let [day, provider, model, profile, kind, asker] = serde_json::from_str::<[String; 6]>(text).ok()?;
+        let mut parts = serde_json::from_str::<Vec<String>>(text).ok()?.into_iter();
+        let mut next = || parts.next();
+        let (day, provider, model, profile) = (next()?, next()?, next()?, next()?);
+        let (kind, asker) = (next()?, next()?);
         let asker = match kind.as_str() {
-            SESSION => Asker::Session(asker),
+            SESSION => Asker::Session { id: asker, client: next().unwrap_or_default() },
             CLIENT => Asker::Client(asker),
             _ => return None,
         };
-        Some(Self { day, provider, model, profile, asker })
+        parts.next().is_none().then_some(Self { day, provider, model, profile, asker })
     }
 }
 
@@ -80,5 +88,35 @@ impl UsageRow {
         let key = UsageKey::parse(key)?;
         let ([requests, attempts, estimated, unpriced], cost, usage) = Sum::read(amounts).shown();
         Some(Self { key, requests, attempts, estimated, unpriced, usage, cost })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_back_and_one_of_before_sessions_had_clients_too() {
+        let key = |asker| UsageKey {
+            day: "2026-01-02".into(),
+            provider: "lab".into(),
+            model: "m".into(),
+            profile: "p".into(),
+            asker,
+        };
+        for asker in [
+            Asker::Client("editor".into()),
+            Asker::Session { id: "s".into(), client: "editor".into() },
+            Asker::Session { id: "s".into(), client: String::new() },
+        ] {
+            let key = key(asker);
+            assert_eq!(UsageKey::parse(&key.text()), Some(key));
+        }
+        let old = r#"["2026-01-02","lab","m","p","session","s"]"#;
+        let want = key(Asker::Session { id: "s".into(), client: String::new() });
+        assert_eq!(UsageKey::parse(old), Some(want));
+        for bad in ["", "[]", r#"["d","lab","m","p","client"]"#, r#"["d","lab","m","p","client","c","more"]"#] {
+            assert_eq!(UsageKey::parse(bad), None, "{bad}");
+        }
     }
 }

@@ -11,12 +11,16 @@ async fn open(dir: &Path) -> Store {
     Store::open(StoreArgs { dir: dir.join("store"), durability: Durability::Process }).await.unwrap()
 }
 
+fn session() -> Asker {
+    Asker::Session { id: "s".into(), client: "c".into() }
+}
+
 fn booking(model: &str) -> Booking {
     Booking {
         provider: "lab".into(),
         model: model.into(),
         profile: "p".into(),
-        asker: Asker::Session("s".into()),
+        asker: session(),
         is_first: true,
         prompt: 100,
         answer: 500,
@@ -170,7 +174,7 @@ async fn names_can_not_be_taken_for_others() {
     }
     let rows = ledger.rows().await.unwrap();
     assert_eq!(rows.len(), 3);
-    assert!(rows.iter().all(|row| row.key.asker == Asker::Session("s".into())));
+    assert!(rows.iter().all(|row| row.key.asker == session()));
     assert!(rows.iter().any(|row| row.key.model == "a\",\"b" && row.key.profile == "c"));
     assert!(rows[0].key.day.len() == 10 && rows[0].key.day.starts_with("20"), "{}", rows[0].key.day);
 }

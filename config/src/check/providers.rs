@@ -110,7 +110,7 @@ fn secret(
 }
 
 #[cfg(unix)]
-fn readable_by_others(file: &Path, path: &str, findings: &mut Findings<'_>) {
+pub(crate) fn readable_by_others(file: &Path, path: &str, findings: &mut Findings<'_>) {
     use std::os::unix::fs::PermissionsExt;
 
     let Ok(metadata) = std::fs::metadata(file) else { return };
@@ -123,4 +123,4 @@ fn readable_by_others(file: &Path, path: &str, findings: &mut Findings<'_>) {
 
 /// Who may read a file is said by lists there that only the platform's own tools show well.
 #[cfg(not(unix))]
-fn readable_by_others(_: &Path, _: &str, _: &mut Findings<'_>) {}
+pub(crate) fn readable_by_others(_: &Path, _: &str, _: &mut Findings<'_>) {}

@@ -1,12 +1,13 @@
 //! `[server]`.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use url::Url;
 
-use crate::Server;
 use crate::read::Node;
-use crate::read::scalars::Bytes;
+use crate::read::scalars::{Bytes, Name, Read as _};
+use crate::{ErrorKind, Server, Tls};
 
 pub(crate) fn server(node: &Node<'_>) -> Server {
     let defaults = Server::default();
@@ -17,6 +18,8 @@ pub(crate) fn server(node: &Node<'_>) -> Server {
     };
     let server = Server {
         listen: table.node("listen").and_then(|node| listen(&node)).unwrap_or(defaults.listen),
+        tls: table.node("tls").and_then(|node| tls(&node)),
+        allow_plain: table.get("allow_plain").unwrap_or(defaults.allow_plain),
         grace: table.get("grace").unwrap_or(defaults.grace),
         allowed_hosts: texts("allowed_hosts", host),
         allowed_origins: texts("allowed_origins", origin),
@@ -24,6 +27,27 @@ pub(crate) fn server(node: &Node<'_>) -> Server {
     };
     table.finish();
     server
+}
+
+fn tls(node: &Node<'_>) -> Option<Tls> {
+    let table = node.table()?;
+    let file = |key| {
+        let found = table.node(key);
+        if found.is_none() {
+            node.refuse_key(ErrorKind::Missing { key }, None);
+        }
+        found.and_then(|node| file(&node))
+    };
+    let (certificate, key) = (file("certificate"), file("key"));
+    table.finish();
+    Some(Tls { certificate: certificate?, key: key? })
+}
+
+/// A path; a relative one starts from the directory of the file that it is written in.
+fn file(node: &Node<'_>) -> Option<PathBuf> {
+    let Name(text) = Name::read(node)?;
+    let is_home = text == "~" || text.starts_with("~/");
+    Some(node.origin().directory().filter(|_| !is_home).map_or_else(|| text.clone().into(), |base| base.join(&text)))
 }
 
 /// `localhost` is taken for the loopback address; other names would have to be looked up, which may give anything.

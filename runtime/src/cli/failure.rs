@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, process::ExitCode};
 
-use greenroom::{ErrorKind, OpenError, SessionError, StartError, config::Problems, event};
+use greenroom::{ClientError, ErrorKind, OpenError, SessionError, StartError, config::Problems, event};
 
 use super::notes;
 
@@ -110,8 +110,9 @@ impl From<Problems> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        let failed = matches!(error, StartError::Actors(_) | StartError::Store(_) | StartError::NotKept(_));
-        let exit = if failed { Exit::Failed } else { Exit::Usage };
+        let is_written =
+            matches!(error, StartError::NoProvider(_) | StartError::Provider { .. } | StartError::NoSettings);
+        let exit = if is_written { Exit::Usage } else { Exit::Failed };
         Self::new(exit, with_causes(&error), error.hint())
     }
 }
@@ -125,6 +126,16 @@ impl From<OpenError> for Failure {
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         Self::failed(with_causes(&error), error.hint())
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match error {
+            ClientError::NotKept(_) | ClientError::NotRevoked(_) => Exit::Failed,
+            _ => Exit::Usage,
+        };
+        Self::new(exit, with_causes(&error), error.hint())
     }
 }
 

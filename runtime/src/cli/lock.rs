@@ -60,8 +60,8 @@ impl Lock {
     }
 
     /// Writes down where this daemon listens, for those who find the directory taken.
-    pub(crate) fn tell(&self, address: SocketAddr) -> io::Result<()> {
-        self.write(&format!("http://{address}\n"))
+    pub(crate) fn tell(&self, address: SocketAddr, is_tls: bool) -> io::Result<()> {
+        self.write(&format!("{}://{address}\n", scheme(is_tls)))
     }
 
     fn write(&self, address: &str) -> io::Result<()> {
@@ -70,6 +70,11 @@ impl Lock {
         file.rewind()?;
         write!(file, "pid {}\n{address}", process::id())
     }
+}
+
+/// How an address is spoken to.
+pub(crate) fn scheme(is_tls: bool) -> &'static str {
+    if is_tls { "https" } else { "http" }
 }
 
 fn is_read_only(error: &io::Error) -> bool {
@@ -95,7 +100,8 @@ pub(crate) fn is_held(dir: &Path) -> bool {
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// Where the daemon listens that holds this data directory, if one does and has said so.
+/// Where the daemon listens that holds this data directory, if one does and has said so. Of one behind TLS nobody here knows
+/// whether it is the one with the certificate, so it is asked by its socket alone.
 pub(crate) fn holder(dir: &Path) -> Option<SocketAddr> {
     let mut file = File::open(dir.join(NAME)).ok()?;
     if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {

@@ -21,6 +21,7 @@ mod sessions;
 mod signals;
 mod store;
 mod table;
+mod tls;
 mod token;
 mod usage;
 
@@ -90,7 +91,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
         Command::Embed(args) => embed::run(&context, &args),
         Command::Providers(args) => providers::run(&context, &args),
         Command::Usage(args) => usage::run(&context, &args),
-        Command::Auth(args) => auth::run(&context, &args),
+        Command::Auth(args) => auth::run(&context, args),
         Command::Config(args) => config::run(&context, &args),
         Command::Store(args) => store::run(&context, &args),
         Command::Completions(args) => completions::run(&args),

@@ -11,18 +11,18 @@ use clap::Args;
 use greenroom::{
     Runtime, StoreKind,
     config::{Loaded, Override, Server as ServerSettings, WarningKind},
-    frontends::http::{Door, HolderKind, HttpArgs, Server},
+    frontends::http::{AdminToken, Door, HolderKind, HttpArgs, Server, Tls},
 };
-use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Exit, Failure, attach,
     context::{Context, block_on},
-    lock::Lock,
+    lock::{Lock, scheme},
     notes,
     signals::{stop_on_signals, survive_file_limit},
-    token::token,
+    tls,
+    token::{renew, token},
 };
 
 /// Arguments of `greenroom serve`.
@@ -39,6 +39,8 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
     let dir = context.data_dir()?;
     let lock = Lock::take(&dir)?;
     let token = token(&dir)?;
+    let tls = loaded.settings.server.tls.as_ref().map(|files| tls::load(files, &context.environment)).transpose()?;
+    let is_tls = tls.is_some();
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     block_on(workers, async {
         let stop = CancellationToken::new();
@@ -47,7 +49,9 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
         let server = loaded.settings.server.clone();
         let runtime = context.start_owning(loaded.settings.clone(), dir.path().to_owned()).await?;
         let listen = server.listen;
-        let http = Server::bind(http_args(server, token), runtime.clone())
+        let place = dir.path().to_owned();
+        let token = AdminToken::renewed_by(token, move || renew(&place));
+        let http = Server::bind(http_args(server, token, tls), runtime.clone())
             .await
             .map_err(|error| cannot_listen(listen, &error))?;
         let http = match owners_door(context, &runtime, dir.path()) {
@@ -64,11 +68,11 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
             }
         };
         let address = http.address();
-        if let Err(error) = lock.tell(address) {
+        if let Err(error) = lock.tell(address, is_tls) {
             tracing::warn!("the lock file does not say where the daemon listens: {error}");
         }
         warn(context, &loaded);
-        announce(context, address);
+        announce(context, address, is_tls);
         let outcome = http.run(stop).await;
         // The server has let answers go on for as long as they may.
         runtime.shutdown(Duration::ZERO).await;
@@ -87,9 +91,9 @@ fn owners_door(context: &Context, runtime: &Runtime, dir: &Path) -> io::Result<D
     Ok(door)
 }
 
-fn http_args(server: ServerSettings, token: SecretString) -> HttpArgs {
-    let ServerSettings { listen, grace, allowed_hosts, allowed_origins, max_body } = server;
-    HttpArgs { listen, token, allowed_hosts, allowed_origins, max_body, grace }
+fn http_args(server: ServerSettings, token: AdminToken, tls: Option<Tls>) -> HttpArgs {
+    let ServerSettings { listen, tls: _, allow_plain: _, grace, allowed_hosts, allowed_origins, max_body } = server;
+    HttpArgs { listen, token, tls, allowed_hosts, allowed_origins, max_body, grace }
 }
 
 /// Says what deserves a second look before the daemon runs for months.
@@ -114,12 +118,13 @@ fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
 }
 
 /// Says where the daemon listens and how clients get there, at once: somebody may be waiting for the line.
-fn announce(context: &Context, address: SocketAddr) {
+fn announce(context: &Context, address: SocketAddr, is_tls: bool) {
+    let scheme = scheme(is_tls);
     let reached = SocketAddr::new(reachable(address.ip()), address.port());
     let text = format!(
-        "greenroom listens on http://{address}\n\n\
+        "greenroom listens on {scheme}://{address}\n\n\
          For programs that talk to OpenAI's API:\n  \
-         export OPENAI_BASE_URL=http://{reached}/v1\n  \
+         export OPENAI_BASE_URL={scheme}://{reached}/v1\n  \
          export OPENAI_API_KEY=\"$({})\"\n",
         token_command(context)
     );

@@ -39,6 +39,16 @@ pub(crate) fn token(dir: &DataDir) -> Result<SecretString, Failure> {
     }
 }
 
+/// Puts a new token in the place of the one of this data directory, and gives it.
+///
+/// # Errors
+/// It can't be kept, so the old one stays.
+pub(crate) fn renew(dir: &Path) -> io::Result<SecretString> {
+    let made = make();
+    written(dir, &made)?.persist(dir.join(NAME))?;
+    Ok(made)
+}
+
 fn make() -> SecretString {
     let bytes: [u8; BYTES] = rand::random();
     let mut token = String::with_capacity(2 * BYTES);
@@ -50,12 +60,17 @@ fn make() -> SecretString {
 
 /// Puts the token there whole or not at all, and never over another: a reader must not see half of it.
 fn place(dir: &Path, path: &Path, token: &SecretString) -> io::Result<()> {
+    written(dir, token)?.persist_noclobber(path)?;
+    Ok(())
+}
+
+/// The token in a file of this user's alone, which has no place yet.
+fn written(dir: &Path, token: &SecretString) -> io::Result<tempfile::NamedTempFile> {
     let mut file = tempfile::Builder::new().prefix(".token-").tempfile_in(dir)?;
     file.write_all(token.expose_secret().as_bytes())?;
     file.write_all(b"\n")?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path)?;
-    Ok(())
+    Ok(file)
 }
 
 fn read(path: &Path) -> Result<Option<SecretString>, Failure> {

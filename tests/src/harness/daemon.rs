@@ -28,7 +28,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `command` and waits for the first `http://…` in its standard output. For commands other
+    /// Starts `command` and waits for the first `http://…` or `https://…` in its standard output. For commands other
     /// than that of [`Home::serve`](super::Home::serve), which is the usual way here.
     ///
     /// # Panics
@@ -52,7 +52,7 @@ impl Daemon {
         daemon
     }
 
-    /// `http://address:port`, without a slash at its end.
+    /// `http://address:port`, or `https://`, without a slash at its end.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -115,11 +115,11 @@ impl Daemon {
 
 /// The first address in whole lines of `text`, without a path behind it.
 fn address_in(text: &str) -> Option<String> {
-    const SCHEME: &str = "http://";
     let whole = &text[..text.rfind('\n')?];
-    let host = &whole[whole.find(SCHEME)? + SCHEME.len()..];
+    let (at, scheme) = ["http://", "https://"].iter().filter_map(|scheme| Some((whole.find(scheme)?, scheme))).min()?;
+    let host = &whole[at + scheme.len()..];
     let end = host.find(|next: char| next.is_whitespace() || "/\"'`<>(){},;".contains(next)).unwrap_or(host.len());
-    Some(format!("{SCHEME}{}", host[..end].trim_end_matches('.')))
+    Some(format!("{scheme}{}", host[..end].trim_end_matches('.')))
 }
 
 /// What a pipe has brought so far.

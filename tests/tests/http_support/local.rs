@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use greenroom::Runtime;
 use greenroom::config::{Environment, Source, load};
-use greenroom::frontends::http::{HttpArgs, Server};
+use greenroom::frontends::http::{AdminToken, HttpArgs, Server};
 use greenroom_tests::harness::Home;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,8 @@ impl Local {
         let runtime = Runtime::builder().settings(settings).start().await.unwrap();
         let args = HttpArgs {
             listen: ([127, 0, 0, 1], 0).into(),
-            token: TOKEN.into(),
+            token: AdminToken::new(TOKEN),
+            tls: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body: 1 << 20,

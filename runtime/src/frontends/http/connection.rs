@@ -7,12 +7,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{door::Comer, guard::Guard, site::Site};
+use super::{door::Comer, guard::Guard, site::Site, tls::Tls};
 
-/// How long a client may take for the head of a request, or keep a connection without one.
+/// How long a client may take to agree on TLS, and for the head of a request, or keep a connection without one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of a head, which is enough for any token and cookie.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -36,14 +37,23 @@ impl Ending {
     }
 }
 
-/// Serves a connection from anywhere to its end.
-pub(super) async fn serve(stream: TcpStream, site: Arc<Site>, guard: Arc<Guard>, ending: Ending) {
+/// Serves a connection from anywhere to its end, behind TLS if it is given.
+pub(super) async fn serve(stream: TcpStream, tls: Option<Tls>, site: Arc<Site>, guard: Arc<Guard>, ending: Ending) {
     // A token is a small write: held back for more, it would come tens of milliseconds late.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("a connection was lost: {error}");
         return;
     }
-    converse(stream, site, Some(guard), ending).await;
+    let Some(tls) = tls else { return converse(stream, site, Some(guard), ending).await };
+    let handshake = tokio::select! {
+        handshake = timeout(HEAD_TIMEOUT, tls.accept(stream)) => handshake,
+        () = ending.closing.cancelled() => return,
+    };
+    match handshake {
+        Ok(Ok(stream)) => converse(stream, site, Some(guard), ending).await,
+        Ok(Err(error)) => tracing::debug!("a connection did not come to TLS: {error}"),
+        Err(_) => tracing::debug!("a connection took too long to come to TLS"),
+    }
 }
 
 /// Serves a connection of the owner's to its end.

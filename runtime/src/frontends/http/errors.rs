@@ -1,5 +1,7 @@
 //! Errors as HTTP tells them: a status, and a JSON body in OpenAI's shape, or in our own below `/api`.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     http::{
@@ -18,12 +20,22 @@ pub(super) struct Refusal {
     kind: &'static str,
     code: &'static str,
     message: String,
+    /// Seconds until it is worth to be asked again.
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal; `kind` and `code` are words of OpenAI's where it has one, and `message` says what to do, too.
     pub(super) fn new(status: StatusCode, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, kind, code, message: message.into() }
+        Self { status, kind, code, message: message.into(), retry_after: None }
+    }
+
+    /// A request that came sooner than its client may ask again.
+    pub(super) fn too_often(wait: Duration) -> Self {
+        let seconds = whole_seconds(wait);
+        let message = format!("this client asks more often than it may; ask again in {seconds} s");
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded", message);
+        Self { retry_after: Some(seconds), ..refusal }
     }
 
     /// The response to a request of this path.
@@ -39,17 +51,25 @@ impl Refusal {
             StatusCode::FORBIDDEN => ErrorKind::Permission,
             StatusCode::NOT_FOUND => ErrorKind::NotFound,
             StatusCode::REQUEST_TIMEOUT => ErrorKind::Timeout,
+            StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
             StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Overloaded,
             status if status.is_server_error() => ErrorKind::Server,
             _ => ErrorKind::InvalidRequest,
         };
-        self.with_body(json!({"error": {"kind": kind, "message": self.message}}))
+        let mut error = json!({"kind": kind, "message": self.message});
+        if let Some(seconds) = self.retry_after {
+            error["retry_after"] = seconds.into();
+        }
+        self.with_body(json!({"error": error}))
     }
 
     fn with_body(&self, body: serde_json::Value) -> Response {
         let mut response = json_response(self.status, body.to_string());
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -61,6 +81,11 @@ impl IntoResponse for Refusal {
         let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
         self.with_body(body)
     }
+}
+
+/// Rounded up: asked a moment too early, one would be refused again.
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// A response of JSON.
@@ -92,9 +117,7 @@ fn attempts(error: &ChatError) -> u32 {
 /// When, and whether, OpenAI's clients are to try again.
 fn retry_headers(error: &ChatError, headers: &mut HeaderMap) {
     if let Some(wait) = error.details.retry_after {
-        // Whole seconds, rounded up: asked a moment too early, the provider would refuse again.
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        headers.insert(RETRY_AFTER, seconds.into());
+        headers.insert(RETRY_AFTER, whole_seconds(wait).into());
     }
     // Clients take every 429 and 5xx for something that passes; these don't.
     if matches!(error.kind, ErrorKind::Billing | ErrorKind::Config) {

@@ -1,4 +1,5 @@
-//! Who may come in: the name by which the server was called, the page that calls, and the token.
+//! Who may come in: the name by which the server was called, the page that calls, and the token, by which the guard knows
+//! who asks.
 //!
 //! A browser sends any page's requests to loopback, and a page whose name is pointed at loopback (DNS rebinding) even
 //! reads the answers. What gives such a page away is the name in `Host`, and its `Origin`.
@@ -9,31 +10,30 @@ use axum::http::{
     HeaderMap, HeaderName, HeaderValue, Request, StatusCode,
     header::{AUTHORIZATION, HOST, ORIGIN},
 };
-use secrecy::{ExposeSecret as _, SecretString};
-use subtle::ConstantTimeEq as _;
 
-use super::errors::Refusal;
+use super::{admin::AdminToken, errors::Refusal, who::Who};
+use crate::Clients;
 
 /// The routes that want no token.
 const OPEN: [&str; 3] = ["/", "/healthz", "/readyz"];
 const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
 /// What is let in.
 #[derive(Debug)]
 pub(super) struct Guard {
-    listen: SocketAddr,
-    token: SecretString,
-    hosts: Vec<String>,
-    origins: Vec<String>,
+    pub(super) listen: SocketAddr,
+    /// Whether it is TLS that is spoken there.
+    pub(super) is_tls: bool,
+    pub(super) admin: AdminToken,
+    pub(super) clients: Clients,
+    pub(super) hosts: Vec<String>,
+    pub(super) origins: Vec<String>,
 }
 
 impl Guard {
-    pub(super) fn new(listen: SocketAddr, token: SecretString, hosts: Vec<String>, origins: Vec<String>) -> Self {
-        Self { listen, token, hosts, origins }
-    }
-
-    /// Whether a request is let in, and what it is told if not.
-    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+    /// Who asks, if a request is let in; nobody in particular where no token is wanted. What it is told if it is not.
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<Option<Who>, Refusal> {
         let headers = request.headers();
         let host = one(headers, &HOST)?.ok_or_else(no_host)?;
         let host = host.to_str().map_err(|_| foreign_host("that name"))?;
@@ -48,10 +48,18 @@ impl Guard {
         if !origins.all(|origin| origin.to_str().is_ok_and(|origin| self.knows_origin(origin, host))) {
             return Err(foreign_origin());
         }
-        if OPEN.contains(&request.uri().path()) || self.knows_token(headers) {
-            return Ok(());
+        if OPEN.contains(&request.uri().path()) {
+            return Ok(None);
         }
-        Err(no_token(headers))
+        let who = self.who(headers).ok_or_else(|| no_token(headers))?;
+        who.count().map_err(Refusal::too_often)?;
+        Ok(Some(who))
+    }
+
+    /// Whose token is shown. Where several are, the owner's goes first.
+    fn who(&self, headers: &HeaderMap) -> Option<Who> {
+        let owner = shown(headers).find_map(|shown| self.admin.admits(shown)).map(Who::owner);
+        owner.or_else(|| shown(headers).find_map(|shown| self.clients.of_token(shown)).map(Who::client))
     }
 
     fn knows_host(&self, name: &str) -> bool {
@@ -67,7 +75,7 @@ impl Guard {
 
     /// Whether this is the address that is listened on, as anyone on this machine may write it.
     fn is_ours(&self, host: &str, port: Option<u16>) -> bool {
-        if port.unwrap_or(HTTP_PORT) != self.listen.port() {
+        if port.unwrap_or(if self.is_tls { HTTPS_PORT } else { HTTP_PORT }) != self.listen.port() {
             return false;
         }
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -79,15 +87,12 @@ impl Guard {
     fn knows_origin(&self, origin: &str, host: &str) -> bool {
         let same = |rest: &str| rest.eq_ignore_ascii_case(host);
         let ours = |rest: &str| split(rest).is_some_and(|(host, port)| self.is_ours(host, port));
-        // Behind a proxy that speaks TLS our own page is one of https.
-        origin.strip_prefix("http://").is_some_and(|rest| same(rest) || ours(rest))
-            || origin.strip_prefix("https://").is_some_and(same)
+        let plain = origin.strip_prefix("http://");
+        let secure = origin.strip_prefix("https://");
+        // Behind a proxy that speaks TLS our own page is one of https. Where we speak it, one of http is not ours.
+        (if self.is_tls { secure } else { plain }).is_some_and(|rest| same(rest) || ours(rest))
+            || secure.is_some_and(same)
             || self.origins.iter().any(|known| known.eq_ignore_ascii_case(origin))
-    }
-
-    fn knows_token(&self, headers: &HeaderMap) -> bool {
-        let token = self.token.expose_secret().as_bytes();
-        shown(headers).any(|shown| bool::from(shown.ct_eq(token)))
     }
 }
 
@@ -143,7 +148,7 @@ fn foreign_origin() -> Refusal {
 
 fn no_token(headers: &HeaderMap) -> Refusal {
     let message = match shown(headers).next() {
-        Some(_) => "this is not greenroom's token; `greenroom auth token` prints it",
+        Some(_) => "this is no token of greenroom's, or not any more; `greenroom auth token` prints the owner's",
         None => "the request has no token; send that of `greenroom auth token` as Authorization: Bearer, or x-api-key",
     };
     Refusal::new(StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key", message)

@@ -4,8 +4,14 @@ use super::*;
 
 fn guard(listen: &str) -> Guard {
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    let hosts = texts(&["green.example", "other.example:8080"]);
-    Guard::new(listen.parse().unwrap(), "sesame".into(), hosts, texts(&["https://app.example", "tauri://localhost"]))
+    Guard {
+        listen: listen.parse().unwrap(),
+        is_tls: false,
+        admin: AdminToken::new("sesame"),
+        clients: Clients::default(),
+        hosts: texts(&["green.example", "other.example:8080"]),
+        origins: texts(&["https://app.example", "tauri://localhost"]),
+    }
 }
 
 /// The status of a request with these headers; 200 if it is let in.
@@ -15,7 +21,7 @@ fn status(guard: &Guard, target: &str, headers: &[(&str, &str)]) -> u16 {
         request = request.header(*name, *value);
     }
     match guard.check(&request.body(Body::empty()).unwrap()) {
-        Ok(()) => 200,
+        Ok(_) => 200,
         Err(refusal) => refusal.into_response().status().as_u16(),
     }
 }
@@ -122,4 +128,40 @@ fn tokens_are_compared_whole() {
     for (path, want) in [("/", 200), ("/healthz", 200), ("/readyz", 200), ("/healthz/", 401), ("/nothing", 401)] {
         assert_eq!(status(&guard, path, &[("host", "localhost:4747")]), want, "{path}");
     }
+}
+
+#[test]
+fn behind_tls_our_own_pages_are_of_https() {
+    let guard = Guard { is_tls: true, ..guard("127.0.0.1:4747") };
+    let from = |host, origin| status(&guard, "/", &[("host", host), ("origin", origin)]);
+    assert_eq!(from("127.0.0.1:4747", "https://localhost:4747"), 200);
+    assert_eq!(from("green.example", "https://green.example"), 200);
+    assert_eq!(from("127.0.0.1:4747", "http://127.0.0.1:4747"), 403);
+    let bare = Guard { is_tls: true, ..self::guard("10.0.0.5:443") };
+    assert_eq!(status(&bare, "/", &[("host", "10.0.0.5")]), 200);
+    assert_eq!(status(&bare, "/", &[("host", "10.0.0.5:80")]), 403);
+}
+
+#[tokio::test]
+async fn a_client_is_known_by_its_token_and_the_owner_goes_first() {
+    use secrecy::ExposeSecret as _;
+
+    let guard = guard("127.0.0.1:4747");
+    let (_, token) = guard.clients.add(crate::NewClient { name: "editor".into(), ..Default::default() }).await.unwrap();
+    let token = token.expose_secret();
+    let who = |headers: &[(&str, &str)]| {
+        let mut request = Request::get("/v1/models").header("host", "localhost:4747");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let checked = guard.check(&request.body(Body::empty()).unwrap());
+        checked.ok().flatten().map(|who| who.access().client().to_owned())
+    };
+    let bearer = format!("Bearer {token}");
+    assert_eq!(who(&[("authorization", &bearer)]).as_deref(), Some("editor"));
+    assert_eq!(who(&[("x-api-key", token)]).as_deref(), Some("editor"));
+    assert_eq!(who(&[("authorization", &bearer), ("x-api-key", "sesame")]).as_deref(), Some("admin"));
+    assert_eq!(who(&[("authorization", &bearer[..bearer.len() - 1])]), None);
+    guard.clients.revoke("editor").await.unwrap();
+    assert_eq!(who(&[("authorization", &bearer)]), None);
 }

@@ -3,8 +3,10 @@
 //! [`Server::bind`] takes the address, [`Server::run`] serves until it is told to stop, and then lets what is in
 //! flight come to its end. Beside the address, or in place of it ([`serve_owner`]), the owner has a [`Door`].
 
+mod admin;
 mod api;
 mod body;
+mod clients;
 mod connection;
 mod door;
 mod errors;
@@ -16,14 +18,19 @@ mod owner;
 mod sessions;
 mod site;
 mod socket_file;
+mod tls;
+mod who;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use secrecy::SecretString;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::door::{Door, Holder, HolderKind, Inside};
+pub use self::{
+    admin::AdminToken,
+    door::{Door, Holder, HolderKind, Inside},
+    tls::{BadTls, Tls},
+};
 use self::{
     connection::Ending,
     door::Comer,
@@ -44,8 +51,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 pub struct HttpArgs {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What clients must show.
-    pub token: SecretString,
+    /// What its owner shows to be let in; clients have [tokens of their own](crate::Clients).
+    pub token: AdminToken,
+    /// The certificate with which it speaks TLS; without, what is said goes over the network as it is.
+    pub tls: Option<Tls>,
     /// `Host` values that are let in beside the loopback ones, in lower case; without a port, on any.
     pub allowed_hosts: Vec<String>,
     /// `Origin` values that are let in beside our own, as a browser sends them.
@@ -115,17 +124,25 @@ impl Server {
     /// None as of now; a connection that fails ends alone.
     pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
         let Self { listener, address, args, runtime, heartbeat, door } = self;
-        let HttpArgs { listen: _, token, allowed_hosts, allowed_origins, max_body, grace } = args;
-        let guard = Arc::new(Guard::new(address, token, allowed_hosts, allowed_origins));
+        let HttpArgs { listen: _, token, tls, allowed_hosts, allowed_origins, max_body, grace } = args;
+        let guard = Guard {
+            listen: address,
+            is_tls: tls.is_some(),
+            admin: token.clone(),
+            clients: runtime.clients().clone(),
+            hosts: allowed_hosts,
+            origins: allowed_origins,
+        };
         let args = OwnerArgs { max_body, grace };
-        Serving { runtime, args, heartbeat, guarded: Some((listener, guard)), door }.run(stop).await;
+        let guarded = Some(Guarded { listener, guard: Arc::new(guard), tls });
+        Serving { runtime, args, heartbeat, guarded, door, admin: Some(token) }.run(stop).await;
         Ok(())
     }
 }
 
 /// Serves the owner alone until `stop`, and ends as [`Server::run`] does.
 pub async fn serve_owner(door: Door, args: OwnerArgs, runtime: Runtime, stop: CancellationToken) {
-    Serving { runtime, args, heartbeat: HEARTBEAT, guarded: None, door: Some(door) }.run(stop).await;
+    Serving { runtime, args, heartbeat: HEARTBEAT, guarded: None, door: Some(door), admin: None }.run(stop).await;
 }
 
 /// All the ways in, and what is behind them.
@@ -133,19 +150,27 @@ struct Serving {
     runtime: Runtime,
     args: OwnerArgs,
     heartbeat: Duration,
-    guarded: Option<(TcpListener, Arc<Guard>)>,
+    guarded: Option<Guarded>,
     door: Option<Door>,
+    admin: Option<AdminToken>,
+}
+
+/// The address, and what is asked of those who come by it.
+struct Guarded {
+    listener: TcpListener,
+    guard: Arc<Guard>,
+    tls: Option<Tls>,
 }
 
 /// A connection, and by which way it came.
 enum Accepted {
-    Guarded(TcpStream, Arc<Guard>),
+    Guarded(TcpStream, Arc<Guard>, Option<Tls>),
     Owner(Comer),
 }
 
 impl Serving {
     async fn run(self, stop: CancellationToken) {
-        let Self { runtime, args, heartbeat, guarded, mut door } = self;
+        let Self { runtime, args, heartbeat, guarded, mut door, admin } = self;
         let connections = TaskTracker::new();
         let app = App {
             runtime: runtime.clone(),
@@ -154,6 +179,7 @@ impl Serving {
             draining: CancellationToken::new(),
             ephemerals: Arc::default(),
             sockets: connections.clone(),
+            admin,
         };
         let site = Arc::new(Site::new(app, door.as_ref()));
         let ending = Ending::default();
@@ -166,8 +192,8 @@ impl Serving {
             };
             let (site, ending) = (Arc::clone(&site), ending.clone());
             match accepted {
-                Ok(Accepted::Guarded(stream, guard)) => {
-                    connections.spawn(connection::serve(stream, site, guard, ending));
+                Ok(Accepted::Guarded(stream, guard, tls)) => {
+                    connections.spawn(connection::serve(stream, tls, site, guard, ending));
                 }
                 Ok(Accepted::Owner(comer)) => {
                     connections.spawn(connection::serve_owner(comer, site, ending));
@@ -193,10 +219,11 @@ impl Serving {
     }
 }
 
-async fn accept(guarded: Option<&(TcpListener, Arc<Guard>)>) -> io::Result<Accepted> {
+async fn accept(guarded: Option<&Guarded>) -> io::Result<Accepted> {
     match guarded {
-        Some((listener, guard)) => {
-            listener.accept().await.map(|(stream, _)| Accepted::Guarded(stream, Arc::clone(guard)))
+        Some(Guarded { listener, guard, tls }) => {
+            let (stream, _) = listener.accept().await?;
+            Ok(Accepted::Guarded(stream, Arc::clone(guard), tls.clone()))
         }
         None => std::future::pending().await,
     }

@@ -14,8 +14,9 @@ use axum::{
     body::Body,
     extract::Request,
     http::{HeaderValue, Response, StatusCode, header::CONNECTION},
+    middleware::from_fn,
     response::IntoResponse as _,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -27,7 +28,15 @@ use tokio_util::{
 use tower::Service as _;
 use tracing::Level;
 
-use super::{api, body, door::Door, errors::Refusal, guard::Guard, health, openai, owner, sessions};
+use super::{
+    admin::{self, AdminToken},
+    api, body, clients,
+    door::Door,
+    errors::Refusal,
+    guard::Guard,
+    health, openai, owner, sessions,
+    who::{Who, owner_only},
+};
 use crate::Runtime;
 
 /// The largest request body that is the owner's, in bytes: several pictures as the command line takes them, or a long
@@ -48,6 +57,8 @@ pub(super) struct App {
     pub(super) ephemerals: Arc<sessions::Ephemerals>,
     /// Counts connections that have left HTTP, as long as they are open.
     pub(super) sockets: TaskTracker,
+    /// The owner's token, if there is one here.
+    pub(super) admin: Option<AdminToken>,
 }
 
 /// Marks a response whose body ends by itself once the server drains, so that it is not waited for.
@@ -62,6 +73,8 @@ pub(super) struct Site {
     owner: Router,
     requests: TaskTracker,
     draining: CancellationToken,
+    /// Whoever comes by the owner's door.
+    at_the_door: Who,
 }
 
 impl Site {
@@ -72,8 +85,10 @@ impl Site {
         if let Some(door) = door {
             owner = owner.merge(owner::routes(door));
         }
-        let router = routes().with_state(Arc::new(app));
-        Self { router, owner, requests: TaskTracker::new(), draining }
+        let router = routes().merge(routes_of_the_door()).with_state(Arc::new(app));
+        // Nothing shuts the owner out there.
+        let at_the_door = Who::owner(CancellationToken::new());
+        Self { router, owner, requests: TaskTracker::new(), draining, at_the_door }
     }
 
     /// Takes no more requests, and waits for those in flight for at most `grace`. Whether none is left.
@@ -99,8 +114,14 @@ impl Site {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         } else {
-            match guard.map_or(Ok(()), |guard| guard.check(&request)) {
-                Ok(()) => route(if guard.is_some() { &self.router } else { &self.owner }, request).await,
+            match guard.map_or_else(|| Ok(Some(self.at_the_door.clone())), |guard| guard.check(&request)) {
+                Ok(who) => {
+                    let mut request = request;
+                    if let Some(who) = who {
+                        request.extensions_mut().insert(who);
+                    }
+                    route(if guard.is_some() { &self.router } else { &self.owner }, request).await
+                }
                 Err(refusal) => {
                     let response = refusal.told(request.uri().path());
                     body::discard(request).await;
@@ -124,14 +145,29 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{*id}", get(openai::model))
-        .route("/api/usage", get(api::usage))
-        .route("/api/providers", get(api::providers))
-        .route("/api/providers/{id}/reset", post(api::reset_provider))
         .merge(sessions::routes())
+        .merge(owners_routes().route_layer(from_fn(owner_only)))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
+}
+
+/// What clients can't ask.
+fn owners_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/usage", get(api::usage))
+        .route("/api/providers", get(api::providers))
+        .route("/api/providers/{id}/reset", post(api::reset_provider))
+        .route("/api/token/rotate", post(admin::rotate))
+        .merge(clients::routes())
+}
+
+/// What is asked by the owner's door alone, as it is by the address: not there, which no client needs to hear.
+fn routes_of_the_door() -> Router<Arc<App>> {
+    let paths = ["/api/ephemeral", "/api/holder", "/api/hand-over"];
+    let unknown = paths.iter().fold(Router::new(), |router, path| router.route(path, any(unknown_route)));
+    unknown.route_layer(from_fn(owner_only))
 }
 
 async fn route(router: &Router, request: Request<Incoming>) -> Response<Body> {

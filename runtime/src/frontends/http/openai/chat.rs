@@ -23,19 +23,18 @@ use super::{
         errors::{failed, json_response, say_way},
         event_stream::event_stream,
         site::App,
+        who::Who,
     },
     stream::ChatStream,
 };
 use crate::{Caller, OnInterrupt, heeded};
 
-/// Whose requests these are in the queues of providers: the token's, of which there is one.
-const OWNER: &str = "admin";
 /// What is done with an answer that is cut, in place of what is configured.
 const ON_INTERRUPT: &str = "x-greenroom-on-interrupt";
 
 /// Answers a chat, as a stream or whole. The client's leaving cancels it.
-pub(in super::super) async fn chat(State(app): State<Arc<App>>, request: Request) -> Response {
-    let caller = match caller(request.headers()) {
+pub(in super::super) async fn chat(State(app): State<Arc<App>>, who: Who, request: Request) -> Response {
+    let caller = match caller(&who, request.headers()) {
         Ok(caller) => caller,
         Err(error) => return failed(&error),
     };
@@ -50,6 +49,11 @@ pub(in super::super) async fn chat(State(app): State<Arc<App>>, request: Request
     let served = decode_request(&body);
     // Pictures make it large, and the answer may take minutes.
     drop(body);
+    if let Ok(served) = &served
+        && let Err(not_allowed) = who.may_ask(Some(&served.request.model), &app.runtime)
+    {
+        return not_allowed.refusal().into_response();
+    }
     match served {
         Ok(served) if served.stream => streamed(&app, served, caller).await,
         Ok(served) => whole(&app, served, caller).await,
@@ -58,8 +62,8 @@ pub(in super::super) async fn chat(State(app): State<Arc<App>>, request: Request
 }
 
 /// Who asks, and how its answer is treated.
-fn caller(headers: &HeaderMap) -> Result<Caller, ChatError> {
-    let mut caller = Caller::from(OWNER);
+fn caller(who: &Who, headers: &HeaderMap) -> Result<Caller, ChatError> {
+    let mut caller = Caller::from(who.access().client());
     if let Some(written) = headers.get(ON_INTERRUPT) {
         let word = written.to_str().unwrap_or_default().trim();
         let on_interrupt = match word {

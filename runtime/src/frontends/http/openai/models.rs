@@ -16,6 +16,7 @@ use serde_json::json;
 use super::super::{
     errors::{failed, json_response},
     site::App,
+    who::Who,
 };
 use crate::Listing;
 
@@ -24,22 +25,26 @@ const US: &str = "greenroom";
 /// When a model came about, which providers mostly don't say.
 const CREATED: u64 = 0;
 
-/// Everything that may be named as a model.
-pub(in super::super) async fn models(State(app): State<Arc<App>>) -> Response {
+/// Everything that whoever asks may name as a model.
+pub(in super::super) async fn models(State(app): State<Arc<App>>, who: Who) -> Response {
     let listing = listing(&app).await;
     let named = named(&listing);
-    let models = named.iter().map(|(id, owned_by)| ServedModel { id, owned_by, created: CREATED });
+    let models = named.iter().filter(|(id, _)| who.may_name(id)).map(|(id, owned_by)| ServedModel {
+        id,
+        owned_by,
+        created: CREATED,
+    });
     json_response(StatusCode::OK, encode_models(models))
 }
 
 /// One of them; the bare id of a model that only one provider has will do.
-pub(in super::super) async fn model(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
+pub(in super::super) async fn model(State(app): State<Arc<App>>, who: Who, Path(id): Path<String>) -> Response {
     let listing = listing(&app).await;
     let owner = named(&listing).into_iter().find(|(name, _)| *name == id).map(|(_, owner)| owner).or_else(|| {
         let mut having = listing.models.iter().filter(|model| model.info.id == id);
         having.next().filter(|_| having.next().is_none()).map(|model| &*model.provider)
     });
-    match owner {
+    match owner.filter(|_| who.may_name(&id)) {
         Some(owned_by) => {
             let body = json!({"id": id, "object": "model", "created": CREATED, "owned_by": owned_by});
             json_response(StatusCode::OK, body.to_string())

@@ -5,16 +5,24 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
+    super::{site::App, who::Who},
     errors::{ApiError, Told},
-    extract,
+    extract::{self, may_ask},
     requests::{Cancel, ClaimCall, Give, Say},
 };
 use crate::Session;
 
+/// Who sends frames, and to which session.
+pub(super) struct Peer<'a> {
+    pub(super) app: &'a App,
+    pub(super) who: &'a Who,
+    pub(super) session: &'a Session,
+}
+
 /// Does what a frame says, and gives the reply to it.
-pub(super) async fn obey(session: &Session, frame: &str) -> String {
+pub(super) async fn obey(peer: &Peer<'_>, frame: &str) -> String {
     let (reference, outcome) = match serde_json::from_str(frame) {
-        Ok(Value::Object(mut said)) => (said.remove("ref"), act(session, said).await),
+        Ok(Value::Object(mut said)) => (said.remove("ref"), act(peer, said).await),
         Ok(_) => (None, Err(ApiError::bad("the frame is no object", HINT))),
         Err(error) => (None, Err(ApiError::bad(format!("the frame can't be read: {error}"), HINT))),
     };
@@ -41,7 +49,10 @@ struct Reply {
     error: Option<Box<Told>>,
 }
 
-async fn act(session: &Session, mut said: Map<String, Value>) -> Result<Value, ApiError> {
+async fn act(peer: &Peer<'_>, mut said: Map<String, Value>) -> Result<Value, ApiError> {
+    // A frame is a request like any other.
+    peer.who.count().map_err(ApiError::too_often)?;
+    let session = peer.session;
     let kind = said.remove("type");
     match kind.as_ref().and_then(Value::as_str) {
         Some("message") => {
@@ -50,7 +61,9 @@ async fn act(session: &Session, mut said: Map<String, Value>) -> Result<Value, A
                 Some(Value::String(key)) => Some(key),
                 Some(_) => return Err(ApiError::bad("the idempotency key is no text", "send it as a text")),
             };
-            let message = fields::<Say>(said)?.outgoing(key, session).await?;
+            let say = fields::<Say>(said)?;
+            may_ask(peer.app, peer.who, session).await?;
+            let message = say.outgoing(key, session).await?;
             Ok(as_json(session.post(message).await?))
         }
         Some("cancel") => {
@@ -62,7 +75,11 @@ async fn act(session: &Session, mut said: Map<String, Value>) -> Result<Value, A
             let ClaimCall { id, claim } = fields(said)?;
             Ok(as_json(session.claim(&id, claim).await?))
         }
-        Some("tool_result") => Ok(as_json(session.result(fields::<Give>(said)?.try_into()?).await?)),
+        Some("tool_result") => {
+            let given = fields::<Give>(said)?.try_into()?;
+            may_ask(peer.app, peer.who, session).await?;
+            Ok(as_json(session.result(given).await?))
+        }
         Some(other) => Err(ApiError::bad(format!("there are no frames of type '{other}'"), HINT)),
         None => Err(ApiError::bad("the frame has no type", HINT)),
     }

@@ -1,9 +1,6 @@
 //! What our own API tells of an error: `{error: {kind, message, hint?, retry_after?, cursor?}}`.
 
-use std::{
-    error::Error as _,
-    time::{Duration, SystemTime},
-};
+use std::{error::Error as _, time::SystemTime};
 
 use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
@@ -12,12 +9,15 @@ use axum::{
 use greenroom_wire::json::put_value;
 use serde::Serialize;
 
-use super::super::errors::{Refusal, json_response};
+use super::super::{
+    errors::{Refusal, json_response, whole_seconds},
+    who::NotAllowed,
+};
 use crate::{ErrorKind, SessionError};
 
 /// Why a request does nothing, or a frame of a socket.
 #[derive(Debug)]
-pub(super) enum ApiError {
+pub(in super::super) enum ApiError {
     /// Told with a status.
     Told { status: StatusCode, told: Box<Told> },
     /// The body could not be read.
@@ -26,7 +26,7 @@ pub(super) enum ApiError {
 
 /// What is told of an error.
 #[derive(Debug, Serialize)]
-pub(super) struct Told {
+pub(in super::super) struct Told {
     kind: ErrorKind,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,16 +40,33 @@ pub(super) struct Told {
 }
 
 impl ApiError {
+    /// An error with what to do about it.
+    pub(in super::super) fn told(
+        status: StatusCode,
+        kind: ErrorKind,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        let (message, hint) = (message.into(), Some(hint.into()));
+        Self::Told { status, told: Box::new(Told { kind, message, hint, retry_after: None, cursor: None }) }
+    }
+
     /// The request is not as it has to be.
     pub(super) fn bad(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::told(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, message, hint)
+    }
+
+    /// A frame of a socket came sooner than its client may send another.
+    pub(super) fn too_often(wait: std::time::Duration) -> Self {
+        let seconds = whole_seconds(wait);
         let told = Told {
-            kind: ErrorKind::InvalidRequest,
-            message: message.into(),
-            hint: Some(hint.into()),
-            retry_after: None,
+            kind: ErrorKind::RateLimited,
+            message: "this client asks more often than it may".to_owned(),
+            hint: Some(format!("ask again in {seconds} s")),
+            retry_after: Some(seconds),
             cursor: None,
         };
-        Self::Told { status: StatusCode::BAD_REQUEST, told: Box::new(told) }
+        Self::Told { status: StatusCode::TOO_MANY_REQUESTS, told: Box::new(told) }
     }
 
     /// What is told, for a reply in a socket, where no body can be refused.
@@ -64,6 +81,12 @@ impl ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<NotAllowed> for ApiError {
+    fn from(NotAllowed { message, hint }: NotAllowed) -> Self {
+        Self::told(StatusCode::FORBIDDEN, ErrorKind::Permission, message, hint)
     }
 }
 
@@ -91,11 +114,6 @@ impl From<SessionError> for ApiError {
 /// What happened, and why: a disk that does not take a message says so only there.
 fn with_cause(error: &SessionError) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-}
-
-/// Rounded up: asked a moment too early, one would be refused again.
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 fn status(error: &SessionError) -> StatusCode {

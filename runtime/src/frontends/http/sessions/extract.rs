@@ -11,19 +11,23 @@ use bytes::Bytes;
 use serde::{Deserializer, de::DeserializeOwned};
 
 use super::{
-    super::{body, site::App},
+    super::{body, site::App, who::Who},
     errors::ApiError,
 };
-use crate::{Access, Session, SessionError, Sessions};
-
-/// Who asks: whoever was let in has shown the owner's token, of which there is one.
-fn access(_headers: &HeaderMap) -> Access {
-    Access::Admin
-}
+use crate::{Session, SessionError, Sessions};
 
 /// The sessions as whoever asks sees them.
-pub(super) fn sessions(app: &App, headers: &HeaderMap) -> Sessions {
-    app.runtime.sessions().of(access(headers))
+pub(super) fn sessions(app: &App, who: &Who) -> Sessions {
+    app.runtime.sessions().of(who.access())
+}
+
+/// Whether whoever asks may have a session's model answer there.
+pub(super) async fn may_ask(app: &App, who: &Who, session: &Session) -> Result<(), ApiError> {
+    if who.may_ask_all() {
+        return Ok(());
+    }
+    let model = session.info().await?.summary.model;
+    Ok(who.may_ask(model.as_deref(), &app.runtime)?)
 }
 
 /// The id in the path. Whether it can be one is the sessions' to say.
@@ -31,10 +35,11 @@ pub(super) struct Id(pub(super) String);
 
 impl Id {
     /// The session of this id.
-    pub(super) async fn open(&self, app: &App, headers: &HeaderMap) -> Result<Session, ApiError> {
-        match app.ephemerals.get(&self.0) {
+    pub(super) async fn open(&self, app: &App, who: &Who) -> Result<Session, ApiError> {
+        // Those are the owner's.
+        match app.ephemerals.get(&self.0).filter(|_| who.is_owner()) {
             Some(session) => Ok(session),
-            None => Ok(sessions(app, headers).open(&self.0).await?),
+            None => Ok(sessions(app, who).open(&self.0).await?),
         }
     }
 }
@@ -73,7 +78,10 @@ fn cause(error: &dyn std::error::Error) -> String {
 }
 
 /// The headers of a request, and what its body says.
-pub(super) async fn read<T: DeserializeOwned>(app: &App, request: Request) -> Result<(HeaderMap, T), ApiError> {
+pub(in super::super) async fn read<T: DeserializeOwned>(
+    app: &App,
+    request: Request,
+) -> Result<(HeaderMap, T), ApiError> {
     let (headers, body) = raw(app, request).await?;
     if body.is_empty() {
         return Err(ApiError::bad("the request has no body", "send a JSON object"));

@@ -13,4 +13,6 @@ mod sse;
 mod wire;
 
 pub(super) use ephemeral::{Ephemerals, ephemeral_routes};
+pub(super) use errors::ApiError;
+pub(super) use extract::read;
 pub(super) use routes::routes;

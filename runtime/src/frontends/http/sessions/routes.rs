@@ -7,7 +7,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderValue, StatusCode,
         header::{ALLOW, CONTENT_TYPE},
     },
     response::{IntoResponse as _, Response},
@@ -21,12 +21,13 @@ use super::{
     super::{
         errors::{Refusal, json_response},
         site::App,
+        who::Who,
     },
     errors::ApiError,
-    extract::{Asked, Id, key, raw, read, read_or_default, sessions},
+    extract::{Asked, Id, key, may_ask, raw, read, read_or_default, sessions},
     handshake, requests, sse,
 };
-use crate::Session;
+use crate::{NewSession, Session, Update};
 
 /// Sessions in a page of a list, if it is not said how many, and at most.
 const PAGE: usize = 100;
@@ -52,9 +53,11 @@ pub(in super::super) fn routes() -> Router<Arc<App>> {
 type Shared = State<Arc<App>>;
 type Answer = Result<Response, ApiError>;
 
-async fn create(State(app): Shared, request: Request) -> Answer {
-    let (headers, new) = read_or_default::<requests::Create>(&app, request).await?;
-    let (session, is_new) = sessions(&app, &headers).create(new.try_into()?).await?;
+async fn create(State(app): Shared, who: Who, request: Request) -> Answer {
+    let (_, new) = read_or_default::<requests::Create>(&app, request).await?;
+    let new: NewSession = new.try_into()?;
+    who.may_ask(new.model.as_deref(), &app.runtime)?;
+    let (session, is_new) = sessions(&app, &who).create(new).await?;
     show_as(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &session).await
 }
 
@@ -66,14 +69,14 @@ struct Page {
     limit: Option<usize>,
 }
 
-async fn list(State(app): Shared, headers: HeaderMap, page: Asked<Page>) -> Answer {
+async fn list(State(app): Shared, who: Who, page: Asked<Page>) -> Answer {
     let Page { after, limit } = page.0;
     let limit = limit.unwrap_or(PAGE);
     if !(1..=MOST).contains(&limit) {
         return Err(ApiError::bad("the limit is not one that there is", format!("limit is 1 to {MOST}")));
     }
     // One more says whether more follow.
-    let mut found = sessions(&app, &headers).list(after.as_deref(), limit + 1).await?;
+    let mut found = sessions(&app, &who).list(after.as_deref(), limit + 1).await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let after = found.last().filter(|_| more).map(|last| last.id.clone());
@@ -84,58 +87,65 @@ async fn list(State(app): Shared, headers: HeaderMap, page: Asked<Page>) -> Answ
     Ok(answer(StatusCode::OK, &body))
 }
 
-async fn show(State(app): Shared, id: Id, headers: HeaderMap) -> Answer {
-    show_as(StatusCode::OK, &id.open(&app, &headers).await?).await
+async fn show(State(app): Shared, id: Id, who: Who) -> Answer {
+    show_as(StatusCode::OK, &id.open(&app, &who).await?).await
 }
 
-async fn update(State(app): Shared, id: Id, request: Request) -> Answer {
-    let (headers, change) = read::<requests::Change>(&app, request).await?;
-    let session = id.open(&app, &headers).await?;
-    session.update(change.try_into()?).await?;
+async fn update(State(app): Shared, id: Id, who: Who, request: Request) -> Answer {
+    let (_, change) = read::<requests::Change>(&app, request).await?;
+    let change: Update = change.try_into()?;
+    if let Some(model) = &change.model {
+        who.may_ask(Some(model), &app.runtime)?;
+    }
+    let session = id.open(&app, &who).await?;
+    session.update(change).await?;
     show_as(StatusCode::OK, &session).await
 }
 
-async fn remove(State(app): Shared, id: Id, headers: HeaderMap) -> Answer {
-    sessions(&app, &headers).remove(&id.0).await?;
+async fn remove(State(app): Shared, id: Id, who: Who) -> Answer {
+    sessions(&app, &who).remove(&id.0).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn send(State(app): Shared, id: Id, request: Request) -> Answer {
+async fn send(State(app): Shared, id: Id, who: Who, request: Request) -> Answer {
     let (headers, say) = read::<requests::Say>(&app, request).await?;
     let key = key(&headers)?;
-    let session = id.open(&app, &headers).await?;
+    let session = id.open(&app, &who).await?;
+    may_ask(&app, &who, &session).await?;
     let message = say.outgoing(key, &session).await?;
     Ok(answer(StatusCode::OK, &session.post(message).await?))
 }
 
-async fn cancel(State(app): Shared, id: Id, request: Request) -> Answer {
-    let (headers, cancel) = read::<requests::Cancel>(&app, request).await?;
-    let state = id.open(&app, &headers).await?.cancel(cancel.turn).await?;
+async fn cancel(State(app): Shared, id: Id, who: Who, request: Request) -> Answer {
+    let (_, cancel) = read::<requests::Cancel>(&app, request).await?;
+    let state = id.open(&app, &who).await?.cancel(cancel.turn).await?;
     Ok(answer(StatusCode::OK, &json!({"turn": cancel.turn, "state": state})))
 }
 
-async fn claim(State(app): Shared, id: Id, request: Request) -> Answer {
-    let (headers, call) = read::<requests::ClaimCall>(&app, request).await?;
-    let claim = id.open(&app, &headers).await?.claim(&call.id, call.claim).await?;
+async fn claim(State(app): Shared, id: Id, who: Who, request: Request) -> Answer {
+    let (_, call) = read::<requests::ClaimCall>(&app, request).await?;
+    let claim = id.open(&app, &who).await?.claim(&call.id, call.claim).await?;
     Ok(answer(StatusCode::OK, &claim))
 }
 
-async fn result(State(app): Shared, id: Id, request: Request) -> Answer {
-    let (headers, given) = read::<requests::Give>(&app, request).await?;
-    let sent = id.open(&app, &headers).await?.result(given.try_into()?).await?;
-    Ok(answer(StatusCode::OK, &sent))
+async fn result(State(app): Shared, id: Id, who: Who, request: Request) -> Answer {
+    let (_, given) = read::<requests::Give>(&app, request).await?;
+    let session = id.open(&app, &who).await?;
+    // The last one has the model go on.
+    may_ask(&app, &who, &session).await?;
+    Ok(answer(StatusCode::OK, &session.result(given.try_into()?).await?))
 }
 
-async fn fork(State(app): Shared, id: Id, request: Request) -> Answer {
-    let (headers, fork) = read::<requests::Fork>(&app, request).await?;
-    let session = id.open(&app, &headers).await?;
+async fn fork(State(app): Shared, id: Id, who: Who, request: Request) -> Answer {
+    let (_, fork) = read::<requests::Fork>(&app, request).await?;
+    let session = id.open(&app, &who).await?;
     let at = fork.at.cursor(&session).await?;
     show_as(StatusCode::CREATED, &session.fork(at, fork.id).await?).await
 }
 
 /// An export that fails in its midst breaks off, so that nobody takes it for whole.
-async fn export(State(app): Shared, id: Id, headers: HeaderMap) -> Answer {
-    let export = id.open(&app, &headers).await?.export().await?;
+async fn export(State(app): Shared, id: Id, who: Who) -> Answer {
+    let export = id.open(&app, &who).await?.export().await?;
     let pieces = futures::stream::unfold(export, async |mut export| export.next().await.map(|piece| (piece, export)));
     let mut response = Response::new(Body::from_stream(pieces));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
@@ -149,7 +159,7 @@ struct Import {
     id: Option<String>,
 }
 
-async fn import(State(app): Shared, id: Id, import: Asked<Import>, request: Request) -> Answer {
+async fn import(State(app): Shared, id: Id, import: Asked<Import>, who: Who, request: Request) -> Answer {
     if id.0 != "import" {
         super::super::body::discard(request).await;
         let message = "a session takes no POST; new ones are posted to /api/sessions, and messages to …/messages";
@@ -159,8 +169,8 @@ async fn import(State(app): Shared, id: Id, import: Asked<Import>, request: Requ
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD,PATCH,DELETE"));
         return Ok(response);
     }
-    let (headers, lines) = raw(&app, request).await?;
-    show_as(StatusCode::CREATED, &sessions(&app, &headers).import(import.0.id, &lines).await?).await
+    let (_, lines) = raw(&app, request).await?;
+    show_as(StatusCode::CREATED, &sessions(&app, &who).import(import.0.id, &lines).await?).await
 }
 
 /// What every event looks like.

@@ -16,6 +16,7 @@
 //! | 1007 | text is UTF-8 | the peer sent text that isn't |
 //! | 1009 | a frame is 16 MiB at most | the peer sent more |
 //! | 1011 | the session can't be read | the disk does not give it; the last event was `error` |
+//! | 4401 | the token is not valid any more | its client was revoked, or the owner has another |
 //! | 4404 | session removed | there is no such session any more |
 //! | 4408 | no answer to pings | nothing came for two heartbeats |
 //!
@@ -41,7 +42,11 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{super::site::App, commands::obey, wire::frame};
+use super::{
+    super::{site::App, who::Who},
+    commands::{Peer, obey},
+    wire::frame,
+};
 use crate::{Reader, Session};
 
 /// The largest frame, and message of several, that is taken.
@@ -62,6 +67,7 @@ enum End {
     NotText,
     TooLarge,
     Unreadable,
+    ShutOut,
     Removed,
     Silent,
 }
@@ -77,6 +83,7 @@ impl End {
             Self::NotText => (1007, "text is UTF-8"),
             Self::TooLarge => (1009, "a frame is 16 MiB at most"),
             Self::Unreadable => (1011, "the session can't be read"),
+            Self::ShutOut => (4401, "the token is not valid any more"),
             Self::Removed => (4404, "session removed"),
             Self::Silent => (4408, "no answer to pings"),
         };
@@ -85,7 +92,7 @@ impl End {
 }
 
 /// Serves a socket to its end.
-pub(super) async fn serve<I>(io: I, session: Session, reader: Reader, app: &App)
+pub(super) async fn serve<I>(io: I, session: Session, reader: Reader, app: &App, who: &Who)
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -98,10 +105,12 @@ where
     let (mut out, mut input) = socket.split();
     let heard = Heard::now();
     let (reply, replies) = mpsc::channel(1);
+    let peer = Peer { app, who, session: &session };
     let end = tokio::select! {
         biased;
         () = app.draining.cancelled() => End::Stopping,
-        end = listen(&mut input, &session, &heard, reply) => end,
+        () = who.ended().cancelled() => End::ShutOut,
+        end = listen(&mut input, &peer, &heard, reply) => end,
         end = tell(&mut out, reader, replies, app.heartbeat) => end,
         () = heard.nothing_for(2 * app.heartbeat) => End::Silent,
     };
@@ -114,7 +123,7 @@ where
 /// Takes frames one by one, and does what they say.
 async fn listen<I>(
     input: &mut SplitStream<WebSocketStream<I>>,
-    session: &Session,
+    peer: &Peer<'_>,
     heard: &Heard,
     replies: mpsc::Sender<String>,
 ) -> End
@@ -125,7 +134,7 @@ where
         match frame {
             Ok(Message::Text(said)) => {
                 heard.pause();
-                let reply = obey(session, &said).await;
+                let reply = obey(peer, &said).await;
                 drop(said);
                 heard.something();
                 if replies.send(reply).await.is_err() {

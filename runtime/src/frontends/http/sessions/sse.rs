@@ -20,6 +20,7 @@ use super::{
     super::{
         event_stream::{Silence, event_stream},
         site::{App, EndsWithServer},
+        who::Who,
     },
     errors::ApiError,
     extract::{Asked, Id},
@@ -32,6 +33,7 @@ use crate::{ReadFrom, Reader, Session};
 pub(super) const HEARTBEAT: &[u8] = b": keep-alive\n\n";
 /// Said last.
 const STOPPING: &[u8] = b": greenroom is shutting down\n\n";
+const SHUT_OUT: &[u8] = b": the token is not valid any more\n\n";
 
 /// From where events are asked for.
 #[derive(Debug, Deserialize)]
@@ -63,9 +65,10 @@ pub(super) async fn events(
     State(app): State<Arc<App>>,
     id: Id,
     from: Asked<From>,
+    who: Who,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let session = id.open(&app, &headers).await?;
+    let session = id.open(&app, &who).await?;
     // A browser that has seen no id yet sends none, or an empty one.
     let last_seen = headers.get("last-event-id").filter(|id| !id.is_empty());
     let last_seen = last_seen.map(|id| id.to_str().unwrap_or("?"));
@@ -74,6 +77,7 @@ pub(super) async fn events(
         reader,
         silence: Silence::new(app.heartbeat),
         draining: Box::pin(app.draining.clone().cancelled_owned()),
+        shut_out: Box::pin(who.ended().clone().cancelled_owned()),
         scratch: Vec::new(),
         over: false,
     };
@@ -87,6 +91,8 @@ struct Events {
     reader: Reader,
     silence: Silence,
     draining: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The token by which it is read is refused.
+    shut_out: Pin<Box<WaitForCancellationFutureOwned>>,
     scratch: Vec<u8>,
     over: bool,
 }
@@ -103,6 +109,10 @@ impl hyper::body::Body for Events {
         if this.draining.as_mut().poll(cx).is_ready() {
             this.over = true;
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(STOPPING)))));
+        }
+        if this.shut_out.as_mut().poll(cx).is_ready() {
+            this.over = true;
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(SHUT_OUT)))));
         }
         match this.reader.poll_pull(cx) {
             Poll::Ready(Some(events)) => {

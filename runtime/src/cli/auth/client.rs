@@ -1,0 +1,170 @@
+//! `greenroom auth client`.
+
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+use clap::Subcommand;
+use greenroom::{Client, Clients, NewClient, OpenError, StartError, config::Durability, has_store};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::cli::{
+    Exit, Failure,
+    context::{Context, block_on},
+    daemon::Daemon,
+    notes,
+    output::Output,
+    table::table,
+};
+
+const WORKERS: usize = 1;
+/// How long a store may be another's who can't be asked, say since it starts or ends, and the pause between two looks.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ClientCommand {
+    /// Make a client, and print its token, which is shown once
+    Add {
+        /// Its name: 1 to 64 of A-Z a-z 0-9 . _ -
+        name: String,
+        /// A model that it may ask, by the name that it asks by; "*" stands for any text [default: all]
+        #[arg(long = "model", value_name = "GLOB")]
+        models: Vec<String>,
+        /// How many requests it may make a minute [default: as many as it likes]
+        #[arg(long, value_name = "N")]
+        requests_per_minute: Option<NonZeroU32>,
+    },
+    /// List the clients that there are
+    List {
+        /// Print a line of JSON for each
+        #[arg(long)]
+        json: bool,
+    },
+    /// Refuse a client's token from now on; its sessions stay
+    Revoke {
+        /// Its name
+        name: String,
+    },
+}
+
+pub(super) fn run(context: &Context, command: ClientCommand) -> Result<Exit, Failure> {
+    match command {
+        ClientCommand::Add { name, models, requests_per_minute } => {
+            add(context, NewClient { name, models, requests_per_minute })
+        }
+        ClientCommand::List { json } => list(context, json),
+        ClientCommand::Revoke { name } => revoke(context, &name),
+    }
+}
+
+fn add(context: &Context, new: NewClient) -> Result<Exit, Failure> {
+    let (client, token) = block_on(WORKERS, made(context, new))?;
+    Output::new().line(token.expose_secret())?;
+    notes::note(&format!(
+        "this token lets \"{}\" in, as Authorization: Bearer or x-api-key (OPENAI_API_KEY of its environment); it is not \
+         shown again",
+        client.name
+    ));
+    notes::hint(&format!("`greenroom auth client revoke {}` takes it back", client.name));
+    Ok(Exit::Done)
+}
+
+/// Made by whoever holds the store; else here.
+async fn made(context: &Context, new: NewClient) -> Result<(Client, SecretString), Failure> {
+    let begun = Instant::now();
+    loop {
+        if let Some(daemon) = Daemon::find(context).await? {
+            return daemon.add_client(&new).await;
+        }
+        let dir = context.data_dir()?;
+        match Clients::at_rest(dir.path(), Durability::default()).await {
+            Ok(clients) => {
+                let made = clients.add(new).await;
+                clients.close().await?;
+                return Ok(made?);
+            }
+            Err(error) => patience(error, begun)?,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn list(context: &Context, json: bool) -> Result<Exit, Failure> {
+    let clients = block_on(WORKERS, known(context))?;
+    let mut output = Output::new();
+    if json {
+        clients.iter().try_for_each(|client| output.json(client))?;
+        return Ok(Exit::Done);
+    }
+    if clients.is_empty() {
+        notes::note("there are no clients; `greenroom auth client add NAME` makes one");
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<Vec<String>> = clients.iter().map(row).collect();
+    output.text(&table(&["NAME", "MODELS", "REQUESTS/MIN", "CREATED"], &rows))?;
+    Ok(Exit::Done)
+}
+
+fn row(client: &Client) -> Vec<String> {
+    let models = if client.models.is_empty() { "all".to_owned() } else { client.models.join(", ") };
+    let rate = client.requests_per_minute.map_or_else(|| "-".to_owned(), |rate| rate.to_string());
+    let created = humantime::format_rfc3339_seconds(client.created).to_string();
+    vec![client.name.clone(), models, rate, created]
+}
+
+async fn known(context: &Context) -> Result<Vec<Client>, Failure> {
+    let begun = Instant::now();
+    loop {
+        if let Some(daemon) = Daemon::find(context).await? {
+            return daemon.clients().await;
+        }
+        let dir = context.data_place()?;
+        // Looking makes nothing.
+        if !has_store(&dir) {
+            return Ok(Vec::new());
+        }
+        match Clients::at_rest(&dir, Durability::default()).await {
+            Ok(clients) => {
+                let known = clients.list();
+                clients.close().await?;
+                return Ok(known);
+            }
+            Err(error) => patience(error, begun)?,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn revoke(context: &Context, name: &str) -> Result<Exit, Failure> {
+    block_on(WORKERS, async {
+        let begun = Instant::now();
+        loop {
+            if let Some(daemon) = Daemon::find(context).await? {
+                return daemon.revoke_client(name).await;
+            }
+            let dir = context.data_place()?;
+            if !has_store(&dir) {
+                return Err(greenroom::ClientError::NotFound.into());
+            }
+            match Clients::at_rest(&dir, Durability::default()).await {
+                Ok(clients) => {
+                    let revoked = clients.revoke(name).await;
+                    clients.close().await?;
+                    return Ok(revoked?);
+                }
+                Err(error) => patience(error, begun)?,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    })?;
+    Output::new().line(&format!("{name} is revoked"))?;
+    Ok(Exit::Done)
+}
+
+/// Whether it is worth to look again for whoever has the store.
+fn patience(error: StartError, begun: Instant) -> Result<(), Failure> {
+    let is_held = matches!(error, StartError::Store(OpenError::Held { .. }));
+    if is_held && begun.elapsed() < PATIENCE { Ok(()) } else { Err(error.into()) }
+}
