@@ -7,7 +7,7 @@ use greenroom_wire::ChatError;
 use super::*;
 use crate::store::{Durability, Health, StoreArgs};
 
-async fn open(dir: &Path) -> Store {
+pub(crate) async fn open(dir: &Path) -> Store {
     Store::open(StoreArgs { dir: dir.join("store"), durability: Durability::Process }).await.unwrap()
 }
 
@@ -35,7 +35,7 @@ async fn marks(system: &System) -> Vec<String> {
 }
 
 /// The store as a process leaves it that is killed now.
-async fn killed(dir: &Path) -> (tempfile::TempDir, Store) {
+pub(crate) async fn killed(dir: &Path) -> (tempfile::TempDir, Store) {
     let copy = tempfile::tempdir().unwrap();
     let copied = std::process::Command::new("cp").arg("-r").arg(dir.join("store")).arg(copy.path()).status();
     assert!(copied.unwrap().success());

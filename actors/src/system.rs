@@ -434,7 +434,7 @@ mod supervision_tests;
 
 #[cfg(test)]
 #[path = "keep_tests.rs"]
-mod keep_tests;
+pub(crate) mod keep_tests;
 
 #[cfg(test)]
 #[path = "limits_tests.rs"]

@@ -8,7 +8,7 @@ mod model;
 mod rules;
 mod turns;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use greenroom_wire::Part;
 
@@ -17,15 +17,13 @@ use super::*;
 use crate::{
     Limits, SessionRules, System,
     session::{info::SessionState, log::Cursor},
-    store::{Durability, StoreArgs},
-    system::tests::{spec, system_under},
+    system::{
+        keep_tests::{killed, open},
+        tests::{spec, system_under},
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-
-async fn open(dir: &Path) -> Store {
-    Store::open(StoreArgs { dir: dir.join("store"), durability: Durability::Process }).await.unwrap()
-}
 
 async fn system(lab: &Lab, store: Option<&Store>) -> System {
     system_with(lab, store, SessionRules::default()).await
@@ -33,15 +31,6 @@ async fn system(lab: &Lab, store: Option<&Store>) -> System {
 
 async fn system_with(lab: &Lab, store: Option<&Store>, rules: SessionRules) -> System {
     system_under(vec![spec("lab", &lab.address, Limits::default())], store.cloned(), rules).await
-}
-
-/// The store as a process leaves it that is killed now.
-async fn killed(dir: &Path) -> (tempfile::TempDir, Store) {
-    let copy = tempfile::tempdir().unwrap();
-    let copied = std::process::Command::new("cp").arg("-r").arg(dir.join("store")).arg(copy.path()).status();
-    assert!(copied.unwrap().success());
-    let store = open(copy.path()).await;
-    (copy, store)
 }
 
 async fn session(system: &System, id: &str) -> SessionRef {
