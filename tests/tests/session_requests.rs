@@ -202,3 +202,33 @@ async fn the_schema_of_events_is_published() {
     assert_eq!((response.status, response.header("content-type")), (200, Some("application/schema+json")));
     assert!(response.text().contains("turn.waiting"));
 }
+
+#[tokio::test]
+async fn what_is_taken_can_be_read_back_however_deep_it_is() {
+    let lab = scripted([Answer::text(["yes"]).stream().always()]).await;
+    let greenroom = Greenroom::before(&lab).await;
+    let api = &greenroom.api;
+    api.create("s").await;
+    let (mut taken, mut refused) = (0, 0);
+    for depth in 118..132 {
+        let deep = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let id = format!("deep-{depth}");
+        let tool = format!(r#"{{"id": "{id}", "tools": [{{"type": "native", "wire": "anthropic", "json": {deep}}}]}}"#);
+        let part = format!(r#"{{"parts": [{{"type": "opaque", "provider": "p", "model": "m", "data": {deep}}}]}}"#);
+        let made = api.ask("POST", SESSIONS, &[], tool.as_bytes()).await;
+        let said = api.ask("POST", &at("s", "/messages"), &[], part.as_bytes()).await;
+        match (made.status, said.status) {
+            (201, 200) => {
+                taken += 1;
+                assert_eq!(api.info(&id).await["tools"][0]["type"], json!("native"), "{depth}");
+                assert_eq!(api.there(&id, "").await.len(), 2, "{depth}: its first event, and synced");
+            }
+            refusals => {
+                refused += 1;
+                assert_eq!(refusals, (400, 400), "{depth}: {} {}", made.text(), said.text());
+            }
+        }
+    }
+    assert!(taken > 0 && refused > 0, "{taken} {refused}");
+    api.there("s", "").await;
+}

@@ -24,21 +24,22 @@ struct Kept {
     turn: Option<u64>,
 }
 
-/// The entries of events that follow one another. A message ends its entry, so that what its turn says begins with one.
+/// The entries of events that follow one another, a line of JSON each: within an array they would be nested a level deeper
+/// than where they were read from, and might be too deep to be read again. A message ends its entry, so that what its turn
+/// says begins with one.
 pub(crate) fn encode(events: impl IntoIterator<Item = LogEvent>) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut pack = Entry { span: 0, data: Vec::new() };
     for LogEvent { body, turn, position, next } in events {
         let is_message = matches!(body, EventBody::MessageUser { .. });
-        pack.data.push(if pack.data.is_empty() { b'[' } else { b',' });
         serde_json::to_writer(&mut pack.data, &Kept { body, turn }).expect("an event has no keys but texts");
+        pack.data.push(b'\n');
         pack.span += next - position;
         if is_message || pack.data.len() >= PACK {
             entries.push(std::mem::replace(&mut pack, Entry { span: 0, data: Vec::new() }));
         }
     }
     entries.extend(Some(pack).filter(|pack| pack.span > 0));
-    entries.iter_mut().for_each(|entry| entry.data.push(b']'));
     entries
 }
 
@@ -47,18 +48,15 @@ pub(crate) fn encode(events: impl IntoIterator<Item = LogEvent>) -> Vec<Entry> {
 /// # Errors
 /// It has none, or others.
 pub(crate) fn decode(entry: &Logged) -> Result<Vec<LogEvent>, StoreError> {
-    let kept: Vec<Kept> = serde_json::from_slice(&entry.data)
-        .map_err(|error| StoreError::Damaged { what: format!("events of a session: {error}") })?;
     let mut position = entry.position;
-    let events: Vec<LogEvent> = kept
-        .into_iter()
-        .map(|Kept { body, turn }| {
-            let next = position + body.width();
-            let event = LogEvent { body, turn, position, next };
-            position = next;
-            event
-        })
-        .collect();
+    let mut events = Vec::new();
+    for kept in serde_json::Deserializer::from_slice(&entry.data).into_iter() {
+        let Kept { body, turn } =
+            kept.map_err(|error| StoreError::Damaged { what: format!("events of a session: {error}") })?;
+        let next = position + body.width();
+        events.push(LogEvent { body, turn, position, next });
+        position = next;
+    }
     let whole = position == entry.next;
     if whole { Ok(events) } else { Err(StoreError::Damaged { what: "events of a session have another length".into() }) }
 }
