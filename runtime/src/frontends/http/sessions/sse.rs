@@ -1,7 +1,7 @@
 //! `GET /api/sessions/{id}/events`: a session's log as server-sent events.
 //!
 //! The body pulls when the client's connection has room, and at no other time: there is neither a channel nor a task, and
-//! a client that stops reading costs what one pull gave.
+//! a client that stops reading costs what one pull gave, and what hyper buffers for its connection (some 600 KiB).
 
 use std::{
     convert::Infallible,
