@@ -11,6 +11,7 @@ use greenroom_wire::{
     },
 };
 use reqwest::{Client, RequestBuilder, header::HeaderValue};
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use crate::{
@@ -33,8 +34,6 @@ const MOST_PAGES: usize = 20;
 #[derive(Debug)]
 pub struct Anthropic {
     endpoint: Endpoint,
-    /// What stands before a path: the version, unless the address ends with it.
-    version_path: &'static str,
 }
 
 /// What a server is made of.
@@ -54,12 +53,8 @@ impl Anthropic {
     /// # Errors
     /// `Config`: a header that can't be one.
     pub fn new(args: AnthropicArgs) -> Result<Self, ChatError> {
-        let versioned = args.base.path().trim_end_matches('/').ends_with("/v1");
         let endpoint = Endpoint::new(args.transport, args.base, &args.headers)?;
-        Ok(Self {
-            endpoint: endpoint.with_default("anthropic-version", VERSION),
-            version_path: if versioned { "" } else { "v1/" },
-        })
+        Ok(Self { endpoint: endpoint.with_default("anthropic-version", VERSION) })
     }
 
     fn request(
@@ -68,8 +63,13 @@ impl Anthropic {
         make: impl FnOnce(Client, Url) -> RequestBuilder,
         path: &str,
     ) -> Result<RequestBuilder, ChatError> {
-        let request = self.endpoint.request(make, &format!("{}{path}", self.version_path))?;
-        let Some(key) = credential.expose() else { return Ok(request) };
+        let path = format!("{}{path}", version_path(self.endpoint.base(credential)));
+        let request = self.endpoint.request(make, &path, credential)?;
+        let key = match credential {
+            Credential::None => return Ok(request),
+            Credential::Token(token) => return Ok(request.bearer_auth(token.token.expose_secret())),
+            Credential::Key(key) => key.expose_secret(),
+        };
         let mut key = HeaderValue::from_str(key).map_err(|_| {
             ChatError::new(ErrorKind::Config, "the key has characters that can't be sent")
                 .with_hint("check that the key was copied whole and without line ends")
@@ -112,6 +112,11 @@ impl Anthropic {
             .map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))?;
         decode_count(&body)
     }
+}
+
+/// What stands before a path: the version, unless the address ends with it.
+fn version_path(base: &Url) -> &'static str {
+    if base.path().trim_end_matches('/').ends_with("/v1") { "" } else { "v1/" }
 }
 
 /// What the model takes: by what is known of it, and else by its id.
@@ -175,5 +180,32 @@ impl Provider for Anthropic {
 
     fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {
         Box::pin(self.count(call))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::AccessToken;
+
+    fn request(credential: &Credential) -> reqwest::Request {
+        let transport = Arc::new(Transport::new(Duration::from_secs(1)));
+        let base = "http://127.0.0.1:9/v1".parse().unwrap();
+        let provider = Anthropic::new(AnthropicArgs { transport, base, headers: BTreeMap::new() }).unwrap();
+        provider.request(credential, |client, url| client.get(url), "models").unwrap().build().unwrap()
+    }
+
+    #[test]
+    fn a_key_goes_as_this_wires_own_header_and_a_token_as_a_bearer_token() {
+        let by_key = request(&Credential::Key("a-key-4711".into()));
+        assert_eq!(by_key.headers()["x-api-key"], "a-key-4711");
+        assert!(!by_key.headers().contains_key("authorization"));
+        let base = "http://127.0.0.1:8/".parse().ok();
+        let by_token = request(&Credential::Token(AccessToken { token: "a-token-4711".into(), account: None, base }));
+        assert_eq!(by_token.headers()["authorization"], "Bearer a-token-4711");
+        assert!(by_token.headers()["authorization"].is_sensitive() && !by_token.headers().contains_key("x-api-key"));
+        assert_eq!(by_token.url().as_str(), "http://127.0.0.1:8/v1/models", "the version goes by the token's address");
     }
 }

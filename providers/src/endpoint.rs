@@ -58,7 +58,12 @@ impl Endpoint {
         is_loopback(&self.base)
     }
 
-    /// A request to a path below the address, with the key as a bearer token if there is one.
+    /// Where requests with this credential go: a token may be good for another address than the configured one.
+    pub(crate) fn base<'a>(&'a self, credential: &'a Credential) -> &'a Url {
+        credential.base().unwrap_or(&self.base)
+    }
+
+    /// A request to a path below the address, with the key or token as a bearer token if there is one.
     ///
     /// # Errors
     /// As [`request`](Self::request).
@@ -68,14 +73,14 @@ impl Endpoint {
         path: &str,
         credential: &Credential,
     ) -> Result<RequestBuilder, ChatError> {
-        let request = self.request(|client, url| client.request(method, url), path)?;
+        let request = self.request(|client, url| client.request(method, url), path, credential)?;
         Ok(match credential.expose() {
             Some(key) => request.bearer_auth(key),
             None => request,
         })
     }
 
-    /// A request to a path below the address.
+    /// A request to a path below the address that the credential is good for. It is not signed.
     ///
     /// # Errors
     /// `Config`: the address can't have a path, or the client can't be set up.
@@ -83,13 +88,15 @@ impl Endpoint {
         &self,
         make: impl FnOnce(Client, Url) -> RequestBuilder,
         path: &str,
+        credential: &Credential,
     ) -> Result<RequestBuilder, ChatError> {
-        let mut url = self.base.clone();
+        let base = self.base(credential);
+        let mut url = base.clone();
         url.path_segments_mut()
             .map_err(|()| ChatError::new(ErrorKind::Config, "the base address can't have a path"))?
             .pop_if_empty()
             .extend(path.split('/'));
-        Ok(make(self.transport.client(&self.base)?, url).headers(self.headers.clone()))
+        Ok(make(self.transport.client(base)?, url).headers(self.headers.clone()))
     }
 
     /// Sends a request whose response is read whole.
@@ -114,5 +121,35 @@ impl Endpoint {
         let own = self.headers.values().filter(|value| value.is_sensitive());
         let own: Vec<&str> = own.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).collect();
         scrub(error, credential, &own, request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::AccessToken;
+
+    fn endpoint() -> Endpoint {
+        let transport = Arc::new(Transport::new(Duration::from_secs(1)));
+        Endpoint::new(transport, "http://127.0.0.1:9/v1".parse().unwrap(), &BTreeMap::new()).unwrap()
+    }
+
+    fn token(base: Option<&str>) -> Credential {
+        let base = base.map(|base| base.parse().unwrap());
+        Credential::Token(AccessToken { token: "a-token-4711".into(), account: None, base })
+    }
+
+    #[test]
+    fn a_token_goes_as_a_bearer_token_to_the_address_that_it_is_good_for() {
+        let of = |credential| endpoint().bearer(Method::GET, "models", &credential).unwrap().build().unwrap();
+        let request = of(token(None));
+        assert_eq!(request.headers()["authorization"], "Bearer a-token-4711");
+        assert!(request.headers()["authorization"].is_sensitive());
+        assert_eq!(request.url().as_str(), "http://127.0.0.1:9/v1/models");
+        let request = of(token(Some("http://127.0.0.1:8/other/")));
+        assert_eq!(request.headers()["authorization"], "Bearer a-token-4711");
+        assert_eq!(request.url().as_str(), "http://127.0.0.1:8/other/models");
     }
 }

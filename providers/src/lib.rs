@@ -5,6 +5,7 @@
 //! actor.
 
 pub mod anthropic;
+pub mod auth;
 pub mod catalog;
 pub mod cost;
 pub mod credential;
@@ -22,7 +23,7 @@ pub mod watchdog;
 
 pub use catalog::{Catalog, Facts};
 pub use cost::{Cost, Price};
-pub use credential::Credential;
+pub use credential::{AccessToken, Credential};
 pub use provider::{
     Capabilities, ChatCall, EmbedCall, Modalities, ModelInfo, Provider, PullCall, PullSink, Sink, SinkState,
     unsupported,

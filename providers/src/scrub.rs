@@ -63,6 +63,7 @@ mod tests {
     use greenroom_wire::{ErrorKind, Message};
 
     use super::*;
+    use crate::AccessToken;
 
     #[test]
     fn keys_and_prompts_do_not_stay_in_an_error() {
@@ -74,5 +75,14 @@ mod tests {
         let headers = ["token-in-a-header", "title"];
         let error = scrub(ChatError::new(ErrorKind::InvalidRequest, said), &key, &headers, Some(&request));
         assert_eq!(error.message, "key [key] of [header] may not send {\"input\": \"[…]\"} as title");
+    }
+
+    #[test]
+    fn tokens_do_not_stay_in_an_error_either() {
+        let token = AccessToken { token: "gho_very-secret-1234".into(), account: None, base: None };
+        let mut error = ChatError::new(ErrorKind::Auth, "gho_very-secret-1234 is over");
+        error.details.code = Some("bad gho_very-secret-1234".into());
+        let error = scrub(error, &Credential::Token(token), &[], None);
+        assert_eq!((error.message.as_str(), error.details.code.as_deref()), ("[key] is over", Some("bad [key]")));
     }
 }
