@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     handle::Unavailable,
     provider::{
-        actor::ProviderMsg,
+        actor::{ProviderMsg, no_profile},
         permit::{Permit, Refusal, Want},
     },
     router::{Candidate, plan::Needs},
@@ -35,7 +35,7 @@ pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Ca
     let candidate = candidates.into_iter().next().ok_or_else(|| unknown(&request.model))?;
     let (provider, name) = (of(shared, &candidate.provider)?, &candidate.provider);
     let tokens = request.input.iter().map(String::len).sum::<usize>() / BYTES_PER_TOKEN;
-    let permit = acquire(provider, name, &candidate.model.id, tokens).await?;
+    let permit = acquire(&provider, name, &candidate.model.id, tokens).await?;
     let call = EmbedCall {
         request,
         model: &candidate.model.id,
@@ -66,7 +66,7 @@ pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Ca
 
 /// What there is to know of a model.
 pub(crate) async fn describe(shared: &Shared, name: &str, model: &str) -> Result<ModelInfo, ChatError> {
-    let permit = acquire(of(shared, name)?, name, NO_MODEL, 0).await?;
+    let permit = acquire(&of(shared, name)?, name, NO_MODEL, 0).await?;
     let described = permit.provider.describe(model, &permit.credential).await;
     described.map_err(|error| told(error, name, model, &permit.profile))
 }
@@ -74,7 +74,7 @@ pub(crate) async fn describe(shared: &Shared, name: &str, model: &str) -> Result
 /// Has a provider fetch a model.
 pub(crate) async fn pull(shared: &Shared, name: &str, model: &str, sink: &mut dyn PullSink) -> Result<(), ChatError> {
     let actor = of(shared, name)?;
-    let permit = acquire(actor, name, NO_MODEL, 0).await?;
+    let permit = acquire(&actor, name, NO_MODEL, 0).await?;
     let (provider, credential) = (Arc::clone(&permit.provider), Arc::clone(&permit.credential));
     let profile = Arc::clone(&permit.profile);
     // A pull takes minutes, and no place of an answer.
@@ -88,13 +88,14 @@ pub(crate) async fn pull(shared: &Shared, name: &str, model: &str, sink: &mut dy
         outcome: Ok(()),
         spoke: false,
         answered: None,
+        generation: None,
     });
     Ok(())
 }
 
-fn of<'a>(shared: &'a Shared, name: &str) -> Result<&'a ProviderRef, ChatError> {
+fn of(shared: &Shared, name: &str) -> Result<ProviderRef, ChatError> {
     shared.provider(name).ok_or_else(|| {
-        let known: Vec<&str> = shared.providers.iter().map(|(name, _)| &**name).collect();
+        let known: Vec<String> = shared.all_providers().iter().map(|(name, _)| name.to_string()).collect();
         ChatError::new(ErrorKind::NotFound, format!("there is no provider \"{name}\""))
             .with_hint(format!("there are {}", known.join(", ")))
     })
@@ -129,6 +130,9 @@ fn refused(refusal: Refusal, name: &str) -> ChatError {
             error.details.retry_after = until.duration_since(std::time::SystemTime::now()).ok();
             error.with_hint("`greenroom providers status` says for how long")
         }
+        Refusal::LoggedOut { kind } => ChatError::new(kind, format!("every login of {name} is over"))
+            .with_hint(format!("`greenroom auth list` says why; `greenroom auth login {name}` logs in anew")),
+        Refusal::NoProfile => no_profile(name),
         Refusal::Tried => ChatError::new(ErrorKind::Exhausted, format!("no profile of {name} will do")),
         Refusal::QueueFull { after } => limited(format!("too many requests wait for {name}"), after),
         Refusal::Waited { after } => limited(format!("no place came free in time within the limits of {name}"), after),

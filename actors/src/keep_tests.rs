@@ -19,7 +19,8 @@ fn fail(system: &System, kind: ErrorKind, model: &str) {
     let mut error = ChatError::new(kind, "no");
     error.details.retry_after = Some(Duration::from_secs(77));
     let (profile, model) = ("default".into(), model.to_owned());
-    let report = ProviderMsg::Report { profile, model, outcome: Err(error), spoke: false, answered: None };
+    let report =
+        ProviderMsg::Report { profile, model, outcome: Err(error), spoke: false, answered: None, generation: None };
     system.shared.provider("lab").unwrap().handle.cast(report);
 }
 
@@ -85,6 +86,7 @@ async fn a_success_clears_what_is_kept() {
         outcome: Ok(()),
         spoke: true,
         answered: None,
+        generation: None,
     };
     first.shared.provider("lab").unwrap().handle.cast(report);
     assert_eq!(marks(&first).await.len(), 0);

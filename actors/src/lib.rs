@@ -14,15 +14,17 @@ pub mod store;
 mod supervisor;
 mod system;
 mod usage;
+mod vault;
 
 pub use handle::Unavailable;
 pub use provider::{
-    CachedList, Limits, ListedHook, MarkStatus, ModelStatus, ProfileArgs, ProfileId, ProfileStatus, ProviderArgs,
-    ProviderStatus, reset_kept,
+    CachedList, Ended, Limits, ListedHook, Login, LoginArgs, LoginStatus, MarkStatus, ModelStatus, ProfileArgs,
+    ProfileId, ProfileStatus, ProviderArgs, ProviderStatus, Way, reset_kept,
 };
-pub use router::{Budget, Candidate, RouterArgs, Strategy, Target, Unusable};
+pub use router::{Budget, Candidate, RouterArgs, ShelfArgs, Strategy, Target, Unusable};
 pub use session::{
     Busy, ContextPolicy, OnCrash, OnInterrupt, RequestDefaults, Sent, SessionRules, Timeouts, TurnLimits,
 };
 pub use system::{Answer, Caller, ProviderSpec, StartError, System, SystemArgs};
 pub use usage::{Asker, UsageKey, UsageRow, rows_of};
+pub use vault::{SEALING_KEY_BYTES, Sealed, Vault, VaultError};

@@ -8,7 +8,7 @@
 //! A stateless call has no actor of its own: its turn and its open log are all there is of it, and dropping it cancels.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, RwLock},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -25,13 +25,13 @@ use crate::{
     direct,
     handle::{Handle, Unavailable},
     provider::{
-        ListedHook, ProviderArgs, ProviderStatus,
+        ListedHook, ProfileArgs, ProviderArgs, ProviderStatus,
         actor::{ProviderActor, ProviderMsg},
         keep::prune,
         limiter::Limiters,
     },
     router::{
-        Budget, Candidate, RouterArgs,
+        Budget, Candidate, RouterArgs, ShelfArgs,
         actor::{Router, RouterMsg},
     },
     session::{
@@ -50,6 +50,8 @@ use crate::{
 const ONLY_TURN: u64 = 1;
 /// How long the end waits for the disk.
 const SETTLE_WAIT: Duration = Duration::from_secs(6);
+/// How long it waits for logins that are being refreshed: what their provider answers is lost with the process.
+const REFRESH_WAIT: Duration = Duration::from_secs(30);
 
 /// What a system is made of.
 #[derive(Clone)]
@@ -105,6 +107,9 @@ pub struct System {
     root: ActorCell,
     shared: Arc<Shared>,
     sessions: Sessions,
+    /// The supervisor of the providers.
+    providers: Handle<SupervisorMsg>,
+    store: Option<Store>,
     /// The supervisors of both.
     #[cfg(test)]
     branches: Branches,
@@ -146,12 +151,13 @@ impl System {
                 }
             });
         }
-        let make = move || (Router, (args.router.clone(), cached.clone()));
+        let router_args = Arc::new(Mutex::new((args.router, cached)));
+        let make = move || (Router, Arc::clone(&router_args));
         start(&top, "router".into(), Child::<Router, _> { handle: router.clone(), make }).await?;
         let store = args.store.clone();
         let shared = Shared {
             router,
-            providers: refs,
+            providers: RwLock::new(refs),
             budget: args.budget,
             limits: args.limits,
             on_interrupt: args.on_interrupt,
@@ -163,12 +169,14 @@ impl System {
         };
         let shared = Arc::new(shared);
         #[cfg(test)]
-        let branches = Branches { providers, sessions: sessions.clone() };
-        let sessions = Sessions::start(store, Arc::clone(&shared), sessions).await;
+        let branches = Branches { providers: providers.clone(), sessions: sessions.clone() };
+        let sessions = Sessions::start(store.clone(), Arc::clone(&shared), sessions).await;
         Ok(Self {
             root: root.get_cell(),
             shared,
             sessions,
+            providers,
+            store,
             #[cfg(test)]
             branches,
         })
@@ -212,8 +220,48 @@ impl System {
     }
 
     /// The configured providers, in the order they were written.
-    pub fn providers(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.shared.providers.iter().map(|(name, _)| name)
+    pub fn providers(&self) -> Vec<Arc<str>> {
+        self.shared.all_providers().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// A provider comes in, before all others or after them: of several that could be meant the first is. Nothing changes
+    /// if there is one of its name.
+    ///
+    /// # Errors
+    /// Its actor does not start.
+    pub async fn add_provider(&self, mut spec: ProviderSpec, shelf: ShelfArgs, first: bool) -> Result<(), StartError> {
+        let name = Arc::clone(&spec.args.name);
+        if self.shared.provider(&name).is_some() {
+            return Ok(());
+        }
+        spec.args.listed = Some(telling(self.shared.router.clone(), spec.args.listed.take()));
+        spec.args.store.clone_from(&self.store);
+        let cached = spec.args.cached.clone();
+        let started = start_provider(&self.providers, spec).await?;
+        // Before the router names it to anybody.
+        self.shared.providers.write().unwrap_or_else(PoisonError::into_inner).push((name, started));
+        let added = |reply| RouterMsg::Added { shelf: Box::new(shelf.clone()), cached: cached.clone(), first, reply };
+        self.shared.router.call(added).await.map_err(StartError::Branch)
+    }
+
+    /// A profile comes in, or takes the place of the one of its name: what that was marked with is forgotten, and what
+    /// waits may go by it. Whether there is such a provider.
+    ///
+    /// # Errors
+    /// The provider is down.
+    pub async fn set_profile(&self, provider: &str, profile: ProfileArgs) -> Result<bool, Unavailable> {
+        let Some(provider) = self.shared.provider(provider) else { return Ok(false) };
+        provider.handle.call(|reply| ProviderMsg::SetProfile(Box::new(profile.clone()), reply)).await?;
+        Ok(true)
+    }
+
+    /// A profile goes. What it answers now it may answer to the end. Whether there was one.
+    ///
+    /// # Errors
+    /// The provider is down.
+    pub async fn remove_profile(&self, provider: &str, profile: &str) -> Result<bool, Unavailable> {
+        let Some(provider) = self.shared.provider(provider) else { return Ok(false) };
+        provider.handle.call(|reply| ProviderMsg::RemoveProfile(profile.into(), reply)).await
     }
 
     /// The models that a provider lists. A `fresh` answer is some minutes old at most; another is given at once if there
@@ -273,7 +321,8 @@ impl System {
 
     /// Waits until what the providers have learnt is kept, or can't be; not for those that are down.
     pub async fn settle(&self) {
-        let asked = self.shared.providers.iter().map(|(_, provider)| provider.handle.call(ProviderMsg::Settle));
+        let providers = self.shared.all_providers();
+        let asked = providers.iter().map(|(_, provider)| provider.handle.call(ProviderMsg::Settle));
         let settled = futures::future::join3(
             futures::future::join_all(asked),
             self.shared.ledger.settle(),
@@ -298,7 +347,7 @@ impl System {
         if self.shared.router.is_down() {
             return Err(router_down(Unavailable::Down));
         }
-        if self.shared.providers.iter().all(|(_, provider)| provider.handle.is_down()) {
+        if self.shared.all_providers().iter().all(|(_, provider)| provider.handle.is_down()) {
             return Err(ChatError::new(ErrorKind::Overloaded, "every provider is down inside greenroom"));
         }
         Ok(())
@@ -321,6 +370,9 @@ impl System {
     /// kept; what was learnt and said is kept.
     pub async fn stop(&self) {
         self.end_turns();
+        let providers = self.shared.all_providers();
+        let refreshes = providers.iter().map(|(_, provider)| provider.handle.call(ProviderMsg::AwaitRefreshes));
+        let _late = tokio::time::timeout(REFRESH_WAIT, futures::future::join_all(refreshes)).await;
         self.settle().await;
         self.sessions.close();
         let stopped = self.root.stop_and_wait(None, Some(Duration::from_secs(5))).await;

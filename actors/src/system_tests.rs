@@ -16,7 +16,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    provider::{Limits, ProfileArgs},
+    provider::{Limits, ProfileArgs, Way},
     router::actor::RouterMsg,
     session::{
         Busy,
@@ -69,7 +69,7 @@ pub(crate) fn spec(name: &str, address: &str, limits: Limits) -> (ProviderSpec, 
     };
     let provider = OpenAi::compatible(args).unwrap();
     let capabilities = greenroom_providers::Provider::capabilities(&provider);
-    let profile = ProfileArgs { id: "default".into(), credential: Arc::new(Credential::None), weight: 1, limits };
+    let profile = ProfileArgs { id: "default".into(), way: Way::Fixed(Arc::new(Credential::None)), weight: 1, limits };
     let spec = ProviderSpec {
         args: ProviderArgs {
             name: name.into(),
@@ -117,7 +117,11 @@ pub(crate) async fn system_knowing(
     rules: SessionRules,
     models: Vec<ModelInfo>,
 ) -> System {
-    let named = providers.iter().map(|(spec, can)| (Arc::clone(&spec.args.name), *can, models.clone()));
+    let named = providers.iter().map(|(spec, can)| ShelfArgs {
+        provider: Arc::clone(&spec.args.name),
+        capabilities: *can,
+        models: models.clone(),
+    });
     let router = RouterArgs {
         providers: named.collect(),
         aliases: Vec::new(),

@@ -8,7 +8,7 @@ use std::{
 
 use greenroom_actors::{
     Budget, ContextPolicy, Limits, OnCrash, OnInterrupt, ProfileArgs, ProviderArgs, ProviderSpec, RequestDefaults,
-    RouterArgs, SessionRules, Strategy, SystemArgs, Target, Timeouts, TurnLimits, Unusable,
+    RouterArgs, SessionRules, ShelfArgs, Strategy, SystemArgs, Target, Timeouts, TurnLimits, Unusable, Way,
 };
 use greenroom_config::{self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, Settings};
 use greenroom_providers::{
@@ -89,8 +89,7 @@ pub(crate) fn assemble(
             .map(|spec| {
                 let written =
                     settings.provider(&spec.args.name).expect("each provider was made from one that was written");
-                let models = written.models.iter().map(model_info).collect();
-                (Arc::clone(&spec.args.name), spec.args.provider.capabilities(), models)
+                shelf(written, spec)
             })
             .collect(),
         aliases: settings.models.aliases.iter().map(|alias| (alias.name.clone(), target(&alias.target))).collect(),
@@ -121,6 +120,15 @@ pub(crate) fn assemble(
         store: None,
     };
     Ok(Assembled { args, warnings })
+}
+
+/// What the router knows of a provider from the start.
+fn shelf(written: &config::Provider, spec: &ProviderSpec) -> ShelfArgs {
+    ShelfArgs {
+        provider: Arc::clone(&spec.args.name),
+        capabilities: spec.args.provider.capabilities(),
+        models: written.models.iter().map(model_info).collect(),
+    }
 }
 
 /// The rules of durable sessions.
@@ -207,7 +215,7 @@ fn profiles(written: &config::Provider, environment: &Environment) -> (Vec<Profi
         };
         profiles.push(ProfileArgs {
             id: profile.id.as_str().into(),
-            credential: Arc::new(credential),
+            way: Way::Fixed(Arc::new(credential)),
             weight: profile.weight,
             limits: limits(profile.limits),
         });

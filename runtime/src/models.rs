@@ -32,11 +32,11 @@ pub struct Model {
 }
 
 pub(crate) async fn list(system: &System, settings: &Settings, facts: &Facts, fresh: bool) -> Listing {
-    let asked = system.providers().map(|name| async move {
-        let list = system.models(name, fresh).await;
+    let asked = system.providers().into_iter().map(|name| async move {
+        let list = system.models(&name, fresh).await;
         // One that has just failed is not asked again: this is what it listed before, or nothing.
-        let old = if fresh && list.is_err() { system.old_models(name).await } else { None };
-        (Arc::clone(name), list, old)
+        let old = if fresh && list.is_err() { system.old_models(&name).await } else { None };
+        (name, list, old)
     });
     let mut listing = Listing {
         aliases: settings

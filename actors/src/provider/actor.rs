@@ -12,26 +12,25 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use greenroom_providers::{Credential, ModelInfo, Provider};
+use greenroom_providers::ModelInfo;
 use greenroom_wire::{ChatError, ErrorKind};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     answers::Answers,
+    args::{ProfileArgs, ProviderArgs, Way},
     keep::{Keeper, Loaded, Records, UNKEPT},
-    limiter::{Full, Limiters, Limits},
-    lists::{CachedList, ListedHook, Lists, ModelList},
+    limiter::{Full, Limiters, Seat},
+    lists::{Lists, ModelList},
+    login::Ready,
     meter::{Estimate, Meter},
     permit::{Permit, Refusal, Waiting, Want},
     profiles::{Change, NoProfile, ProfileId, Profiles, Wanted},
     queue::FairQueue,
     status::{MarkStatus, ModelStatus, ProfileStatus, ProviderStatus},
 };
-use crate::{
-    handle::Handle,
-    store::{Store, StoreError},
-};
+use crate::{handle::Handle, store::StoreError};
 
 /// A list that does not come in this time does not come.
 const LIST_WAIT: Duration = Duration::from_secs(10);
@@ -41,7 +40,15 @@ pub(crate) enum ProviderMsg {
     /// Asks for leave to make an attempt.
     Acquire(Want, RpcReplyPort<Result<Permit, Refusal>>),
     /// An attempt went like this; a whole answer had so many tokens.
-    Report { profile: ProfileId, model: String, outcome: Result<(), ChatError>, spoke: bool, answered: Option<u32> },
+    Report {
+        profile: ProfileId,
+        model: String,
+        outcome: Result<(), ChatError>,
+        spoke: bool,
+        answered: Option<u32>,
+        /// Which of its login's tokens it was made with, if its profile has a login.
+        generation: Option<u64>,
+    },
     /// Something of a limit has come free, or may have.
     Freed,
     /// A waiting request may be able to go now, or has waited long enough.
@@ -64,43 +71,19 @@ pub(crate) enum ProviderMsg {
     Kept { version: u64, outcome: Result<(), StoreError> },
     /// Asks to be told once everything so far is kept, or can't be.
     Settle(RpcReplyPort<()>),
+    /// A refresh of a profile's login is over.
+    Refreshed(ProfileId),
+    /// It may be time to refresh a profile's login.
+    Renew(ProfileId),
+    /// Asks to be told once no refresh is under way.
+    AwaitRefreshes(RpcReplyPort<()>),
+    /// There is a profile, in the place of one of its name if there is one; answered once that is so.
+    SetProfile(Box<ProfileArgs>, RpcReplyPort<()>),
+    /// A profile is no more. Whether there was one.
+    RemoveProfile(ProfileId, RpcReplyPort<bool>),
     /// Fails, for tests of supervision.
     #[cfg(test)]
     Panic,
-}
-
-/// What a provider's actor is made of.
-#[derive(Clone)]
-pub struct ProviderArgs {
-    /// Its configured name.
-    pub name: Arc<str>,
-    /// What it is.
-    pub provider: Arc<dyn Provider>,
-    /// Its auth profiles, at least one.
-    pub profiles: Vec<ProfileArgs>,
-    /// Limits over all profiles.
-    pub shared_limits: Limits,
-    /// Most requests that wait.
-    pub queue: usize,
-    /// The models that it listed to an earlier process.
-    pub cached: Option<CachedList>,
-    /// Who is told of each list.
-    pub listed: Option<ListedHook>,
-    /// Where marks, health, last use and limiters are kept.
-    pub store: Option<Store>,
-}
-
-/// One auth profile.
-#[derive(Clone)]
-pub struct ProfileArgs {
-    /// Its name.
-    pub id: ProfileId,
-    /// What lets it in.
-    pub credential: Arc<Credential>,
-    /// Its share among the profiles; at least 1.
-    pub weight: u32,
-    /// Its own limits.
-    pub limits: Limits,
 }
 
 /// The actor.
@@ -108,19 +91,21 @@ pub(crate) struct ProviderActor;
 
 pub(crate) struct State {
     args: ProviderArgs,
-    limiters: Arc<Limiters>,
-    myself: Handle<ProviderMsg>,
-    profiles: Profiles,
+    pub(super) limiters: Arc<Limiters>,
+    pub(super) myself: Handle<ProviderMsg>,
+    /// What each of `profiles` has, in the same places.
+    pub(super) seats: Vec<Seat>,
+    pub(super) profiles: Profiles,
     answers: Answers,
     queue: FairQueue<Waiting>,
     /// When the next [`ProviderMsg::Wake`] comes.
     wake: Option<Instant>,
     /// When the first of those that wait can go, as it was last known.
     free_at: Option<Instant>,
-    lists: Lists,
+    pub(super) lists: Lists,
     list_waiters: Vec<RpcReplyPort<ModelList>>,
     tasks: JoinSet<()>,
-    keeper: Keeper,
+    pub(super) keeper: Keeper,
 }
 
 /// Whether a request can go out.
@@ -169,6 +154,8 @@ impl State {
             Ok(order) => order,
             Err(NoProfile::Tried) => return Admission::Never(Refusal::Tried),
             Err(NoProfile::Cooling { until, kind }) => return Admission::Never(Refusal::Cooling { until, kind }),
+            Err(NoProfile::Shut { kind }) => return Admission::Never(Refusal::LoggedOut { kind }),
+            Err(NoProfile::Missing) => return Admission::Never(Refusal::NoProfile),
         };
         let answer = if want.answers { self.answers.expected(&want.model) } else { 0 };
         let estimate = Estimate { prompt: want.prompt_tokens, answer };
@@ -179,20 +166,29 @@ impl State {
         };
         let mut first = Full::UntilFreed;
         for at in order {
+            let (credential, generation) = match self.seats[at].profile.way.ready(now) {
+                Ready::Fixed(credential) => (credential, None),
+                Ready::Good(credential, generation) => (credential, Some(generation)),
+                Ready::Stale => {
+                    self.refresh(at);
+                    continue;
+                }
+                Ready::Not => continue,
+            };
             let mut paces = self.limiters.paces();
             let paced = paces.wait(at, &want.model, estimate, Instant::now());
-            match paced.map_or_else(|| self.limiters.profiles[at].admit(tokens), |wait| Err(Full::For(wait))) {
+            match paced.map_or_else(|| self.seats[at].limiter.admit(tokens), |wait| Err(Full::For(wait))) {
                 Ok(slot) => {
                     let ticket = paces.take(at, &want.model, estimate, Instant::now());
                     drop(paces);
                     let probes = self.profiles.probes(&want.model, now);
                     self.profiles.handle_use(at, &want.model, now);
                     self.keeper.handle(Change::Minor);
-                    let profile = &self.args.profiles[at];
                     return Admission::Go(Permit {
                         provider: Arc::clone(&self.args.provider),
-                        profile: Arc::clone(&profile.id),
-                        credential: Arc::clone(&profile.credential),
+                        profile: Arc::clone(&self.seats[at].profile.id),
+                        credential,
+                        generation,
                         probes,
                         model: want.model.clone(),
                         slots: [shared, slot],
@@ -294,9 +290,25 @@ impl State {
         myself.send_after(at - now + Duration::from_millis(1), || ProviderMsg::Wake);
     }
 
-    fn handle_report(&mut self, profile: &str, model: &str, outcome: &Result<(), ChatError>, spoke: bool) {
+    fn handle_report(
+        &mut self,
+        profile: &str,
+        model: &str,
+        outcome: &Result<(), ChatError>,
+        spoke: bool,
+        generation: Option<u64>,
+    ) {
         let change = match outcome {
-            Ok(()) => self.profiles.handle_success(profile, model),
+            Ok(()) => {
+                if let (Some(login), Some(generation)) = (self.login(profile), generation) {
+                    login.handle_taken(generation);
+                }
+                self.profiles.handle_success(profile, model)
+            }
+            Err(error) if error.kind == ErrorKind::Auth && self.handle_refused(profile, generation) => {
+                tracing::info!(provider = %self.args.name, profile, "a token was refused, and is asked for anew: {error}");
+                Change::Nothing
+            }
             Err(error) => {
                 tracing::warn!(
                     provider = %self.args.name, profile, model, kind = %error.kind, status = error.details.status, spoke,
@@ -320,8 +332,8 @@ impl State {
     fn write(&mut self, myself: &ActorRef<ProviderMsg>) {
         let now = SystemTime::now();
         let marks = self.profiles.snapshot(now);
-        let own = self.args.profiles.iter().zip(&self.limiters.profiles);
-        let limiters = own.map(|(profile, limiter)| (profile.id.to_string(), limiter.snapshot(now))).collect();
+        let own = self.seats.iter().filter(|seat| !seat.gone);
+        let limiters = own.map(|seat| (seat.profile.id.to_string(), seat.limiter.snapshot(now))).collect();
         let answers = self.answers.snapshot();
         let records = Records { marks, limiters, answers }.with_shared(self.limiters.shared.snapshot(now));
         let Some((store, version, batch)) = self.keeper.begin(records, now) else { return };
@@ -337,14 +349,14 @@ impl State {
     /// Takes up what was kept of an earlier incarnation, of this process or of one before.
     fn restore(&mut self, loaded: Loaded, unkept: Duration) {
         let now = SystemTime::now();
-        let configured = |id: &str| self.args.profiles.iter().any(|profile| *profile.id == *id);
+        let configured = |id: &str| self.seats.iter().any(|seat| *seat.profile.id == *id && !seat.gone);
         self.keeper.handle_found(&loaded, configured, now);
         // In this process they are up to date, and held by requests that go on.
         let new_process = !self.limiters.restored.swap(true, Ordering::SeqCst);
         if new_process {
             self.limiters.shared.restore_kept(&loaded.limiter(None), now, unkept);
-            for (profile, limiter) in self.args.profiles.iter().zip(&self.limiters.profiles) {
-                limiter.restore_kept(&loaded.limiter(Some(&profile.id)), now, unkept);
+            for seat in self.seats.iter().filter(|seat| !seat.gone) {
+                seat.limiter.restore_kept(&loaded.limiter(Some(&seat.profile.id)), now, unkept);
             }
         }
         for (id, kept, record) in &loaded.profiles {
@@ -389,13 +401,22 @@ impl State {
         }
         let now = SystemTime::now();
         let any = Wanted { model: "", exclude: &[], only: None, prefer: None };
-        let at = self.profiles.order(&any, now).map_or(0, |order| order[0]);
+        let there = || self.seats.iter().position(|seat| !seat.gone);
+        let at = self.profiles.order(&any, now).ok().map(|order| order[0]).or_else(there);
         let (provider, name) = (Arc::clone(&self.args.provider), Arc::clone(&self.args.name));
-        let (credential, myself) = (Arc::clone(&self.args.profiles[at].credential), self.myself.clone());
+        let (way, myself) = (at.map(|at| self.seats[at].profile.way.clone()), self.myself.clone());
         while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(async move {
-            let list = match tokio::time::timeout(LIST_WAIT, provider.models(&credential)).await {
-                Ok(list) => list.map(Arc::from),
+            let asked = async {
+                let credential = match way {
+                    Some(Way::Fixed(credential)) => credential,
+                    Some(Way::Login(login)) => login.credential(&myself).await?,
+                    None => return Err(no_profile(&name)),
+                };
+                provider.models(&credential).await.map(Arc::from)
+            };
+            let list = match tokio::time::timeout(LIST_WAIT, asked).await {
+                Ok(list) => list,
                 Err(_) => Err(ChatError::new(ErrorKind::Timeout, format!("{name} did not list its models in time"))),
             };
             myself.cast(ProviderMsg::Listed(list));
@@ -418,9 +439,10 @@ impl State {
         let now = SystemTime::now();
         let unhealthy = self.profiles.unhealthy(now);
         let paced_until = |at| Some(now + self.limiters.paces().held(at, Instant::now())?);
-        let both = self.profiles.list.iter().zip(&self.limiters.profiles).enumerate();
-        let profiles = both.map(|(at, (profile, limiter))| ProfileStatus {
+        let both = self.profiles.list.iter().zip(&self.seats).enumerate().filter(|(_, (_, seat))| !seat.gone);
+        let profiles = both.map(|(at, (profile, seat))| ProfileStatus {
             id: Arc::clone(&profile.id),
+            login: seat.profile.way.login().map(|login| login.status(now)),
             mark: profile.mark.as_ref().filter(|mark| mark.is_open(now)).map(MarkStatus::from),
             models: profile
                 .models
@@ -429,9 +451,9 @@ impl State {
                 .map(|(model, mark)| ModelStatus { model: model.clone(), mark: mark.into() })
                 .collect(),
             last_used: profile.last_used,
-            limits: limiter.limits,
+            limits: seat.limiter.limits,
             paced_until: paced_until(at),
-            in_flight: limiter.in_flight(),
+            in_flight: seat.limiter.in_flight(),
         });
         ProviderStatus {
             provider: Arc::clone(&self.args.name),
@@ -453,10 +475,11 @@ impl Actor for ProviderActor {
 
     async fn pre_start(
         &self,
-        _: ActorRef<Self::Msg>,
+        me: ActorRef<Self::Msg>,
         (args, limiters, myself): Self::Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let profiles = args.profiles.iter().map(|profile| (Arc::clone(&profile.id), profile.weight));
+        let seats = limiters.seats();
+        let named = |seat: &Seat| (Arc::clone(&seat.profile.id), seat.profile.weight, seat.profile.way.tier());
         let mut keeper = Keeper::new(&args.name, args.store.clone());
         let loaded = keeper.load().await;
         let unkept = match &args.store {
@@ -464,7 +487,8 @@ impl Actor for ProviderActor {
             _ => Duration::ZERO,
         };
         let mut state = State {
-            profiles: Profiles::new(profiles),
+            profiles: Profiles::new(seats.iter().map(named)),
+            seats,
             answers: Answers::default(),
             queue: FairQueue::new(args.queue),
             limiters,
@@ -477,7 +501,13 @@ impl Actor for ProviderActor {
             keeper,
             args,
         };
+        for seat in state.seats.iter().filter(|seat| seat.gone) {
+            state.profiles.remove(&seat.profile.id);
+        }
         state.restore(loaded, unkept);
+        for seat in state.seats.clone().iter().filter(|seat| !seat.gone) {
+            state.renew_later(&me, &seat.profile.id);
+        }
         Ok(state)
     }
 
@@ -489,8 +519,8 @@ impl Actor for ProviderActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ProviderMsg::Acquire(want, reply) => state.handle_acquire(&myself, want, reply),
-            ProviderMsg::Report { profile, model, outcome, spoke, answered } => {
-                state.handle_report(&profile, &model, &outcome, spoke);
+            ProviderMsg::Report { profile, model, outcome, spoke, answered, generation } => {
+                state.handle_report(&profile, &model, &outcome, spoke, generation);
                 if answered.is_some_and(|tokens| state.answers.handle_answer(&model, tokens)) {
                     state.keeper.handle(Change::Minor);
                 }
@@ -536,12 +566,41 @@ impl Actor for ProviderActor {
                 state.keeper.handle_settle();
                 state.keeper.after(move |_| answer(reply, ()));
             }
+            ProviderMsg::AwaitRefreshes(reply) => {
+                let refreshes = state.refreshes();
+                tokio::spawn(async move {
+                    refreshes.await;
+                    answer(reply, ());
+                });
+            }
+            ProviderMsg::Refreshed(profile) => {
+                state.renew_later(&myself, &profile);
+                state.pump(&myself);
+            }
+            ProviderMsg::Renew(profile) => state.handle_renew(&myself, &profile),
+            ProviderMsg::SetProfile(profile, reply) => {
+                let id = Arc::clone(&profile.id);
+                state.handle_set_profile(*profile);
+                state.renew_later(&myself, &id);
+                state.keeper.after(move |_| answer(reply, ()));
+                state.pump(&myself);
+            }
+            ProviderMsg::RemoveProfile(id, reply) => {
+                let was_there = state.handle_remove_profile(&id);
+                state.keeper.after(move |_| answer(reply, was_there));
+                state.pump(&myself);
+            }
             #[cfg(test)]
             ProviderMsg::Panic => panic!("a provider's actor was asked to fail"),
         }
         state.keep(&myself);
         Ok(())
     }
+}
+
+pub(crate) fn no_profile(provider: &str) -> ChatError {
+    let message = format!("there is no credential for {provider}");
+    ChatError::new(ErrorKind::Auth, message).with_hint(format!("`greenroom auth add {provider}` adds a key"))
 }
 
 /// The one that lets a request go earlier.

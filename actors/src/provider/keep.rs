@@ -83,6 +83,8 @@ pub(super) struct Keeper {
     ticking: bool,
     /// What is on disk, `None` where that isn't sure.
     on_disk: BTreeMap<Place, Option<Part>>,
+    /// What is on disk of profiles that there aren't.
+    foreign: Vec<Place>,
     waiting: Vec<(u64, Tell)>,
 }
 
@@ -116,6 +118,7 @@ impl Keeper {
             minor: false,
             ticking: false,
             on_disk: BTreeMap::new(),
+            foreign: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -150,20 +153,21 @@ impl Keeper {
     /// Some part is on disk and is this keeper's to change: its value is whatever it is.
     pub(super) fn handle_found(&mut self, loaded: &Loaded, is_ours: impl Fn(&str) -> bool, now: SystemTime) {
         // Of a profile that the configuration no longer has, nothing is touched while it may come back marked.
-        for (id, _, record) in &loaded.profiles {
-            if is_ours(id) || record.is_forgotten(now) {
-                self.on_disk.insert(Place::Profile(id.clone()), None);
+        let mut found = |place, is_ours| {
+            if is_ours {
+                self.on_disk.insert(place, None);
+            } else {
+                self.foreign.push(place);
             }
+        };
+        for (id, _, record) in &loaded.profiles {
+            found(Place::Profile(id.clone()), is_ours(id) || record.is_forgotten(now));
         }
         for (own, _, mark) in &loaded.models {
-            if is_ours(&own.0) || mark.is_forgotten(now) {
-                self.on_disk.insert(Place::Model(own.clone()), None);
-            }
+            found(Place::Model(own.clone()), is_ours(&own.0) || mark.is_forgotten(now));
         }
         for (id, record) in &loaded.limiters {
-            if id == SHARED || is_ours(id) || record.is_forgotten(now) {
-                self.on_disk.insert(Place::Limiter(id.clone()), None);
-            }
+            found(Place::Limiter(id.clone()), id == SHARED || is_ours(id) || record.is_forgotten(now));
         }
         for (model, _) in &loaded.answers {
             self.on_disk.insert(Place::Answers(model.clone()), None);
@@ -171,6 +175,16 @@ impl Keeper {
         for (model, ..) in &loaded.health {
             self.on_disk.insert(Place::Health(model.clone()), None);
         }
+    }
+
+    /// There is a profile of this name from now on: what was kept of one before it is this keeper's to change.
+    pub(super) fn handle_added(&mut self, id: &str) {
+        let is_its = |place: &Place| match place {
+            Place::Profile(of) | Place::Limiter(of) | Place::Model((of, _)) => of == id,
+            Place::Health(_) | Place::Answers(_) => false,
+        };
+        let its = self.foreign.extract_if(.., |place| is_its(place));
+        self.on_disk.extend(its.map(|place| (place, None)));
     }
 
     /// Something has changed.

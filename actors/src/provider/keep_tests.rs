@@ -4,7 +4,7 @@ use greenroom_wire::{ChatError, ErrorKind};
 
 use super::*;
 use crate::{
-    provider::profiles::{ProfileId, Profiles},
+    provider::profiles::{ProfileId, Profiles, Tier},
     store::Store,
 };
 
@@ -18,7 +18,7 @@ fn keeper() -> Keeper {
 
 /// The records of these profiles, each marked at this second.
 fn marked(ids: &[&str], second: u64) -> Records {
-    let mut profiles = Profiles::new(ids.iter().map(|id| (ProfileId::from(*id), 1)));
+    let mut profiles = Profiles::new(ids.iter().map(|id| (ProfileId::from(*id), 1, Tier::Key)));
     for id in ids {
         profiles.handle_failure(id, "m", &ChatError::new(ErrorKind::Auth, "no"), false, at(second));
     }

@@ -7,7 +7,7 @@
 use std::{
     num::NonZeroU32,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -23,7 +23,10 @@ use governor::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{actor::ProviderArgs, pace::Paces};
+use super::{
+    args::{ProfileArgs, ProviderArgs},
+    pace::Paces,
+};
 use crate::store::moment;
 
 /// From an empty bucket to a full one.
@@ -44,17 +47,67 @@ pub struct Limits {
 /// and what the provider said is left.
 pub(crate) struct Limiters {
     pub(super) shared: Limiter,
-    pub(super) profiles: Vec<Limiter>,
+    /// Each profile that there is or was: places never move, since attempts under way hold them.
+    seats: RwLock<Vec<Seat>>,
     /// Whether they hold what an earlier process kept.
     pub(super) restored: AtomicBool,
     paces: Mutex<Paces>,
 }
 
+/// A profile, as it outlives an incarnation of its provider's actor.
+#[derive(Clone)]
+pub(super) struct Seat {
+    pub(super) profile: ProfileArgs,
+    pub(super) limiter: Arc<Limiter>,
+    /// Whether it was removed, and only attempts that are under way still know of it.
+    pub(super) gone: bool,
+}
+
+impl Seat {
+    fn new(profile: ProfileArgs) -> Self {
+        let limiter = Arc::new(Limiter::new(profile.limits));
+        Self { profile, limiter, gone: false }
+    }
+}
+
 impl Limiters {
     pub(crate) fn new(args: &ProviderArgs) -> Arc<Self> {
-        let profiles: Vec<Limiter> = args.profiles.iter().map(|profile| Limiter::new(profile.limits)).collect();
-        let paces = Mutex::new(Paces::new(profiles.len()));
-        Arc::new(Self { shared: Limiter::new(args.shared_limits), profiles, restored: AtomicBool::new(false), paces })
+        let seats: Vec<Seat> = args.profiles.iter().cloned().map(Seat::new).collect();
+        let paces = Mutex::new(Paces::new(seats.len()));
+        let seats = RwLock::new(seats);
+        Arc::new(Self { shared: Limiter::new(args.shared_limits), seats, restored: AtomicBool::new(false), paces })
+    }
+
+    /// Every profile that there is or was, in its place.
+    pub(super) fn seats(&self) -> Vec<Seat> {
+        self.seats.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts a profile into the place that its name has, or into a new one. What its name has spent stays spent if its
+    /// limits are the same.
+    pub(super) fn seat(&self, profile: ProfileArgs) {
+        let mut seats = self.seats.write().unwrap_or_else(PoisonError::into_inner);
+        match seats.iter_mut().find(|seat| seat.profile.id == profile.id) {
+            Some(seat) if seat.limiter.limits == profile.limits => {
+                (seat.profile, seat.gone) = (profile, false);
+            }
+            Some(seat) => *seat = Seat::new(profile),
+            None => {
+                self.paces().add();
+                seats.push(Seat::new(profile));
+            }
+        }
+    }
+
+    /// Takes a profile away. Whether there was one.
+    pub(super) fn unseat(&self, id: &str) -> bool {
+        let mut seats = self.seats.write().unwrap_or_else(PoisonError::into_inner);
+        let seat = seats.iter_mut().find(|seat| *seat.profile.id == *id && !seat.gone);
+        seat.map(|seat| seat.gone = true).is_some()
+    }
+
+    fn limiter(&self, at: usize) -> Arc<Limiter> {
+        Arc::clone(&self.seats.read().unwrap_or_else(PoisonError::into_inner)[at].limiter)
     }
 
     /// What the provider said is left. The lock is held for a few comparisons.
@@ -65,13 +118,13 @@ impl Limiters {
     /// A request with this profile that took `estimate` tokens has used so many.
     pub(super) fn settle(&self, at: usize, estimate: u32, used: u32) {
         self.shared.settle(estimate, used);
-        self.profiles[at].settle(estimate, used);
+        self.limiter(at).settle(estimate, used);
     }
 
     /// A request with this profile that took `estimate` tokens does not go out.
     pub(super) fn give_back(&self, at: usize, estimate: u32) {
         self.shared.give_back(estimate);
-        self.profiles[at].give_back(estimate);
+        self.limiter(at).give_back(estimate);
     }
 }
 

@@ -42,6 +42,8 @@ pub type ListedHook = Arc<dyn Fn(&Arc<str>, &Arc<[ModelInfo]>) + Send + Sync>;
 pub(super) struct Lists {
     cached: Option<CachedList>,
     had: Option<(Instant, Arc<[ModelInfo]>)>,
+    /// Whether another may be had now, since who asks for it may have come in anew.
+    outdated: bool,
     /// When it could not be had, if that was the last time.
     failed: Option<Instant>,
     /// Whether it is being asked for.
@@ -50,12 +52,18 @@ pub(super) struct Lists {
 
 impl Lists {
     pub(super) fn new(cached: Option<CachedList>) -> Self {
-        Self { cached, had: None, failed: None, asking: false }
+        Self { cached, had: None, outdated: false, failed: None, asking: false }
     }
 
     /// A list that needs no asking.
     pub(super) fn fresh(&self) -> Option<Arc<[ModelInfo]>> {
-        self.had.as_ref().filter(|(at, _)| at.elapsed() < LIST_FRESH).map(|(_, models)| Arc::clone(models))
+        let fresh = |(at, _): &&(Instant, _)| !self.outdated && at.elapsed() < LIST_FRESH;
+        self.had.as_ref().filter(fresh).map(|(_, models)| Arc::clone(models))
+    }
+
+    /// A profile has come in, which may see other models.
+    pub(super) fn handle_outdated(&mut self) {
+        (self.outdated, self.failed) = (true, None);
     }
 
     /// A list, however old it may be.
@@ -75,7 +83,7 @@ impl Lists {
         match list {
             Ok(models) => {
                 self.had = Some((Instant::now(), Arc::clone(models)));
-                self.failed = None;
+                (self.outdated, self.failed) = (false, None);
             }
             Err(_) => self.failed = Some(Instant::now()),
         }

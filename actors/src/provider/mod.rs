@@ -2,9 +2,12 @@
 
 pub(crate) mod actor;
 mod answers;
+mod args;
+mod changes;
 pub(crate) mod keep;
 pub(crate) mod limiter;
 pub(crate) mod lists;
+pub(crate) mod login;
 mod marks;
 pub(crate) mod meter;
 mod pace;
@@ -13,9 +16,10 @@ mod profiles;
 mod queue;
 mod status;
 
-pub use actor::{ProfileArgs, ProviderArgs};
+pub use args::{ProfileArgs, ProviderArgs, Way};
 pub use keep::reset_kept;
 pub use limiter::Limits;
 pub use lists::{CachedList, ListedHook};
+pub use login::{Ended, Login, LoginArgs, LoginStatus};
 pub use profiles::ProfileId;
 pub use status::{MarkStatus, ModelStatus, ProfileStatus, ProviderStatus};

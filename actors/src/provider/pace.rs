@@ -87,6 +87,11 @@ impl Paces {
         Self { profiles: (0..profiles).map(|_| HashMap::new()).collect() }
     }
 
+    /// One more profile.
+    pub(super) fn add(&mut self) {
+        self.profiles.push(HashMap::new());
+    }
+
     /// How long a request has to wait, if it has to.
     pub(super) fn wait(&mut self, at: usize, model: &str, estimate: Estimate, now: Instant) -> Option<Duration> {
         let pace = self.profiles[at].get_mut(model)?;

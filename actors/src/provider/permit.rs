@@ -59,6 +59,10 @@ pub(crate) enum Refusal {
     QueueFull { after: Option<Duration> },
     /// It waited in the queue for as long as it may, and would have had to for so long more, if that is known.
     Waited { after: Option<Duration> },
+    /// Every profile's login is over: somebody has to log in.
+    LoggedOut { kind: ErrorKind },
+    /// There is no profile.
+    NoProfile,
 }
 
 /// Leave to make one attempt. Dropping it gives its place to the next, and settles what the attempt is known to have used.
@@ -68,6 +72,8 @@ pub(crate) struct Permit {
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) profile: ProfileId,
     pub(crate) credential: Arc<Credential>,
+    /// Which of its login's tokens these are, if it has a login.
+    pub(crate) generation: Option<u64>,
     /// Why the model is left alone, if this attempt looks whether it still has to be.
     pub(crate) probes: Option<ErrorKind>,
     pub(super) model: String,
@@ -100,7 +106,8 @@ impl Permit {
         };
         let answered = (whole && spoke).then(|| self.meter.answer(true));
         let (profile, model) = (Arc::clone(&self.profile), self.model.clone());
-        self.actor.cast(ProviderMsg::Report { profile, model, outcome, spoke, answered });
+        let generation = self.generation;
+        self.actor.cast(ProviderMsg::Report { profile, model, outcome, spoke, answered, generation });
     }
 
     fn used(&self, whole: bool) -> u32 {

@@ -29,6 +29,11 @@ pub(super) struct Profiles {
 #[derive(Debug)]
 pub(super) struct Profile {
     pub(super) id: ProfileId,
+    pub(super) tier: Tier,
+    /// Whether its login lets requests in; a key always does.
+    pub(super) entry: Entry,
+    /// Whether it was removed.
+    pub(super) gone: bool,
     weight: i64,
     /// What smooth weighted round robin has credited it with.
     credit: i64,
@@ -37,6 +42,24 @@ pub(super) struct Profile {
     used: u64,
     pub(super) mark: Option<Mark>,
     pub(super) models: HashMap<String, Mark>,
+}
+
+/// Which profiles come first: logins, whose use is paid for already, and then keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tier {
+    Login,
+    Key,
+}
+
+/// Whether a profile's login lets requests in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// It does, or will once it is refreshed.
+    Open,
+    /// It could not be refreshed, and that is tried again then.
+    Resting { until: SystemTime, kind: ErrorKind },
+    /// Not before somebody logs in anew.
+    Shut { kind: ErrorKind },
 }
 
 /// What is kept of one profile.
@@ -98,20 +121,45 @@ pub(super) enum NoProfile {
     Cooling { until: SystemTime, kind: ErrorKind },
     /// Every one was tried already.
     Tried,
+    /// Somebody has to log in first; why the login doesn't do.
+    Shut { kind: ErrorKind },
+    /// There is none at all.
+    Missing,
 }
 
 impl Profiles {
-    pub(super) fn new(profiles: impl IntoIterator<Item = (ProfileId, u32)>) -> Self {
-        let list = profiles.into_iter().map(|(id, weight)| Profile {
-            id,
-            weight: i64::from(weight.max(1)),
-            credit: 0,
-            last_used: None,
-            used: 0,
-            mark: None,
-            models: HashMap::new(),
-        });
+    pub(super) fn new(profiles: impl IntoIterator<Item = (ProfileId, u32, Tier)>) -> Self {
+        let list = profiles.into_iter().map(|(id, weight, tier)| Profile::new(id, weight, tier));
         Self { list: list.collect(), health: HashMap::new() }
+    }
+
+    /// A profile comes in, or comes in anew: what its name was marked with before is forgotten, since that was of another
+    /// key or login. What changes by it.
+    pub(super) fn admit(&mut self, id: &ProfileId, weight: u32, tier: Tier) -> Change {
+        let new = Profile::new(Arc::clone(id), weight, tier);
+        match self.list.iter_mut().find(|profile| profile.id == *id) {
+            Some(old) => {
+                let was_marked = old.mark.is_some() || !old.models.is_empty();
+                *old = Profile { last_used: old.last_used, used: old.used, ..new };
+                if was_marked { Change::Marks } else { Change::Minor }
+            }
+            None => {
+                self.list.push(new);
+                Change::Minor
+            }
+        }
+    }
+
+    /// A profile is removed: nothing of it is left but its place.
+    pub(super) fn remove(&mut self, id: &str) -> Change {
+        let Some(profile) = self.list.iter_mut().find(|profile| &*profile.id == id) else { return Change::Nothing };
+        *profile = Profile { gone: true, ..Profile::new(Arc::clone(&profile.id), 1, profile.tier) };
+        Change::Marks
+    }
+
+    /// Where it stands with a profile's login.
+    pub(super) fn set_entry(&mut self, at: usize, entry: Entry) {
+        self.list[at].entry = entry;
     }
 
     /// The profiles that will do, the best first, as indices into the list.
@@ -126,22 +174,27 @@ impl Profiles {
             Some(only) => &*profile.id == only,
             None => !wanted.exclude.contains(&profile.id),
         };
-        let good = |&at: &usize| fits(&self.list[at]) && self.list[at].cooling(wanted.model, now).is_none();
+        let good = |&at: &usize| fits(&self.list[at]) && self.list[at].is_good(wanted.model, now);
         let mut order: Vec<usize> = (0..self.list.len()).filter(good).collect();
         order.sort_by_key(|&at| {
             let profile = &self.list[at];
             let preferred = wanted.prefer == Some(&*profile.id);
-            (!preferred, -(profile.credit + profile.weight), profile.used)
+            (!preferred, profile.tier, -(profile.credit + profile.weight), profile.used)
         });
         if order.is_empty() { Err(self.none(wanted.model, now)) } else { Ok(order) }
     }
 
     fn none(&self, model: &str, now: SystemTime) -> NoProfile {
-        let first = self.list.iter().filter_map(|profile| profile.cooling(model, now)).min_by_key(|mark| mark.until);
-        let all_cool = self.list.iter().all(|profile| profile.cooling(model, now).is_some());
+        let there = || self.list.iter().filter(|profile| !profile.gone);
+        let first = there().filter_map(|profile| profile.left_alone(model, now)).min_by_key(|(until, _)| *until);
         match first {
-            Some(mark) if all_cool => NoProfile::Cooling { until: mark.until, kind: mark.kind },
-            _ => NoProfile::Tried,
+            _ if there().next().is_none() => NoProfile::Missing,
+            _ if there().any(|profile| profile.is_good(model, now)) => NoProfile::Tried,
+            Some((until, kind)) => NoProfile::Cooling { until, kind },
+            None => match there().find_map(|profile| profile.shut()) {
+                Some(kind) => NoProfile::Shut { kind },
+                None => NoProfile::Tried,
+            },
         }
     }
 
@@ -152,7 +205,9 @@ impl Profiles {
 
     /// A request goes out with this one.
     pub(super) fn handle_use(&mut self, at: usize, model: &str, now: SystemTime) {
-        let good: Vec<usize> = (0..self.list.len()).filter(|&i| self.list[i].cooling(model, now).is_none()).collect();
+        let tier = self.list[at].tier;
+        let takes_turns = |&i: &usize| self.list[i].tier == tier && self.list[i].is_good(model, now);
+        let good: Vec<usize> = (0..self.list.len()).filter(takes_turns).collect();
         let total: i64 = good.iter().map(|&i| self.list[i].weight).sum();
         for i in good {
             self.list[i].credit += self.list[i].weight;
@@ -231,7 +286,7 @@ impl Profiles {
             health: self.health.iter().map(|(model, health)| (model.clone(), health.clone())).collect(),
             ..Snapshot::default()
         };
-        for profile in &mut self.list {
+        for profile in self.list.iter_mut().filter(|profile| !profile.gone) {
             profile.mark.take_if(|mark| mark.is_forgotten(now));
             profile.models.retain(|_, mark| !mark.is_forgotten(now));
             let record = ProfileRecord { last_used: profile.last_used, mark: profile.mark.clone() };
@@ -277,6 +332,41 @@ impl Profiles {
 }
 
 impl Profile {
+    fn new(id: ProfileId, weight: u32, tier: Tier) -> Self {
+        Self {
+            id,
+            tier,
+            entry: Entry::Open,
+            gone: false,
+            weight: i64::from(weight.max(1)),
+            credit: 0,
+            last_used: None,
+            used: 0,
+            mark: None,
+            models: HashMap::new(),
+        }
+    }
+
+    /// Whether it will do for this model.
+    fn is_good(&self, model: &str, now: SystemTime) -> bool {
+        !self.gone && self.shut().is_none() && self.left_alone(model, now).is_none()
+    }
+
+    /// Until when time alone keeps it from this model, and why.
+    fn left_alone(&self, model: &str, now: SystemTime) -> Option<(SystemTime, ErrorKind)> {
+        let marked = self.cooling(model, now).map(|mark| (mark.until, mark.kind));
+        let resting = match self.entry {
+            Entry::Resting { until, kind } if until > now => Some((until, kind)),
+            Entry::Shut { .. } => return None,
+            _ => None,
+        };
+        marked.into_iter().chain(resting).max_by_key(|(until, _)| *until)
+    }
+
+    fn shut(&self) -> Option<ErrorKind> {
+        if let Entry::Shut { kind } = self.entry { Some(kind) } else { None }
+    }
+
     /// The window that keeps it from this model, the one that ends last.
     fn cooling(&self, model: &str, now: SystemTime) -> Option<&Mark> {
         let marks = self.mark.iter().chain(self.models.get(model));
@@ -297,7 +387,9 @@ mod tests {
     }
 
     fn profiles(weights: &[u32]) -> Profiles {
-        Profiles::new(weights.iter().zip('a'..).map(|(weight, id)| (ProfileId::from(id.to_string()), *weight)))
+        Profiles::new(
+            weights.iter().zip('a'..).map(|(weight, id)| (ProfileId::from(id.to_string()), *weight, Tier::Key)),
+        )
     }
 
     fn wanted(exclude: &[ProfileId]) -> Wanted<'_> {
@@ -403,6 +495,51 @@ mod tests {
         assert_eq!(fail(&mut profiles, ErrorKind::RateLimited), Change::Nothing, "the window is open");
         assert_eq!(fail(&mut profiles, ErrorKind::InvalidRequest), Change::Nothing);
         assert_eq!(profiles.reset(), Change::Marks);
+    }
+
+    #[test]
+    fn logins_come_first_and_keys_follow_where_they_do_not_do() {
+        let login = |id: &str| (ProfileId::from(id), 1, Tier::Login);
+        let key = |id: &str| (ProfileId::from(id), 5, Tier::Key);
+        let mut profiles = Profiles::new([key("a"), login("b"), key("c"), login("d")]);
+        assert_eq!(run(&mut profiles, 4), "bdbd");
+        assert_eq!(profiles.order(&wanted(&[]), at(0)), Ok(vec![1, 3, 0, 2]));
+        profiles.set_entry(1, Entry::Shut { kind: ErrorKind::AuthPermanent });
+        profiles.set_entry(3, Entry::Resting { until: at(9), kind: ErrorKind::Network });
+        assert_eq!(run(&mut profiles, 2), "ac");
+        assert_eq!(profiles.order(&wanted(&[]), at(10)), Ok(vec![3, 0, 2]));
+    }
+
+    #[test]
+    fn why_there_is_none_says_what_would_help() {
+        let mut profiles = Profiles::new([(ProfileId::from("a"), 1, Tier::Login)]);
+        profiles.set_entry(0, Entry::Resting { until: at(9), kind: ErrorKind::Network });
+        let resting = NoProfile::Cooling { until: at(9), kind: ErrorKind::Network };
+        assert_eq!(profiles.order(&wanted(&[]), at(0)), Err(resting));
+        profiles.set_entry(0, Entry::Shut { kind: ErrorKind::AuthPermanent });
+        assert_eq!(profiles.order(&wanted(&[]), at(0)), Err(NoProfile::Shut { kind: ErrorKind::AuthPermanent }));
+        fail(&mut profiles, "a", ErrorKind::RateLimited, at(0));
+        let shut = Err(NoProfile::Shut { kind: ErrorKind::AuthPermanent });
+        assert_eq!(profiles.order(&wanted(&[]), at(0)), shut, "no time ends it");
+        profiles.remove("a");
+        assert_eq!(profiles.order(&wanted(&[]), at(0)), Err(NoProfile::Missing));
+        assert_eq!(Profiles::new([]).order(&wanted(&[]), at(0)), Err(NoProfile::Missing));
+    }
+
+    #[test]
+    fn a_profile_that_comes_in_anew_is_not_charged_with_what_was() {
+        let mut profiles = profiles(&[1, 1]);
+        fail(&mut profiles, "a", ErrorKind::Billing, at(0));
+        fail(&mut profiles, "a", ErrorKind::RateLimited, at(0));
+        assert_eq!(profiles.order(&wanted(&[]), at(1)), Ok(vec![1]));
+        assert_eq!(profiles.admit(&"a".into(), 1, Tier::Key), Change::Marks);
+        assert_eq!(profiles.admit(&"a".into(), 1, Tier::Key), Change::Minor);
+        assert_eq!(profiles.order(&wanted(&[]), at(1)), Ok(vec![0, 1]));
+        assert_eq!(profiles.remove("b"), Change::Marks);
+        assert_eq!(profiles.admit(&"c".into(), 1, Tier::Key), Change::Minor);
+        assert_eq!(profiles.order(&wanted(&[]), at(1)), Ok(vec![0, 2]), "places never move");
+        assert_eq!(profiles.admit(&"b".into(), 1, Tier::Login), Change::Minor);
+        assert_eq!(profiles.order(&wanted(&[]), at(1)), Ok(vec![1, 0, 2]));
     }
 
     #[test]

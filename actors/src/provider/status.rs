@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use greenroom_wire::ErrorKind;
 
-use super::{limiter::Limits, marks::Mark, profiles::ProfileId};
+use super::{limiter::Limits, login::LoginStatus, marks::Mark, profiles::ProfileId};
 
 /// How a provider is.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct ProfileStatus {
     pub id: ProfileId,
     /// Why it is left alone, if it is.
     pub mark: Option<MarkStatus>,
+    /// How its login is, if it has one.
+    pub login: Option<LoginStatus>,
     /// Models for which it is left alone.
     pub models: Vec<ModelStatus>,
     /// When it was last used.

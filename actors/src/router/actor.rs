@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -26,6 +26,8 @@ pub(crate) enum RouterMsg {
     Plan { model: String, needs: Needs, reply: RpcReplyPort<Result<Plan, ChatError>> },
     /// A provider has listed its models, or can't.
     Listed { provider: Arc<str>, list: ModelList },
+    /// A provider has come in, before all others or after them; answered once names may mean its models.
+    Added { shelf: Box<ShelfArgs>, cached: Option<CachedList>, first: bool, reply: RpcReplyPort<()> },
     /// The first token of a candidate came after this.
     Spoke { provider: Arc<str>, model: String, after: Duration },
     /// Fails, for tests of supervision.
@@ -45,8 +47,8 @@ pub(crate) enum Plan {
 /// What the router is made of.
 #[derive(Debug, Clone)]
 pub struct RouterArgs {
-    /// The providers in the order they were written, with what they can do and the models that were configured.
-    pub providers: Vec<(Arc<str>, Capabilities, Vec<ModelInfo>)>,
+    /// The providers in the order they were written.
+    pub providers: Vec<ShelfArgs>,
     /// Aliases, exact or with `*`, in the order they were written.
     pub aliases: Vec<(String, Target)>,
     /// The name that stands for no name.
@@ -57,10 +59,26 @@ pub struct RouterArgs {
     pub facts: Arc<Facts>,
 }
 
+/// What the router knows of a provider from the start.
+#[derive(Debug, Clone)]
+pub struct ShelfArgs {
+    /// Its configured name.
+    pub provider: Arc<str>,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// Its models that were configured.
+    pub models: Vec<ModelInfo>,
+}
+
+/// What it starts from, with the lists that an earlier process had; what comes in later is added, so that the next
+/// incarnation has it as well.
+type Start = Arc<Mutex<(RouterArgs, Vec<(Arc<str>, CachedList)>)>>;
+
 /// The actor.
 pub(crate) struct Router;
 
 pub(crate) struct State {
+    start: Start,
     book: Book,
     speed: Speed,
 }
@@ -119,6 +137,21 @@ impl State {
         }
     }
 
+    fn handle_added(&mut self, args: ShelfArgs, cached: Option<CachedList>, first: bool) {
+        let mut start = lock(&self.start);
+        let (kept, lists) = &mut *start;
+        if kept.providers.iter().any(|known| known.provider == args.provider) {
+            return;
+        }
+        // It is not one that can't be used any more.
+        kept.unusable.retain(|unusable| unusable.provider != args.provider);
+        self.book.unusable.retain(|unusable| unusable.provider != args.provider);
+        let at = if first { 0 } else { kept.providers.len() };
+        kept.providers.insert(at, args.clone());
+        self.book.shelves.insert(at, shelf(args.clone(), cached.as_ref(), &kept.facts));
+        lists.extend(cached.map(|list| (args.provider, list)));
+    }
+
     fn handle_listed(&mut self, provider: &str, list: ModelList) {
         if let Some(shelf) = self.book.shelves.iter_mut().find(|shelf| &*shelf.provider == provider) {
             // A list that was had once is better than none.
@@ -128,32 +161,31 @@ impl State {
     }
 }
 
+fn lock(start: &Start) -> MutexGuard<'_, (RouterArgs, Vec<(Arc<str>, CachedList)>)> {
+    start.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn shelf(args: ShelfArgs, cached: Option<&CachedList>, facts: &Arc<Facts>) -> Shelf {
+    let listed = cached.filter(|list| list.is_usable()).map(|list| Arc::clone(&list.models));
+    let ShelfArgs { provider, capabilities, models: configured } = args;
+    Shelf { listed, asked: None, provider, capabilities, configured, facts: Arc::clone(facts) }
+}
+
 impl Actor for Router {
     type Msg = RouterMsg;
     type State = State;
-    /// With the lists that an earlier process had.
-    type Arguments = (RouterArgs, Vec<(Arc<str>, CachedList)>);
+    type Arguments = Start;
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<Self::Msg>,
-        (args, cached): Self::Arguments,
-    ) -> Result<State, ActorProcessingErr> {
-        let listed = |name: &Arc<str>| {
-            let found = cached.iter().find(|(provider, list)| provider == name && list.is_usable());
-            found.map(|(_, list)| Arc::clone(&list.models))
-        };
-        let shelves = args.providers.into_iter().map(|(provider, capabilities, configured)| Shelf {
-            listed: listed(&provider),
-            asked: None,
-            provider,
-            capabilities,
-            configured,
-            facts: Arc::clone(&args.facts),
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, start: Self::Arguments) -> Result<State, ActorProcessingErr> {
+        let (args, cached) = lock(&start).clone();
+        let listed = |name: &Arc<str>| cached.iter().find(|(provider, _)| provider == name).map(|(_, list)| list);
+        let shelves = args.providers.into_iter().map(|shelf_args| {
+            let list = listed(&shelf_args.provider);
+            shelf(shelf_args, list, &args.facts)
         });
         let book =
             Book { shelves: shelves.collect(), aliases: args.aliases, default: args.default, unusable: args.unusable };
-        Ok(State { book, speed: Speed::default() })
+        Ok(State { start, book, speed: Speed::default() })
     }
 
     async fn handle(
@@ -167,6 +199,10 @@ impl Actor for Router {
                 let _left = reply.send(state.handle_plan(&model, &needs));
             }
             RouterMsg::Listed { provider, list } => state.handle_listed(&provider, list),
+            RouterMsg::Added { shelf, cached, first, reply } => {
+                state.handle_added(*shelf, cached, first);
+                let _left = reply.send(());
+            }
             RouterMsg::Spoke { provider, model, after } => state.speed.record(provider, model, after),
             #[cfg(test)]
             RouterMsg::Panic => panic!("the router was asked to fail"),

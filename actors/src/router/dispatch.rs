@@ -10,7 +10,7 @@ use greenroom_wire::{ChatError, ErrorKind};
 
 use crate::{
     policy::{Again, Next, row, wait_before_again},
-    provider::{ProfileId, permit::Refusal},
+    provider::{ProfileId, actor::no_profile, permit::Refusal},
     router::plan::Candidate,
 };
 
@@ -66,6 +66,8 @@ pub(crate) struct Dispatch {
     steps: u32,
     waited: Duration,
     failures: Vec<ChatError>,
+    /// The profile that is asked once more with new tokens, if it gets any.
+    renewed: Option<ProfileId>,
     /// Candidates and profiles that are asked once more when all others have failed.
     deferred: VecDeque<(usize, ProfileId)>,
 }
@@ -101,6 +103,7 @@ impl Dispatch {
             steps: 0,
             waited: Duration::ZERO,
             failures: Vec::new(),
+            renewed: None,
             deferred: VecDeque::new(),
         }
     }
@@ -140,17 +143,20 @@ impl Dispatch {
         self.attempts += 1;
     }
 
-    /// An attempt has failed; `spoke` is whether the model had said something before.
+    /// An attempt has failed; `spoke` is whether the model had said something before, `renews` whether its profile has
+    /// tokens that can be refreshed.
     pub(crate) fn handle_failure(
         &mut self,
         error: ChatError,
         profile: &ProfileId,
         spoke: bool,
+        renews: bool,
         now: SystemTime,
         jittered: impl FnMut() -> Duration,
     ) -> Step {
         let mut jittered = jittered;
         let mut row = row(error.kind, spoke);
+        self.renewed = None;
         self.failures.push(error.clone());
         if spoke {
             self.interruptions += 1;
@@ -171,6 +177,11 @@ impl Dispatch {
         let asked_twice = self.tried[at].twice.contains(profile);
         let again = wait_before_again(row.again, &error, &mut jittered).filter(|wait| !asked_twice && self.fits(*wait));
         match (row.again, again) {
+            (Again::AfterRefresh, _) if renews && !asked_twice => {
+                self.tried[at].twice.push(profile.clone());
+                self.renewed = Some(profile.clone());
+                return self.ask(at, Some(profile.clone()), Duration::ZERO);
+            }
             (Again::Backoff | Again::AfterHint, Some(wait)) => {
                 self.tried[at].twice.push(profile.clone());
                 return self.ask(at, Some(profile.clone()), wait);
@@ -233,8 +244,23 @@ impl Dispatch {
                 return self.ask(at, Some(profile), wait);
             }
         }
+        if let Some(profile) = self.renewed.take() {
+            // It got none.
+            self.tried[at].exclude.push(profile);
+            return self.ask(at, None, Duration::ZERO);
+        }
         match refusal {
             Refusal::Tried => {}
+            Refusal::LoggedOut { kind } => {
+                let candidate = &self.tried[at].candidate;
+                let message = format!("every login of {} is over", candidate.provider);
+                let hint = format!(
+                    "`greenroom auth list` says why; `greenroom auth login {}` logs in anew",
+                    candidate.provider
+                );
+                self.failures.push(ChatError::new(kind, message).with_hint(hint));
+            }
+            Refusal::NoProfile => self.failures.push(no_profile(&self.tried[at].candidate.provider)),
             Refusal::Cooling { until, kind } => self.tried[at].cooling = Some((until, kind)),
             Refusal::QueueFull { after } => {
                 self.failures.push(self.local("too many requests wait for the provider", after))

@@ -29,7 +29,7 @@ fn profile(id: &str) -> ProfileId {
 
 fn fail(dispatch: &mut Dispatch, kind: ErrorKind, hint: Option<u64>, id: &str) -> Step {
     dispatch.handle_attempt();
-    dispatch.handle_failure(error(kind, hint), &profile(id), false, now(), || JITTER)
+    dispatch.handle_failure(error(kind, hint), &profile(id), false, false, now(), || JITTER)
 }
 
 fn asked(step: Step) -> Ask {
@@ -190,7 +190,7 @@ fn any_sequence_of_faults_ends() {
 
 fn cut(dispatch: &mut Dispatch, id: &str) -> Step {
     dispatch.handle_attempt();
-    dispatch.handle_failure(error(ErrorKind::Protocol, None), &profile(id), true, now(), || JITTER)
+    dispatch.handle_failure(error(ErrorKind::Protocol, None), &profile(id), true, false, now(), || JITTER)
 }
 
 #[test]
@@ -262,10 +262,14 @@ fn another_is_asked_beside_only_while_a_fresh_one_is_left() {
     assert_eq!(dispatch.beside().unwrap().candidate, 2, "one that has failed is not asked beside again");
     dispatch.follow(2);
     assert!(dispatch.beside().is_none());
-    let error =
-        gave_up(
-            dispatch.handle_failure(error(ErrorKind::Overloaded, Some(60)), &profile("r"), false, now(), || JITTER),
-        );
+    let error = gave_up(dispatch.handle_failure(
+        error(ErrorKind::Overloaded, Some(60)),
+        &profile("r"),
+        false,
+        false,
+        now(),
+        || JITTER,
+    ));
     assert_eq!(error.details.attempts.len(), 2, "both are told");
 }
 
@@ -347,7 +351,7 @@ proptest! {
                     match fate {
                         Fate::Fails { kind, hint, spoke } => {
                             interruptions += u32::from(spoke);
-                            dispatch.handle_failure(error(kind, hint), &profile(&id), spoke, now(), || JITTER)
+                            dispatch.handle_failure(error(kind, hint), &profile(&id), spoke, false, now(), || JITTER)
                         }
                         _ => dispatch.handle_prefill_refused(error(ErrorKind::InvalidRequest, None), &profile(&id), now()),
                     }

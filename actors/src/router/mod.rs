@@ -4,6 +4,6 @@ pub(crate) mod actor;
 pub(crate) mod dispatch;
 pub(crate) mod plan;
 
-pub use actor::RouterArgs;
+pub use actor::{RouterArgs, ShelfArgs};
 pub use dispatch::Budget;
 pub use plan::{Candidate, Strategy, Target, Unusable};

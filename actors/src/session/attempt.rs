@@ -34,6 +34,8 @@ pub(super) struct Running {
     pub(super) at: usize,
     pub(super) candidate: Candidate,
     pub(super) profile: ProfileId,
+    /// Whether its profile has tokens that can be refreshed.
+    pub(super) renews: bool,
     pub(super) goes_on: Option<GoesOn>,
     pub(super) lane: Lane,
     /// Why the model is left alone, if this looks whether it still has to be.

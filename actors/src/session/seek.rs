@@ -97,7 +97,7 @@ impl Seek<'_> {
             return Ok(Some(self.dispatch.handle_unavailable(error, now(), || self.waits.next_wait())));
         };
         let wait = self.dispatch.wait_left();
-        let permit = match acquire(provider, &candidate, ask, self.job, &self.needs, wait).await {
+        let permit = match acquire(&provider, &candidate, ask, self.job, &self.needs, wait).await {
             Err(unavailable) => {
                 let error = down(&candidate, unavailable);
                 return Ok(Some(self.dispatch.handle_unavailable(error, now(), || self.waits.next_wait())));
@@ -107,7 +107,7 @@ impl Seek<'_> {
             }
             Ok(Ok(permit)) => permit,
         };
-        let running = self.start(at, candidate, provider, permit, None);
+        let running = self.start(at, candidate, &provider, permit, None);
         let (running, ended) = self.run(running).await;
         let error = match ended.outcome {
             Ok(()) if lock(self.answering).diverged() => diverged(&running),
@@ -124,7 +124,7 @@ impl Seek<'_> {
             self.go_on(&error)?;
         }
         let jittered = || self.waits.next_wait();
-        Ok(Some(self.dispatch.handle_failure(error, &running.profile, ended.spoke, now(), jittered)))
+        Ok(Some(self.dispatch.handle_failure(error, &running.profile, ended.spoke, running.renews, now(), jittered)))
     }
 
     fn tell_handed_on(&mut self, at: usize, candidate: &Candidate) {
@@ -155,7 +155,7 @@ impl Seek<'_> {
         let how = how_to_go_on(&candidate.model, thinks, self.prefill_refused.contains(&at));
         let has_other = self.dispatch.has_after(at);
         let deadlines = deadlines(provider, &candidate.model, job, has_other, self.needs.prompt_tokens);
-        let (profile, probes) = (Arc::clone(&permit.profile), permit.probes);
+        let (profile, probes, renews) = (Arc::clone(&permit.profile), permit.probes, permit.generation.is_some());
         let mut answering = lock(self.answering);
         let (request, goes_on) = question(job, &answering, how);
         let count = self.dispatch.attempts();
@@ -178,7 +178,7 @@ impl Seek<'_> {
         });
         let sink = LaneSink::new(Arc::clone(self.answering), lane, booked);
         let ended = attempt(self.shared, permit, candidate.clone(), request, deadlines, sink);
-        Running { at, candidate, profile, goes_on, lane, probes, ended }
+        Running { at, candidate, profile, renews, goes_on, lane, probes, ended }
     }
 
     /// Runs an attempt to its end, or the one that takes over from it: where it only looks whether a model is well again,
@@ -208,7 +208,7 @@ impl Seek<'_> {
                     let from = first.candidate.to_string();
                     tracing::info!(%from, to = %candidate, %kind, "the next candidate begins beside a silent one");
                     let handed_on = EventBody::Failover { from, to: candidate.to_string(), kind };
-                    self.start(at, candidate, provider, permit, Some(handed_on))
+                    self.start(at, candidate, &provider, permit, Some(handed_on))
                 }
                 _ => {
                     let ended = (&mut first.ended).await;
@@ -286,17 +286,17 @@ impl Seek<'_> {
 }
 
 /// Leave for the next candidate to begin beside one that is silent; it does not wait in any queue for it.
-async fn begin_beside<'a>(
-    shared: &'a Shared,
+async fn begin_beside(
+    shared: &Shared,
     job: &Job,
     needs: &Needs,
     dispatch: &mut Dispatch,
-) -> Option<(usize, Candidate, &'a ProviderRef, Permit)> {
+) -> Option<(usize, Candidate, ProviderRef, Permit)> {
     let ask = dispatch.beside()?;
     let at = ask.candidate;
     let candidate = dispatch.candidate(at).clone();
     let provider = shared.provider(&candidate.provider)?;
-    let permit = acquire(provider, &candidate, ask, job, needs, Duration::ZERO).await.ok()?.ok()?;
+    let permit = acquire(&provider, &candidate, ask, job, needs, Duration::ZERO).await.ok()?.ok()?;
     Some((at, candidate, provider, permit))
 }
 

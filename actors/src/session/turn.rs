@@ -3,7 +3,7 @@
 //! All of its state is its own, so no actor's failure touches an answer that runs. How an answer is sought is in `seek`.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -94,8 +94,8 @@ impl RequestDefaults {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) router: Handle<RouterMsg>,
-    /// In the order they were written.
-    pub(crate) providers: Vec<(Arc<str>, ProviderRef)>,
+    /// In the order they were written, those that came in later last.
+    pub(crate) providers: RwLock<Vec<(Arc<str>, ProviderRef)>>,
     pub(crate) budget: Budget,
     pub(crate) limits: TurnLimits,
     /// What is done with an answer that is interrupted, where its request doesn't say.
@@ -242,8 +242,17 @@ pub(crate) fn router_down(unavailable: Unavailable) -> ChatError {
 }
 
 impl Shared {
-    pub(crate) fn provider(&self, name: &str) -> Option<&ProviderRef> {
-        self.providers.iter().find(|(provider, _)| &**provider == name).map(|(_, provider)| provider)
+    pub(crate) fn provider(&self, name: &str) -> Option<ProviderRef> {
+        self.read_providers().iter().find(|(provider, _)| &**provider == name).map(|(_, provider)| provider.clone())
+    }
+
+    /// All of them, as they are now.
+    pub(crate) fn all_providers(&self) -> Vec<(Arc<str>, ProviderRef)> {
+        self.read_providers().clone()
+    }
+
+    fn read_providers(&self) -> RwLockReadGuard<'_, Vec<(Arc<str>, ProviderRef)>> {
+        self.providers.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has a provider list its models. Only if the list has to be `fresh` is the router told: it would take an old one
