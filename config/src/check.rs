@@ -3,6 +3,8 @@
 mod aliases;
 mod providers;
 
+pub(crate) use providers::is_loopback;
+
 use crate::layers::Merged;
 use crate::origin::join;
 use crate::{ConfigError, Environment, ErrorKind, Problems, Server, Settings, Timeouts, Warning, WarningKind};
@@ -45,6 +47,10 @@ pub(crate) fn check(
         }
     }
     aliases::check(settings, &mut findings);
+    if let Some(passphrase) = &settings.credentials.passphrase {
+        let resolve = || settings.passphrase(environment).err();
+        providers::secret(passphrase, "credentials.passphrase", resolve, environment, &mut findings);
+    }
     let mut warnings = findings.warnings;
     warnings.sort_by_key(|warning| warning.origin.order());
     warnings

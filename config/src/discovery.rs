@@ -57,7 +57,7 @@ fn needs_variables(provider: &Value, kind: Kind) -> bool {
         Some(ValueKind::String(written)) => written == kind.name(),
         Some(_) => false,
     };
-    own_kind && !["key", "profiles", "base_url"].iter().any(|key| table.contains_key(*key))
+    own_kind && !["key", "profiles", "oauth", "base_url"].iter().any(|key| table.contains_key(*key))
 }
 
 fn anthropic(environment: &Environment) -> Option<Provider> {

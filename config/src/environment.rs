@@ -5,13 +5,22 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
+use secrecy::SecretString;
+
+use crate::{SecretError, SecretReference};
+
 /// The variables that configuration may look at, handed in by whoever is at the edge.
 ///
 /// A program gives `std::env::vars_os()`, a test gives exactly what it wants to be seen. The `Debug` form has the names
 /// alone, since values may be keys.
+///
+/// What references lead to beside variables and files can be in it as well, once somebody has looked it up
+/// ([`looked_up`](Self::looked_up)): nothing here knows a keyring.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
+    /// By the text of the reference.
+    looked_up: BTreeMap<String, Result<SecretString, SecretError>>,
 }
 
 impl Environment {
@@ -35,6 +44,34 @@ impl Environment {
         self.raw(name).map(PathBuf::from)
     }
 
+    /// The same, knowing what became of a reference that somebody looked up: a `keyring:` one can be resolved by this
+    /// alone, and a `command:` one isn't run again.
+    #[must_use]
+    pub fn looked_up(mut self, reference: &SecretReference, outcome: Result<SecretString, SecretError>) -> Self {
+        self.looked_up.insert(reference.to_string(), outcome);
+        self
+    }
+
+    /// Whether somebody has looked this reference up.
+    #[must_use]
+    pub fn has_looked_up(&self, reference: &SecretReference) -> bool {
+        self.known(reference).is_some()
+    }
+
+    /// What became of a reference that somebody looked up.
+    pub(crate) fn known(&self, reference: &SecretReference) -> Option<&Result<SecretString, SecretError>> {
+        // All literals have the same text.
+        if matches!(reference, SecretReference::Literal(_)) {
+            return None;
+        }
+        self.looked_up.get(&reference.to_string())
+    }
+
+    /// Every variable, for a program that is to see them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
     pub(crate) fn raw(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
@@ -55,7 +92,10 @@ impl Environment {
 
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
-        Self { variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+        Self {
+            variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            looked_up: BTreeMap::new(),
+        }
     }
 }
 

@@ -101,6 +101,14 @@ pub enum ErrorKind {
         /// The key.
         key: &'static str,
     },
+    /// A setting that means nothing without another one.
+    #[error("\"{key}\" means nothing without {without}")]
+    MeansNothing {
+        /// The key.
+        key: &'static str,
+        /// What it would need.
+        without: &'static str,
+    },
     /// A key would be sent unencrypted over a network.
     #[error("a key would be sent to {host} unencrypted")]
     InsecureTransport {

@@ -17,6 +17,8 @@
 //! ```
 
 mod check;
+mod command;
+mod credentials;
 mod discovery;
 mod environment;
 mod error;
@@ -24,6 +26,7 @@ mod layers;
 mod load;
 mod local;
 mod models;
+mod oauth;
 mod origin;
 mod paths;
 mod provider;
@@ -36,14 +39,17 @@ mod suggest;
 mod units;
 mod warning;
 
+pub use command::CommandFailure;
+pub use credentials::{CredentialStore, Credentials};
 pub use environment::Environment;
 pub use error::{ConfigError, ErrorKind, Problems};
 pub use load::{Loaded, Override, Source, load, load_found};
 pub use local::{LocalServer, local_servers};
 pub use models::{Alias, AliasTarget, Models, Strategy, Weighted, fits};
+pub use oauth::{OAuth, OAuthFlow, OAuthPreset};
 pub use origin::{Origin, Origins};
 pub use paths::{NoHome, config_file, data_dir};
-pub use provider::{Cost, Header, Kind, Limits, ModelFacts, Profile, Provider, Queue, RequestDefaults};
+pub use provider::{Cost, Header, Kind, Limits, ModelFacts, Profile, ProfileKey, Provider, Queue, RequestDefaults};
 pub use resolve::{Credential, CredentialError};
 pub use secret::{SecretError, SecretReference};
 pub use settings::{

@@ -8,7 +8,7 @@ use serde::ser::{Serialize, Serializer};
 use url::Url;
 
 use crate::units::serialize_duration;
-use crate::{Origin, SecretReference, Timeouts};
+use crate::{OAuth, Origin, SecretReference, Timeouts};
 
 /// `[providers.NAME]`.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -25,8 +25,13 @@ pub struct Provider {
     /// [`Kind::OpenAiCompatible`].
     #[serde(serialize_with = "serialize_url")]
     pub base_url: Option<Url>,
-    /// The ways in, in the order in which they were written; at least one, ids are unique.
+    /// The ways in, in the order in which they were written; ids are unique. None where nothing but what is added lets in:
+    /// for [`Kind::Anthropic`], [`Kind::OpenAi`] and where there is `oauth`, without a key.
     pub profiles: Vec<Profile>,
+    /// How a person logs in, where that is a way in.
+    pub oauth: Option<OAuth>,
+    /// The limits of each profile that has none of its own, the added ones too.
+    pub limits: Limits,
     /// The limits of all profiles together.
     pub shared_limits: Limits,
     /// How requests wait for a limit.
@@ -58,6 +63,8 @@ impl Provider {
             kind,
             base_url: None,
             profiles: vec![Profile::new(None)],
+            oauth: None,
+            limits: Limits::default(),
             shared_limits: Limits::default(),
             queue: Queue::default(),
             models: BTreeMap::new(),
@@ -68,6 +75,18 @@ impl Provider {
             timeouts: Timeouts::default(),
             allow_http: false,
         }
+    }
+
+    /// Whether it may be without a profile, since it can do with what is added.
+    pub(crate) fn waits_for_added(&self) -> bool {
+        matches!(self.kind, Kind::Anthropic | Kind::OpenAi) || self.oauth.is_some()
+    }
+
+    /// Every reference to what goes out with its requests: keys and headers.
+    pub fn references(&self) -> impl Iterator<Item = &SecretReference> {
+        let keys = self.profiles.iter().filter_map(|profile| profile.key.reference());
+        let headers = self.headers.iter().map(|header| &header.value);
+        keys.chain(headers)
     }
 }
 
@@ -114,8 +133,8 @@ impl Kind {
 pub struct Profile {
     /// Its name within the provider.
     pub id: String,
-    /// The key; `None` for a provider that wants none.
-    pub key: Option<SecretReference>,
+    /// Where its key is.
+    pub key: ProfileKey,
     /// Its share, compared with the other profiles' weights; at least 1.
     pub weight: u32,
     /// Its own limits, or those that the provider sets for each profile.
@@ -126,7 +145,42 @@ impl Profile {
     /// The profile that a provider has where one key, or none, is all that was written.
     #[must_use]
     pub fn new(key: Option<SecretReference>) -> Self {
-        Self { id: "default".to_owned(), key, weight: 1, limits: Limits::default() }
+        Self { id: "default".to_owned(), key: key.into(), weight: 1, limits: Limits::default() }
+    }
+}
+
+/// Where the key of a profile is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum ProfileKey {
+    /// The provider wants none.
+    #[default]
+    None,
+    /// Where this leads.
+    Reference(SecretReference),
+    /// It is what was added under the profile's id: a key, or a login.
+    Added,
+}
+
+impl ProfileKey {
+    /// The reference, where it is one.
+    #[must_use]
+    pub fn reference(&self) -> Option<&SecretReference> {
+        match self {
+            Self::Reference(reference) => Some(reference),
+            Self::None | Self::Added => None,
+        }
+    }
+}
+
+impl From<Option<SecretReference>> for ProfileKey {
+    fn from(reference: Option<SecretReference>) -> Self {
+        reference.map_or(Self::None, Self::Reference)
+    }
+}
+
+impl Serialize for ProfileKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.reference().serialize(serializer)
     }
 }
 
@@ -189,7 +243,7 @@ pub struct Cost {
 
 /// A header that goes out with every request.
 ///
-/// The value is treated as a secret, since many of them are: `env:` and `file:` work, and it is never shown.
+/// The value is treated as a secret, since many of them are: references work, and it is never shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// Its name, as it was written.

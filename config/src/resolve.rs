@@ -4,22 +4,37 @@ use std::fmt;
 
 use secrecy::SecretString;
 
-use crate::provider::{Header, Profile, Provider};
-use crate::{Environment, SecretError};
+use crate::provider::{Header, Kind, Profile, ProfileKey, Provider};
+use crate::{CommandFailure, Environment, SecretError, Settings};
 
-/// A secret of a provider that can't be had. Its `source()` says why.
+/// A secret that can't be had. Its `source()` says why.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("no secret for {credential} of the provider \"{provider}\"")]
+#[error("{}", self.what())]
 pub struct CredentialError {
-    /// The provider's name.
+    /// The provider's name; empty where it is none's.
     pub provider: String,
     /// What the secret is for.
     pub credential: Credential,
-    /// Why it can't be had; names the variable or the file.
+    /// Why it can't be had; names where it should be.
     pub source: SecretError,
 }
 
 impl CredentialError {
+    /// That a provider has neither a profile that was written nor one that was added.
+    #[must_use]
+    pub fn none_for(provider: &Provider) -> Self {
+        provider.failed(Credential::Any, provider.not_added())
+    }
+
+    fn what(&self) -> String {
+        let Self { provider, credential, .. } = self;
+        match credential {
+            Credential::Any => format!("no credential for the provider \"{provider}\""),
+            Credential::Passphrase => format!("no secret for {credential}"),
+            _ => format!("no secret for {credential} of the provider \"{provider}\""),
+        }
+    }
+
     /// One line on what to do.
     #[must_use]
     pub fn hint(&self) -> String {
@@ -27,6 +42,31 @@ impl CredentialError {
             SecretError::NotSet { variable } => format!("set it where greenroom is started: export {variable}=…"),
             SecretError::Unreadable { .. } => "check the path, and that this user may read it".to_owned(),
             SecretError::Empty { .. } | SecretError::NotOneLine { .. } => "put the key alone there".to_owned(),
+            SecretError::NotLookedUp { .. } => "give the environment what the keyring has there".to_owned(),
+            SecretError::NoEntry { entry } => {
+                format!("put it there as an entry of the service \"greenroom\" and the user \"{entry}\"")
+            }
+            SecretError::Keyring { hint, .. } => hint.clone(),
+            SecretError::Command { source: CommandFailure::NotStarted(_), .. } => {
+                "check the name of the program, and that it is in PATH".to_owned()
+            }
+            SecretError::Command { .. } => "run it by hand where greenroom is started, and see what it says".to_owned(),
+            SecretError::NotAdded { variable, login } => self.add(*variable, *login),
+        }
+    }
+
+    fn add(&self, variable: Option<&str>, login: bool) -> String {
+        let name = match &self.credential {
+            Credential::Profile(id) => format!("{}/{id}", self.provider),
+            _ => self.provider.clone(),
+        };
+        let add = match login {
+            true => format!("`greenroom auth login {name}` logs in, `greenroom auth add {name}` adds a key"),
+            false => format!("`greenroom auth add {name}` adds a key"),
+        };
+        match variable {
+            Some(variable) => format!("{add}, or set key = \"env:{variable}\""),
+            None => add,
         }
     }
 }
@@ -38,6 +78,12 @@ pub enum Credential {
     Profile(String),
     /// The value of the header of this name.
     Header(String),
+    /// The secret of the client that logs in.
+    Client,
+    /// The passphrase of what is sealed.
+    Passphrase,
+    /// Any profile at all.
+    Any,
 }
 
 impl fmt::Display for Credential {
@@ -45,33 +91,74 @@ impl fmt::Display for Credential {
         match self {
             Self::Profile(id) => write!(f, "the profile \"{id}\""),
             Self::Header(name) => write!(f, "the header \"{name}\""),
+            Self::Client => f.write_str("the client of \"oauth\""),
+            Self::Passphrase => f.write_str("the passphrase of [credentials]"),
+            Self::Any => f.write_str("any profile"),
         }
     }
 }
 
 impl Provider {
-    /// The key of one of this provider's profiles; `None` where the profile has none.
+    /// The key of one of this provider's profiles; `None` where the profile has none. What was added is not known here.
     ///
     /// # Errors
     ///
-    /// [`CredentialError`] names the provider, the profile, and the variable or file that doesn't have it.
+    /// [`CredentialError`] names the provider, the profile, and the place that doesn't have it.
     pub fn key(&self, profile: &Profile, environment: &Environment) -> Result<Option<SecretString>, CredentialError> {
-        let Some(reference) = &profile.key else { return Ok(None) };
         let failed = |source| self.failed(Credential::Profile(profile.id.clone()), source);
-        reference.resolve(environment).map(Some).map_err(failed)
+        match &profile.key {
+            ProfileKey::None => Ok(None),
+            ProfileKey::Reference(reference) => reference.resolve(environment).map(Some).map_err(failed),
+            ProfileKey::Added => Err(failed(self.not_added())),
+        }
     }
 
     /// The value of one of this provider's headers.
     ///
     /// # Errors
     ///
-    /// [`CredentialError`] names the provider, the header, and the variable or file that doesn't have it.
+    /// [`CredentialError`] names the provider, the header, and the place that doesn't have it.
     pub fn header(&self, header: &Header, environment: &Environment) -> Result<SecretString, CredentialError> {
         let failed = |source| self.failed(Credential::Header(header.name.clone()), source);
         header.value.resolve(environment).map_err(failed)
     }
 
+    /// The secret of the client that logs in; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialError`] names the provider, and the place that doesn't have it.
+    pub fn client_secret(&self, environment: &Environment) -> Result<Option<SecretString>, CredentialError> {
+        let reference = self.oauth.as_ref().and_then(|oauth| oauth.client_secret.as_ref());
+        let resolved = reference.map(|reference| reference.resolve(environment)).transpose();
+        resolved.map_err(|source| self.failed(Credential::Client, source))
+    }
+
+    fn not_added(&self) -> SecretError {
+        let variable = match self.kind {
+            Kind::Anthropic => Some("ANTHROPIC_API_KEY"),
+            Kind::OpenAi => Some("OPENAI_API_KEY"),
+            _ => None,
+        };
+        // With logins the variable is not what the person had in mind.
+        let login = self.oauth.is_some();
+        SecretError::NotAdded { variable: variable.filter(|_| !login), login }
+    }
+
     fn failed(&self, credential: Credential, source: SecretError) -> CredentialError {
         CredentialError { provider: self.name.clone(), credential, source }
+    }
+}
+
+impl Settings {
+    /// The passphrase of what is sealed; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialError`] names the place that doesn't have it.
+    pub fn passphrase(&self, environment: &Environment) -> Result<Option<SecretString>, CredentialError> {
+        let resolved = self.credentials.passphrase.as_ref().map(|reference| reference.resolve(environment)).transpose();
+        let credential = Credential::Passphrase;
+        resolved.map_err(|source| CredentialError { provider: String::new(), credential, source })
     }
 }

@@ -10,9 +10,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::ser::{Serialize, Serializer};
 
 use crate::Environment;
+use crate::command::{self, CommandFailure};
 
-/// No key is longer; a path such as `/dev/zero` must not fill the memory.
-const LARGEST_FILE: u64 = 64 << 10;
+/// No key is longer, in bytes; a path such as `/dev/zero` must not fill the memory.
+pub(crate) const LARGEST: u64 = 64 << 10;
 
 /// Where a secret is. Neither `Debug`, `Display` nor serialisation shows the secret of a literal.
 #[derive(Clone)]
@@ -27,6 +28,16 @@ pub enum SecretReference {
         /// The path; one that starts with `~/` is below the home directory.
         path: PathBuf,
     },
+    /// `keyring:ENTRY`: an entry of the system's keyring.
+    Keyring {
+        /// Its user, such as `anthropic/home`; the service is `greenroom`.
+        entry: String,
+    },
+    /// `command:PROGRAM ARGS`: the line that a program prints.
+    Command {
+        /// The program and its arguments; never empty. A program that starts with `~/` is below the home directory.
+        words: Vec<String>,
+    },
     /// The secret itself stands in the configuration.
     Literal(SecretString),
 }
@@ -34,7 +45,7 @@ pub enum SecretReference {
 /// A reference that can't be one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadReference {
-    NotSupported(&'static str),
+    NotACommand,
     UnknownScheme(&'static str),
     Empty,
 }
@@ -61,14 +72,52 @@ pub enum SecretError {
     /// There is nothing in it but white space.
     #[error("{place} is empty")]
     Empty {
-        /// The variable or the file.
+        /// The variable, the file, the entry or the program.
         place: String,
     },
     /// It holds something that no header can carry: a line break, another control character, or what isn't UTF-8.
     #[error("{place} does not hold a single line of text")]
     NotOneLine {
-        /// The variable or the file.
+        /// The variable, the file, the entry or the program.
         place: String,
+    },
+    /// Nobody has looked the entry up: the [`Environment`] does not have it.
+    #[error("the keyring was not asked for {entry}")]
+    NotLookedUp {
+        /// The entry.
+        entry: String,
+    },
+    /// The keyring has no such entry.
+    #[error("the keyring has no entry {entry}")]
+    NoEntry {
+        /// The entry.
+        entry: String,
+    },
+    /// The keyring doesn't give it.
+    #[error("the keyring does not give {entry}")]
+    Keyring {
+        /// The entry.
+        entry: String,
+        /// Why not.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+        /// One line on what to do.
+        hint: String,
+    },
+    /// The program doesn't give it.
+    #[error("the command {program} does not give it")]
+    Command {
+        /// The program, without its arguments.
+        program: String,
+        /// Why not.
+        source: CommandFailure,
+    },
+    /// The profile is to have what was added under its id, or the provider any profile that was added, and there is none.
+    #[error("none was added")]
+    NotAdded {
+        /// The variable that such a provider's key is usually in.
+        variable: Option<&'static str>,
+        /// Whether it is a login that is to be added.
+        login: bool,
     },
 }
 
@@ -81,12 +130,16 @@ impl SecretReference {
         }
         let Some((scheme, rest)) = text.split_once(':') else { return Ok(Self::literal(text)) };
         match (scheme, rest.trim()) {
-            ("env" | "file", "") => Err(BadReference::Empty),
+            ("env" | "file" | "keyring" | "command", "") => Err(BadReference::Empty),
             ("env", variable) => Ok(Self::Environment { variable: variable.to_owned() }),
             ("file", path) if path == "~" || path.starts_with("~/") => Ok(Self::File { path: path.into() }),
             ("file", path) => Ok(Self::File { path: directory.map_or_else(|| path.into(), |base| base.join(path)) }),
-            ("keyring", _) => Err(BadReference::NotSupported("keyring:")),
-            ("command", _) => Err(BadReference::NotSupported("command:")),
+            ("keyring", entry) if entry.chars().any(char::is_control) => Err(BadReference::Empty),
+            ("keyring", entry) => Ok(Self::Keyring { entry: entry.to_owned() }),
+            ("command", command) => match command::words(command, directory) {
+                Some(words) => Ok(Self::Command { words }),
+                None => Err(BadReference::NotACommand),
+            },
             // A slip in the scheme would otherwise be sent to the provider as if it were the key.
             _ => match crate::suggest::nearest(scheme, ["env", "file", "keyring", "command"]) {
                 Some(meant) => Err(BadReference::UnknownScheme(meant)),
@@ -99,12 +152,17 @@ impl SecretReference {
         Self::Literal(SecretString::from(text))
     }
 
-    /// Gets the secret.
+    /// Gets the secret. What was [looked up](Environment::looked_up) is given as it was found; a program that wasn't is run
+    /// here, for which this waits up to ten seconds.
     ///
     /// # Errors
     ///
-    /// [`SecretError`] where the variable or the file isn't there, or holds nothing that could be a key.
+    /// [`SecretError`] where the variable, the file or the entry isn't there, the program fails, or there is nothing that
+    /// could be a key.
     pub fn resolve(&self, environment: &Environment) -> Result<SecretString, SecretError> {
+        if let Some(known) = environment.known(self) {
+            return known.clone();
+        }
         match self {
             Self::Environment { variable } => {
                 let missing = || SecretError::NotSet { variable: variable.clone() };
@@ -119,8 +177,30 @@ impl SecretReference {
                 bytes.zeroize();
                 secret
             }
+            Self::Keyring { entry } => Err(SecretError::NotLookedUp { entry: entry.clone() }),
+            Self::Command { words } => {
+                let program = &words[0];
+                let failed = |source| SecretError::Command { program: program.clone(), source };
+                let printed = command::output(words, environment, command::LIMIT).map_err(failed)?;
+                one_line(std::str::from_utf8(&printed).ok(), format!("what the command {program} printed"))
+            }
             Self::Literal(secret) => one_line(Some(secret.expose_secret()), "the secret".to_owned()),
         }
+    }
+
+    /// The secret of an entry of the keyring, of what a keyring has there.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError`] where that can't be a key.
+    pub fn of_entry(entry: &str, found: &SecretString) -> Result<SecretString, SecretError> {
+        one_line(Some(found.expose_secret()), format!("the entry {entry} of the keyring"))
+    }
+
+    /// Whether it can't be had by a look at a variable or a small file: a person may be asked, or a program run.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        matches!(self, Self::Keyring { .. } | Self::Command { .. })
     }
 
     /// The file that it is in, `~` expanded.
@@ -142,8 +222,8 @@ pub(crate) fn expand(path: &Path, environment: &Environment) -> PathBuf {
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST_FILE {
+    std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
         bytes.zeroize();
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large for a secret"));
     }
@@ -163,6 +243,8 @@ impl fmt::Display for SecretReference {
         match self {
             Self::Environment { variable } => write!(f, "env:{variable}"),
             Self::File { path } => write!(f, "file:{}", path.display()),
+            Self::Keyring { entry } => write!(f, "keyring:{entry}"),
+            Self::Command { words } => write!(f, "command:{}", shell_words::join(words)),
             Self::Literal(_) => f.write_str("(literal, hidden)"),
         }
     }
@@ -185,6 +267,8 @@ impl PartialEq for SecretReference {
         match (self, other) {
             (Self::Environment { variable: one }, Self::Environment { variable: other }) => one == other,
             (Self::File { path: one }, Self::File { path: other }) => one == other,
+            (Self::Keyring { entry: one }, Self::Keyring { entry: other }) => one == other,
+            (Self::Command { words: one }, Self::Command { words: other }) => one == other,
             (Self::Literal(one), Self::Literal(other)) => one.expose_secret() == other.expose_secret(),
             _ => false,
         }

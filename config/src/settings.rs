@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::credentials::Credentials;
 use crate::environment::Environment;
 use crate::models::Models;
 use crate::provider::{Provider, serialize_providers};
-use crate::secret::expand;
+use crate::secret::{SecretReference, expand};
 use crate::units::{serialize_bytes, serialize_duration};
 
 /// Everything that greenroom is told, complete and validated.
@@ -39,6 +40,8 @@ pub struct Settings {
     pub sessions: Sessions,
     /// How what outlives the process is kept.
     pub store: Store,
+    /// Where what is added to the configuration lies.
+    pub credentials: Credentials,
 }
 
 impl Settings {
@@ -46,6 +49,11 @@ impl Settings {
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<&Provider> {
         self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Every reference to what goes out with requests: keys and headers.
+    pub fn references(&self) -> impl Iterator<Item = &SecretReference> {
+        self.providers.iter().flat_map(Provider::references)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use crate::origin::{join, written_key};
+use crate::provider::ProfileKey;
 use crate::{Loaded, Origin, Origins, Settings};
 
 impl Settings {
@@ -14,11 +15,14 @@ impl Settings {
         let mut shown = serde_json::to_value(self).expect("settings have text for keys and nothing that isn't JSON");
         let timeouts = shown["timeouts"].clone();
         let providers = shown["providers"].as_object_mut().into_iter().flat_map(Map::values_mut);
-        for provider in providers.filter_map(Value::as_object_mut) {
+        for (written, provider) in self.providers.iter().zip(providers.filter_map(Value::as_object_mut)) {
             if let Some(own) = provider.get_mut("timeouts").and_then(Value::as_object_mut) {
                 own.retain(|key, value| timeouts[key.as_str()] != *value);
             }
-            show_keyless(provider);
+            // The one profile of a provider without a key is what no `profiles` means.
+            if matches!(&written.profiles[..], [only] if only.key == ProfileKey::None) {
+                provider.remove("profiles");
+            }
         }
         prune(&mut shown);
         shown
@@ -50,16 +54,6 @@ impl Loaded {
             "discovery": self.settings.discovery,
             "ignored_variables": self.settings.ignored_variables,
         })
-    }
-}
-
-/// The one profile of a provider without a key is what no `profiles` means; its limits are those of the provider.
-fn show_keyless(provider: &mut Map<String, Value>) {
-    let Some([only]) = provider.get("profiles").and_then(Value::as_array).map(Vec::as_slice) else { return };
-    if only.get("key").is_none_or(Value::is_null) {
-        let limits = only.get("limits").cloned().unwrap_or_default();
-        provider.remove("profiles");
-        provider.insert("limits".to_owned(), limits);
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::{complaints, loaded, try_load, warnings};
 use greenroom_config::{
-    ConfigError, Environment, ErrorKind, Kind, Profile, Provider, SecretReference, Settings, WarningKind,
+    ConfigError, CredentialError, Environment, ErrorKind, Kind, Profile, ProfileKey, Provider, SecretReference,
+    Settings, WarningKind,
 };
 
 #[test]
@@ -49,8 +50,32 @@ fn key_is_a_profile_and_no_key_is_one_too() {
     let text = "[providers.openai]\nkey = \"env:K\"\n[providers.lab]\nkind = \"openai-compatible\"\nbase_url = \"http://10.0.0.5/v1\"\n";
     let settings = loaded(text, &[("K", "k")]).settings;
     assert_eq!(settings.providers[0].profiles[0].id, "default");
-    assert_eq!(settings.providers[0].profiles[0].key, Some(SecretReference::Environment { variable: "K".into() }));
-    assert_eq!(settings.providers[1].profiles[0].key, None);
+    assert_eq!(
+        settings.providers[0].profiles[0].key.reference(),
+        Some(&SecretReference::Environment { variable: "K".into() })
+    );
+    assert_eq!(settings.providers[1].profiles[0].key, ProfileKey::None);
+}
+
+#[test]
+fn what_is_added_is_a_way_in_that_needs_no_key_here() {
+    let text = "[providers.anthropic]\nlimits = { concurrent = 3 }\n\
+                [providers.openai]\nprofiles = [{ id = \"work\", weight = 2 }, { id = \"home\", key = \"env:K\" }]\n";
+    let settings = loaded(text, &[("K", "k")]).settings;
+    let (anthropic, openai) = (&settings.providers[0], &settings.providers[1]);
+    assert!(anthropic.profiles.is_empty());
+    assert_eq!(anthropic.limits.concurrent.unwrap().get(), 3, "what is added will have them");
+    assert_eq!((&openai.profiles[0].key, openai.profiles[0].weight), (&ProfileKey::Added, 2));
+
+    let environment = Environment::from_iter([("K", "k")]);
+    let missing = openai.key(&openai.profiles[0], &environment).unwrap_err();
+    assert_eq!(missing.to_string(), "no secret for the profile \"work\" of the provider \"openai\"");
+    assert_eq!(missing.source.to_string(), "none was added");
+    let none = CredentialError::none_for(anthropic);
+    assert_eq!(none.to_string(), "no credential for the provider \"anthropic\"");
+    assert_eq!(none.hint(), "`greenroom auth add anthropic` adds a key, or set key = \"env:ANTHROPIC_API_KEY\"");
+    let open = complaints("[providers.openai]\nbase_url = \"http://10.0.0.5/v1\"\n", &[], &[]);
+    assert!(open[0].contains("a key would be sent to 10.0.0.5 unencrypted"), "{open:?}");
 }
 
 #[test]
@@ -101,8 +126,8 @@ fn what_cannot_be_meant_is_refused() {
             "config.toml:4:42: providers.p.profiles[1]: \"a\" is there twice",
         ),
         (
-            format!("{local}\nprofiles = [{{ id = \"a\" }}]"),
-            "config.toml:4:13: providers.p.profiles[0]: \"key\" is missing",
+            format!("{local}\nprofiles = [{{ key = \"env:A\" }}]"),
+            "config.toml:4:13: providers.p.profiles[0]: \"id\" is missing",
         ),
         (
             format!("{local}\nprofiles = [{{ id = \"a\", key = \"env:A\", weight = 0 }}]"),
@@ -217,7 +242,7 @@ fn a_connect_that_can_never_run_out_is_pointed_out() {
 #[test]
 fn settings_made_in_code_are_held_to_the_same_rules() {
     let profile = |key: &str| Profile {
-        key: Some(SecretReference::Environment { variable: key.into() }),
+        key: Some(SecretReference::Environment { variable: key.into() }).into(),
         ..Provider::new("lab", Kind::OpenAi).profiles[0].clone()
     };
     let lab = Provider {
@@ -245,6 +270,8 @@ fn settings_made_in_code_are_held_to_the_same_rules() {
     let no_way_in = Provider { profiles: Vec::new(), ..allowed.clone() };
     let missing = settings(vec![no_way_in]).validate(&environment).unwrap_err();
     assert!(matches!(missing.errors[0].kind, ErrorKind::Missing { key: "profiles" }));
+    let waiting = Provider { profiles: Vec::new(), ..Provider::new("anthropic", Kind::Anthropic) };
+    assert!(settings(vec![waiting]).validate(&environment).unwrap().is_empty(), "a key can be added to it");
     let nowhere = settings(vec![Provider { base_url: None, ..allowed }]).validate(&environment).unwrap_err();
     assert!(matches!(nowhere.errors[0].kind, ErrorKind::Missing { key: "base_url" }));
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{complaints, loaded, restrict, source, warnings, write};
-use greenroom_config::{Credential, Environment, Loaded, SecretError, WarningKind, load};
+use greenroom_config::{Credential, Environment, Loaded, SecretError, SecretReference, WarningKind, load};
 use secrecy::ExposeSecret;
 
 const SENTINEL: &str = "sk-do-not-show-this-9f3b";
@@ -50,8 +50,7 @@ fn no_error_has_a_secret_in_it() {
     let bodies = [
         format!("key = [\"{SENTINEL}\"]"),
         format!("key = \"evn:{SENTINEL}\""),
-        format!("key = \"keyring:{SENTINEL}\""),
-        format!("key = \"command:{SENTINEL}\""),
+        format!("key = \"command:x '{SENTINEL}\""),
         format!("profiles = [{{ id = \"a\", key = \"{SENTINEL}\", wieght = 1 }}]"),
         format!("key = \"env:A\"\nbase_url = \"https://user:{SENTINEL}@host/v1\""),
         format!("key = \"env:A\"\nbase_url = \"https://host/v1?key={SENTINEL}\""),
@@ -133,24 +132,68 @@ fn what_cannot_be_a_key_is_not_one() {
 }
 
 #[test]
-fn references_of_another_kind_are_refused() {
+fn what_is_no_reference_is_refused() {
     let of = |text: &str| complaints(&format!("[providers.openai]\nkey = \"{text}\"\n"), &[], &[]).remove(0);
     assert_eq!(
-        of("keyring:a/b"),
-        "config.toml:2:7: providers.openai.key: \"keyring:\" is not supported by this version | use \"env:NAME\" or \"file:PATH\""
-    );
-    assert_eq!(
-        of("command:pass x"),
-        "config.toml:2:7: providers.openai.key: \"command:\" is not supported by this version | use \"env:NAME\" or \"file:PATH\""
+        of("command:pass 'x"),
+        "config.toml:2:7: providers.openai.key: this is not a command | write the program and its arguments; a quote that is opened is closed"
     );
     assert_eq!(
         of("evn:X"),
         "config.toml:2:7: providers.openai.key: this is not a reference to a secret | did you mean \"env:\"?"
     );
-    assert_eq!(
-        of("env: "),
-        "config.toml:2:7: providers.openai.key: this is not a reference to a secret | use \"env:NAME\" or \"file:PATH\""
-    );
+    for empty in ["env: ", "keyring:", "command: "] {
+        assert_eq!(
+            of(empty),
+            "config.toml:2:7: providers.openai.key: this is not a reference to a secret | use \"env:NAME\", \"file:PATH\", \"keyring:ENTRY\" or \"command:PROGRAM ARGS\""
+        );
+    }
+}
+
+#[test]
+fn a_keyring_is_asked_by_who_has_one() {
+    let loaded = loaded("[providers.openai]\nkey = \"keyring:openai/home\"\n", &[]);
+    assert_eq!(warnings(&loaded), [""; 0], "a check asks no keyring");
+    assert!(loaded.show_toml().contains("key = \"keyring:openai/home\""), "{}", loaded.show_toml());
+    let openai = &loaded.settings.providers[0];
+    let key = |environment: &Environment| openai.key(&openai.profiles[0], environment).map(Option::unwrap);
+    let unasked = key(&Environment::empty()).unwrap_err();
+    assert!(matches!(&unasked.source, SecretError::NotLookedUp { entry } if entry == "openai/home"), "{unasked:?}");
+
+    let reference = loaded.settings.references().next().unwrap();
+    assert!(reference.is_slow());
+    let secret = SecretReference::of_entry("openai/home", &" sk-kept\n".into());
+    let asked = Environment::empty().looked_up(reference, secret);
+    assert_eq!(key(&asked).unwrap().expose_secret(), "sk-kept");
+    assert!(!format!("{asked:?}").contains("sk-kept"));
+    let absent = SecretError::NoEntry { entry: "openai/home".into() };
+    let without = Environment::empty().looked_up(reference, Err(absent));
+    assert_eq!(loaded.settings.validate(&without).unwrap().len(), 1, "what was looked up is told of");
+    assert!(key(&without).unwrap_err().hint().contains("the user \"openai/home\""));
+    assert!(SecretReference::of_entry("e", &"two\nlines".into()).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_is_run_when_its_secret_is_wanted_and_not_before() {
+    let written = write("");
+    let directory = written.directory.path();
+    let ran = directory.join("ran");
+    let script = format!("touch {}; echo  {SENTINEL}; echo {SENTINEL} >&2; exit $CODE", ran.display());
+    let text = format!("[providers.openai]\nkey = \"command:sh -c '{script}'\"\n");
+    std::fs::write(&written.path, text).unwrap();
+    let source = |code| source(&written.path, &[("PATH", "/usr/bin:/bin"), ("CODE", code)], &[]);
+    let loaded = load(&source("0")).unwrap();
+    assert_eq!(warnings(&loaded), [""; 0]);
+    assert!(!ran.exists(), "a check runs nothing");
+    assert_eq!(resolved(&loaded, &source("0").environment), SENTINEL);
+    assert!(ran.exists());
+
+    let openai = &loaded.settings.providers[0];
+    let failed = openai.key(&openai.profiles[0], &source("3").environment).unwrap_err();
+    let cause = std::error::Error::source(&failed.source).unwrap();
+    assert_eq!(format!("{}: {cause}", failed.source), "the command sh does not give it: it ended with exit code 3");
+    assert!(!format!("{failed:?} {}", failed.hint()).contains("do-not-show"));
 }
 
 #[cfg(unix)]

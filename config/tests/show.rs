@@ -31,6 +31,7 @@ fn the_sample_is_valid_and_shows_the_defaults() {
     assert_eq!(all.failover, defaults.failover);
     assert_eq!(all.sessions, defaults.sessions);
     assert_eq!(all.store, defaults.store);
+    assert_eq!(all.credentials.store, defaults.credentials.store);
     assert_eq!(all.server.listen, defaults.server.listen);
     assert_eq!((all.server.grace, all.server.max_body), (defaults.server.grace, defaults.server.max_body));
     assert_eq!(all.providers[0].queue, defaults.providers[0].queue);
@@ -59,6 +60,7 @@ fn the_sample_leaves_no_setting_out() {
         "kind",
         "limits",
         "models",
+        "oauth",
         "organization",
         "profiles",
         "project",
@@ -66,8 +68,13 @@ fn the_sample_leaves_no_setting_out() {
         "shared_limits",
         "timeouts",
     ];
-    let limits_are_shown_in_profiles = every.iter().filter(|key| **key != "limits").copied().collect::<Vec<_>>();
-    assert_eq!(keys, limits_are_shown_in_profiles);
+    assert_eq!(keys, every);
+    let every = ["audience", "authorize_url", "client_id", "client_secret", "device_url", "domain", "exchange", "flow"];
+    let rest = ["preset", "redirect_url", "scopes", "token_url"];
+    for key in every.into_iter().chain(rest) {
+        let written = |name: &str| all.origins.get(&format!("providers.{name}.oauth.{key}")).to_string();
+        assert!(written("openai") != "default" || written("lab") != "default", "oauth.{key} is not in the sample");
+    }
 }
 
 #[test]

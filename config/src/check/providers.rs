@@ -6,24 +6,30 @@ use url::{Host, Url};
 
 use crate::check::Findings;
 use crate::origin::{entry, join};
-use crate::{CredentialError, Environment, ErrorKind, Kind, Origin, Provider, SecretReference, WarningKind};
+use crate::{
+    CredentialError, Environment, ErrorKind, Kind, Origin, ProfileKey, Provider, SecretReference, WarningKind,
+};
 
 pub(crate) fn check(provider: &Provider, path: &str, environment: &Environment, findings: &mut Findings<'_>) {
     transport(provider, path, findings);
     for (index, profile) in provider.profiles.iter().enumerate() {
-        let Some(key) = &profile.key else { continue };
+        let Some(key) = profile.key.reference() else { continue };
         let profiles = join(path, "profiles");
         // The shorthand makes a profile that was not written as one.
         let shorthand = !matches!(findings.merged.origins.get(&join(path, "key")), Origin::BuiltIn);
         let key_path = if shorthand { join(path, "key") } else { join(&entry(&profiles, index), "key") };
-        secret(key, &key_path, provider.key(profile, environment).err(), environment, findings);
+        secret(key, &key_path, || provider.key(profile, environment).err(), environment, findings);
     }
     for header in &provider.headers {
         let header_path = join(&join(path, "headers"), &header.name);
         if !header.is_sensitive() && matches!(header.value, SecretReference::Literal(_)) {
             continue;
         }
-        secret(&header.value, &header_path, provider.header(header, environment).err(), environment, findings);
+        secret(&header.value, &header_path, || provider.header(header, environment).err(), environment, findings);
+    }
+    if let Some(client) = provider.oauth.as_ref().and_then(|oauth| oauth.client_secret.as_ref()) {
+        let client_path = join(&join(path, "oauth"), "client_secret");
+        secret(client, &client_path, || provider.client_secret(environment).err(), environment, findings);
     }
 }
 
@@ -38,7 +44,7 @@ pub(crate) fn shape(provider: &Provider, before: &[Provider], findings: &mut Fin
         let expected = "a provider's name".to_owned();
         findings.error(&path, ErrorKind::BadValue { value: Some(format!("{name:?}")), expected }, None);
     }
-    if provider.profiles.is_empty() {
+    if provider.profiles.is_empty() && !provider.waits_for_added() {
         findings.error(&path, ErrorKind::Missing { key: "profiles" }, None);
     }
     for (index, profile) in provider.profiles.iter().enumerate() {
@@ -55,7 +61,9 @@ pub(crate) fn shape(provider: &Provider, before: &[Provider], findings: &mut Fin
 /// A key over plain HTTP is everyone's who is on the way; only loopback has no way.
 fn transport(provider: &Provider, path: &str, findings: &mut Findings<'_>) {
     let Some(url) = &provider.base_url else { return };
-    let keyed = provider.profiles.iter().any(|profile| profile.key.is_some())
+    // Without a profile it is to have what is added.
+    let keyed = provider.profiles.is_empty()
+        || provider.profiles.iter().any(|profile| profile.key != ProfileKey::None)
         || provider.headers.iter().any(crate::Header::is_sensitive);
     if url.scheme() == "https" || !keyed || is_loopback(url) {
         return;
@@ -71,7 +79,7 @@ fn transport(provider: &Provider, path: &str, findings: &mut Findings<'_>) {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         // RFC 6761, section 6.3: the name and all below it are loopback.
         Some(Host::Domain(name)) => {
@@ -84,10 +92,11 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn secret(
+/// What there is to say of a secret. No keyring is asked and no program run for it: a check is to be harmless and quick.
+pub(crate) fn secret(
     reference: &SecretReference,
     path: &str,
-    unavailable: Option<CredentialError>,
+    unavailable: impl FnOnce() -> Option<CredentialError>,
     environment: &Environment,
     findings: &mut Findings<'_>,
 ) {
@@ -101,7 +110,10 @@ fn secret(
             readable_by_others(file, path, findings);
         }
     }
-    if let Some(error) = unavailable {
+    if reference.is_slow() && environment.known(reference).is_none() {
+        return;
+    }
+    if let Some(error) = unavailable() {
         let hint = Some(error.hint());
         findings.warn(path, WarningKind::SecretUnavailable(error), hint);
     } else if let Some(file) = reference.file(environment) {

@@ -1,7 +1,9 @@
 //! From merged values to settings, with everything that is wrong noted on the way.
 
+mod credentials;
 mod models;
 mod node;
+mod oauth;
 mod profiles;
 mod provider;
 mod scalars;
@@ -46,6 +48,7 @@ pub(crate) fn settings(reader: &Reader<'_>, root: &Map<String, Value>) -> Settin
         failover: table.node("failover").map(|node| tuning::failover(&node)).unwrap_or_default(),
         sessions: table.node("sessions").map(|node| tuning::sessions(&node)).unwrap_or_default(),
         store: table.node("store").map(|node| tuning::store(&node)).unwrap_or_default(),
+        credentials: table.node("credentials").map(|node| credentials::credentials(&node)).unwrap_or_default(),
         timeouts,
         ..Settings::default()
     };

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::provider::{Limits, Profile};
+use crate::provider::{Limits, Profile, ProfileKey};
 use crate::read::scalars::{Name, Read};
 use crate::read::{Node, Table};
 use crate::{ErrorKind, Kind, SecretReference};
@@ -21,13 +21,13 @@ pub(crate) fn limits(node: &Node<'_>, base: Option<Limits>) -> Limits {
 }
 
 /// The one profile of a provider that wants no key.
-pub(crate) fn keyless(table: &Table<'_>) -> Vec<Profile> {
-    vec![only(None, of_each(table))]
+pub(crate) fn keyless(limits: Limits) -> Vec<Profile> {
+    vec![only(None, limits)]
 }
 
-/// The profiles of a provider, from `profiles` or the shorthand `key`.
-pub(crate) fn profiles(kind: Kind, table: &Table<'_>) -> Vec<Profile> {
-    let limits = of_each(table);
+/// The profiles of a provider, from `profiles` or the shorthand `key`; `limits` are those that each has by itself. Without
+/// either, one that wants a key, or has logins, has what is added to it and nothing else.
+pub(crate) fn profiles(kind: Kind, has_logins: bool, limits: Limits, table: &Table<'_>) -> Vec<Profile> {
     let (key, list) = (table.node("key"), table.node("profiles"));
     match (key, list) {
         (Some(key), Some(list)) => {
@@ -38,17 +38,13 @@ pub(crate) fn profiles(kind: Kind, table: &Table<'_>) -> Vec<Profile> {
         }
         (Some(key), None) => SecretReference::read(&key).map(|key| vec![only(Some(key), limits)]).unwrap_or_default(),
         (None, Some(list)) => read_all(&list, limits),
-        (None, None) if matches!(kind, Kind::Anthropic | Kind::OpenAi) => {
-            let variable = if kind == Kind::Anthropic { "ANTHROPIC_API_KEY" } else { "OPENAI_API_KEY" };
-            let hint = Some(format!("add key = \"env:{variable}\""));
-            table.node.refuse_key(ErrorKind::Missing { key: "key" }, hint);
-            Vec::new()
-        }
+        (None, None) if has_logins || matches!(kind, Kind::Anthropic | Kind::OpenAi) => Vec::new(),
         (None, None) => vec![only(None, limits)],
     }
 }
 
-fn of_each(table: &Table<'_>) -> Limits {
+/// The limits of each profile that has none of its own.
+pub(crate) fn of_each(table: &Table<'_>) -> Limits {
     table.node("limits").map(|node| limits(&node, None)).unwrap_or_default()
 }
 
@@ -76,21 +72,20 @@ fn read_all(list: &Node<'_>, limits: Limits) -> Vec<Profile> {
 
 fn profile(node: &Node<'_>, base: Limits) -> Option<Profile> {
     let table = node.table()?;
-    let example = "{ id = \"work\", key = \"env:WORK_KEY\" }";
-    let needed = |key| {
-        let written = table.node(key);
-        if written.is_none() {
-            node.refuse(ErrorKind::Missing { key }, Some(format!("such as {example}")));
-        }
-        written
+    let id = table.node("id");
+    if id.is_none() {
+        let hint = "such as { id = \"work\", key = \"env:WORK_KEY\" }".to_owned();
+        node.refuse(ErrorKind::Missing { key: "id" }, Some(hint));
+    }
+    let id = id.and_then(|node| self::id(&node));
+    let key = match table.node("key") {
+        Some(node) => SecretReference::read(&node).map(ProfileKey::Reference),
+        None => Some(ProfileKey::Added),
     };
-    let id = needed("id").and_then(|node| id(&node));
-    let key = needed("key").and_then(|node| SecretReference::read(&node));
     let weight = table.get::<NonZeroU32>("weight").map_or(1, NonZeroU32::get);
     let limits = table.node("limits").map_or(base, |node| limits(&node, Some(base)));
-    table.not_yet(&["oauth"]);
     table.finish();
-    Some(Profile { id: id?, key: Some(key?), weight, limits })
+    Some(Profile { id: id?, key: key?, weight, limits })
 }
 
 fn id(node: &Node<'_>) -> Option<String> {

@@ -7,9 +7,9 @@ use url::Url;
 
 use crate::discovery::compatible_hint;
 use crate::provider::{Cost, Header, ModelFacts, Queue, RequestDefaults};
-use crate::read::profiles::{keyless, limits, profiles};
+use crate::read::profiles::{keyless, of_each, profiles};
 use crate::read::scalars::{Name, Positive, Read};
-use crate::read::{Node, Table, tuning};
+use crate::read::{Node, Table, oauth, profiles, tuning};
 use crate::suggest::nearest;
 use crate::{ErrorKind, Kind, Provider, SecretReference, Timeouts};
 
@@ -17,8 +17,8 @@ use crate::{ErrorKind, Kind, Provider, SecretReference, Timeouts};
 const KINDS_TO_COME: [&str; 7] = ["azure", "gemini", "vertex", "bedrock", "copilot", "openrouter", "llamacpp"];
 
 /// What has no meaning for the demo, which goes nowhere.
-const NOT_FOR_DEMO: [&str; 8] =
-    ["base_url", "key", "profiles", "organization", "project", "headers", "allow_http", "timeouts"];
+const NOT_FOR_DEMO: [&str; 9] =
+    ["base_url", "key", "profiles", "oauth", "organization", "project", "headers", "allow_http", "timeouts"];
 
 /// Headers that the HTTP client sets, which a fixed value would break.
 const OWN_HEADERS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "content-type"];
@@ -41,12 +41,16 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         table.not_applicable(kind.name(), &NOT_FOR_DEMO);
     }
     let base_url = if kind == Kind::Demo { None } else { base_url(kind, &table) };
+    let oauth = if kind == Kind::Demo { None } else { table.node("oauth") };
+    let limits = of_each(&table);
     let read = Provider {
         name: name.to_owned(),
         origin: node.reader.origins.key(&node.path).clone(),
         kind,
-        profiles: if kind == Kind::Demo { keyless(&table) } else { profiles(kind, &table) },
-        shared_limits: table.node("shared_limits").map(|node| limits(&node, None)).unwrap_or_default(),
+        profiles: if kind == Kind::Demo { keyless(limits) } else { profiles(kind, oauth.is_some(), limits, &table) },
+        oauth: oauth.and_then(|node| oauth::oauth(&node)),
+        limits,
+        shared_limits: table.node("shared_limits").map(|node| profiles::limits(&node, None)).unwrap_or_default(),
         queue: table.node("queue").map(|node| queue(&node)).unwrap_or_default(),
         models: table.node("models").map(|node| models(&node)).unwrap_or_default(),
         organization: table.get("organization").map(|Name(name)| name),
@@ -57,7 +61,7 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         allow_http: table.get("allow_http").unwrap_or(false),
         base_url,
     };
-    table.not_yet(&["region", "oauth"]);
+    table.not_yet(&["region"]);
     table.finish();
     Some(read)
 }

@@ -12,6 +12,9 @@ use crate::secret::BadReference;
 use crate::suggest::nearest;
 use crate::units;
 
+/// What a reference to a secret looks like.
+const REFERENCES: &str = "use \"env:NAME\", \"file:PATH\", \"keyring:ENTRY\" or \"command:PROGRAM ARGS\"";
+
 /// What can be read from one value.
 pub(crate) trait Read: Sized {
     /// `None` once what is wrong with it was noted.
@@ -207,22 +210,17 @@ fn size(node: &Node<'_>, least: u64, expected: &str) -> Option<u64> {
 impl Read for SecretReference {
     fn read(node: &Node<'_>) -> Option<Self> {
         let text = node.text()?;
-        let (kind, hint) = match Self::parse(text, node.origin().directory().as_deref()) {
+        let (expected, hint) = match Self::parse(text, node.origin().directory().as_deref()) {
             Ok(reference) => return Some(reference),
-            Err(BadReference::NotSupported(scheme)) => (
-                ErrorKind::NotSupported { what: format!("\"{scheme}\"") },
-                "use \"env:NAME\" or \"file:PATH\"".to_owned(),
-            ),
-            Err(BadReference::UnknownScheme(meant)) => (
-                ErrorKind::BadValue { value: None, expected: "a reference to a secret".to_owned() },
-                format!("did you mean \"{meant}:\"?"),
-            ),
-            Err(BadReference::Empty) => (
-                ErrorKind::BadValue { value: None, expected: "a reference to a secret".to_owned() },
-                "use \"env:NAME\" or \"file:PATH\"".to_owned(),
-            ),
+            Err(BadReference::UnknownScheme(meant)) => {
+                ("a reference to a secret", format!("did you mean \"{meant}:\"?"))
+            }
+            Err(BadReference::NotACommand) => {
+                ("a command", "write the program and its arguments; a quote that is opened is closed".to_owned())
+            }
+            Err(BadReference::Empty) => ("a reference to a secret", REFERENCES.to_owned()),
         };
-        node.refuse(kind, Some(hint));
+        node.refuse(ErrorKind::BadValue { value: None, expected: expected.to_owned() }, Some(hint));
         None
     }
 }
