@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    error::Error as _,
     sync::Arc,
     time::Duration,
 };
@@ -159,7 +160,7 @@ pub(crate) fn left_out(settings: &Settings, environment: &Environment) -> Vec<Wa
 fn warned(error: &CredentialError) -> Warned {
     let profile = match &error.credential {
         config::Credential::Profile(id) => Some(id.clone()),
-        config::Credential::Header(_) => None,
+        _ => None,
     };
     Warned { provider: error.provider.as_str().into(), profile, message: describe(error), hint: error.hint() }
 }
@@ -204,6 +205,9 @@ impl Transports {
 fn profiles(written: &config::Provider, environment: &Environment) -> (Vec<ProfileArgs>, Vec<CredentialError>) {
     let mut profiles = Vec::new();
     let mut failed = Vec::new();
+    if written.profiles.is_empty() {
+        failed.push(CredentialError::none_for(written));
+    }
     for profile in &written.profiles {
         let credential = match written.key(profile, environment) {
             Ok(Some(key)) => Credential::Key(key),
@@ -338,9 +342,14 @@ pub(crate) fn model_info((id, facts): (&String, &ModelFacts)) -> ModelInfo {
     }
 }
 
-/// An error of a credential with its cause, for one line.
+/// An error of a credential with its causes, for one line.
 fn describe(error: &CredentialError) -> String {
-    format!("{error}: {}", error.source)
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| match cause.to_string() {
+        // Some errors repeat the words of their cause.
+        cause if text.ends_with(&cause) => text,
+        cause => format!("{text}: {cause}"),
+    })
 }
 
 #[cfg(test)]

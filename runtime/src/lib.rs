@@ -19,6 +19,7 @@
 
 mod assemble;
 mod clients;
+pub mod credentials;
 pub mod discover;
 mod error;
 pub mod frontends;
@@ -114,7 +115,9 @@ impl Builder {
         self
     }
 
-    /// Where `env:` references and home directories are looked up; nowhere if it is not said.
+    /// Where `env:` references and home directories are looked up, and what programs of `command:` references see; nothing
+    /// if it is not said. `keyring:` references are looked up in the keyring of the process's user at the start, if there
+    /// are any that the environment does not [have](Environment::looked_up).
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = Some(environment);
@@ -166,24 +169,28 @@ impl Builder {
         }
         let environment = self.environment.unwrap_or_else(Environment::empty);
         let lists = self.data_dir.as_deref().or(self.shared_data_dir.as_deref()).map(lists::ListStore::new);
-        let mut assembled = assemble::assemble(&self.settings, &environment, lists.as_ref())?;
+        // First of all: whoever waits for another to let go of it asks no keyring and runs no program meanwhile.
         let store = match &self.data_dir {
             Some(data_dir) => Some(store::open(data_dir, self.settings.store.durability).await?),
             None => None,
         };
-        assembled.args.store.clone_from(&store);
-        let facts = Arc::clone(&assembled.args.router.facts);
+        let settings = &self.settings;
         let started = async {
+            let environment = credentials::look_up(settings.references(), environment).await;
+            let mut assembled = assemble::assemble(settings, &environment, lists.as_ref())?;
+            assembled.args.store.clone_from(&store);
+            let facts = Arc::clone(&assembled.args.router.facts);
             let clients = Clients::load(store.clone()).await.map_err(StartError::Clients)?;
-            Ok((clients, System::start(assembled.args).await.map_err(StartError::Actors)?))
+            let system = System::start(assembled.args).await.map_err(StartError::Actors)?;
+            Ok((clients, system, facts, assembled.warnings))
         };
-        let started: Result<(Clients, System), StartError> = started.await;
+        let started: Result<_, StartError> = started.await;
         if let (Err(_), Some(store)) = (&started, &store) {
             // Its own error would hide the one that is told.
             let _closed = store.close().await;
         }
-        let (clients, system) = started?;
-        let warnings = assembled.warnings.into();
+        let (clients, system, facts, warnings) = started?;
+        let warnings = warnings.into();
         Ok(Runtime { system, settings: Arc::new(self.settings), facts, warnings, lists, store, clients })
     }
 }

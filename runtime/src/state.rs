@@ -17,6 +17,9 @@ pub struct ProviderState {
     pub kind: String,
     /// Whether any of its profiles can be used.
     pub state: State,
+    /// What it lacks, where it has no profile that could lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Its auth profiles, in the order they were written.
     pub profiles: Vec<ProfileState>,
     /// Limits over all profiles.
@@ -144,10 +147,12 @@ fn provider_state(
         Some(_) if profiles.iter().any(|profile| profile.state == State::Cooling) => State::Cooling,
         _ => State::Down,
     };
+    let lacking = left_out.iter().find(|warned| profiles.is_empty() && *warned.provider == *written.name);
     ProviderState {
         provider: written.name.clone(),
         kind: written.kind.name().to_owned(),
         state,
+        reason: lacking.map(|warned| warned.message.clone()),
         profiles,
         limits: written.shared_limits.into(),
     }

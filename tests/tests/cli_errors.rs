@@ -3,9 +3,10 @@
 
 mod cli_support;
 
-use cli_support::{KEY, assert_failed, home_of, saying};
+use cli_support::{KEY, assert_failed, home_of, lines, saying};
 use greenroom_tests::harness::Home;
 use greenroom_tests::{Attempt, Route, Script, ScriptedProvider, openai};
+use serde_json::json;
 
 /// A home with one provider `lab` at this address.
 fn home_at(base_url: &str) -> Home {
@@ -59,6 +60,60 @@ async fn an_address_that_answers_with_a_web_page_is_told() {
     let output = home_at(&site.url()).run(&["chat", "hello", "-m", "lab/any"]).await;
     assert_failed(&output, 1, "lab/any", "base_url");
     assert!(!output.stderr.contains("<h1>"), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn a_provider_that_nothing_lets_in_to_is_told_of_with_the_way_to_add_a_key() {
+    let home = Home::new();
+    home.config("[providers.anthropic]\n");
+    let (what, todo) = ("no credential for the provider \"anthropic\"", "`greenroom auth add anthropic` adds a key");
+    for command in [&["chat", "hello"][..], &["models"]] {
+        assert_failed(&home.run(command).await, 2, what, todo);
+    }
+    let status = home.run(&["providers", "status"]).await.succeeded();
+    assert!(status.stdout.contains(what), "{}", status.stdout);
+    // Beside one that works, only who asks for it hears of it as an error.
+    let provider = saying("from the other").await;
+    home.config(&format!(
+        "[providers.lab]\nkind = \"openai-compatible\"\nbase_url = \"{}/v1\"\n\
+         [providers.anthropic]\n[providers.openai]\nprofiles = [{{ id = \"work\" }}]\n",
+        provider.url()
+    ));
+    let output = home.run(&["chat", "hello"]).await.succeeded();
+    assert_eq!(output.stdout, "from the other\n");
+    assert!(output.stderr.contains(&format!("warning: {what}")), "{}", output.stderr);
+    assert_failed(&home.run(&["chat", "hello", "-m", "anthropic/claude-opus-4-6"]).await, 2, what, todo);
+    let output = home.run(&["chat", "hello", "-m", "openai/gpt-5.1"]).await;
+    assert_failed(&output, 2, "no secret for the profile \"work\"", "`greenroom auth add");
+    assert!(output.stderr.contains("hint: `greenroom auth add openai/work` adds a key"), "{}", output.stderr);
+    let status = home.run(&["providers", "status", "--json"]).await.succeeded();
+    let anthropic = lines(&status.stdout).into_iter().find(|line| line["provider"] == "anthropic").unwrap();
+    assert_eq!((&anthropic["state"], &anthropic["profiles"]), (&json!("down"), &json!([])));
+    assert!(anthropic["reason"].as_str().unwrap().starts_with(what), "{anthropic}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_command_that_gives_no_key_is_told_of_without_what_it_said() {
+    let provider = saying("hello").await;
+    let home = Home::new();
+    let with = |command: &str| {
+        let url = provider.url();
+        home.config(&format!(
+            "[providers.lab]\nkind = \"openai-compatible\"\nbase_url = \"{url}/v1\"\nkey = \"command:{command}\"\n"
+        ));
+    };
+    with(&format!("sh -c 'echo {KEY}; exit 4'"));
+    let failed = home.run(&["chat", "hello"]).await;
+    assert_failed(&failed, 2, "the command sh does not give it: it ended with exit code 4", "run it by hand");
+    with("no-such-program-here --key");
+    assert_failed(&home.run(&["chat", "hello"]).await, 2, "the command no-such-program-here", "in PATH");
+    with(&format!("sh -c 'echo {KEY}; echo {KEY}'"));
+    assert_failed(&home.run(&["chat", "hello"]).await, 2, "does not hold a single line of text", "the key alone");
+    with(&format!("echo {KEY}"));
+    let answered = home.run(&["chat", "hello", "-m", "lab/m"]).await.succeeded();
+    assert_eq!(answered.stdout, "hello\n");
+    assert!(provider.requests().iter().any(|request| request.bearer() == Some(KEY)));
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use session_support::SESSIONS;
 /// Of each kind of place that a provider's secret may be in.
 const VARIABLE: &str = "sk-variable-0f9e8d7c6b5a43210f9e8d7c";
 const FILE: &str = "sk-file-1a2b3c4d5e6f70811a2b3c4d5e6f";
+const PRINTED: &str = "sk-printed-5e4d3c2b1a0987655e4d3c2b1a09";
 const LITERAL: &str = "sk-literal-99887766554433229988776655";
 const HEADER: &str = "header-secret-abcdef0123456789abcdef";
 /// What is said in a session, so that it is known that all of the data directory is looked through.
@@ -92,7 +93,17 @@ fn home(lab: &ScriptedProvider) -> Home {
              headers = {{ X-Secret = \"env:HEADER_SECRET\" }}\n"
         )
     };
-    let providers = [("variable", "env:KEY"), ("file", "file:key"), ("literal", LITERAL)];
+    let printed = home.path().join("printed");
+    fs::write(&printed, format!("{PRINTED}\n")).unwrap();
+    let printing = format!("command:cat '{}'", printed.display());
+    let failing = format!("command:sh -c 'cat {0}; cat {0} >&2; exit 3'", printed.display());
+    let providers = [
+        ("variable", "env:KEY"),
+        ("file", "file:key"),
+        ("literal", LITERAL),
+        ("command", &printing),
+        ("failing", &failing),
+    ];
     let providers: String = providers.iter().map(|(name, key)| provider(name, key)).collect();
     let config =
         format!("[failover]\nmax_wait = \"0s\"\nattempts = 2\n{providers}[models]\ndefault = \"variable/m1\"\n");
@@ -103,7 +114,7 @@ fn home(lab: &ScriptedProvider) -> Home {
 }
 
 async fn lab() -> ScriptedProvider {
-    let echo = format!("incorrect API key: {VARIABLE} {FILE} {LITERAL} {HEADER}");
+    let echo = format!("incorrect API key: {VARIABLE} {FILE} {LITERAL} {PRINTED} {HEADER}");
     let refuses =
         |status, model| openai::error(status, "invalid_request_error", None, &echo).when(When::model(model)).always();
     scripted([refuses(401, "m2"), refuses(400, "bad"), Answer::text(["fine"]).usage(1, 1).stream().always()]).await
@@ -178,7 +189,18 @@ async fn routes(api: &Api, heard: &mut Heard) {
         let foreign = [("origin", "http://evil.example")];
         heard.response(&api.ask(method, path, &foreign, b"{}").await);
     }
-    for model in ["variable/m1", "file/m1", "literal/m1", "variable/m2", "file/m2", "literal/m2", "variable/bad"] {
+    for model in [
+        "variable/m1",
+        "file/m1",
+        "literal/m1",
+        "variable/m2",
+        "file/m2",
+        "literal/m2",
+        "command/m1",
+        "command/m2",
+        "failing/m1",
+        "variable/bad",
+    ] {
         heard.response(&api.chat(&ask(model)).await);
         heard.response(&api.chat(&ask_streamed(model)).await);
     }
@@ -193,7 +215,7 @@ async fn no_secret_comes_out() {
 
     let config = fs::read_to_string(home.config_path()).unwrap();
     let Greenroom { api, mut daemon, home } = Greenroom::start_in(home, &config).await;
-    let mut secrets: Vec<String> = [VARIABLE, FILE, LITERAL, HEADER].map(str::to_owned).to_vec();
+    let mut secrets: Vec<String> = [VARIABLE, FILE, LITERAL, PRINTED, HEADER].map(str::to_owned).to_vec();
     let mut callers = vec![api.clone()];
     for fields in [json!({"name": "wide"}), json!({"name": "narrow", "models": ["file/*"], "requests_per_minute": 90})]
     {
@@ -227,11 +249,19 @@ async fn no_secret_comes_out() {
 
     // What is looked through has all of it in it.
     let asked = chats_asked(&lab);
-    for key in [VARIABLE, FILE, LITERAL] {
+    for key in [VARIABLE, FILE, LITERAL, PRINTED] {
         assert!(asked.iter().any(|request| request.bearer() == Some(key)), "{key} was really used");
     }
     assert!(asked.iter().any(|request| request.header("x-secret") == Some(HEADER)));
-    for sign in [SAID, "incorrect API key", "POST /api/clients", "POST /api/token/rotate", "DEBUG", "\"digest\""] {
+    for sign in [
+        SAID,
+        "incorrect API key",
+        "POST /api/clients",
+        "POST /api/token/rotate",
+        "DEBUG",
+        "\"digest\"",
+        "ended with exit code 3",
+    ] {
         assert!(heard.has(sign.as_bytes()), "{sign} is nowhere");
     }
     for secret in &secrets {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use greenroom::{
     ModelState, ProfileState, ProviderState, ShownLimits, StartError, StoreKind, StoreState, config::Settings,
-    has_store, providers_at_rest,
+    credentials, has_store, providers_at_rest,
 };
 use serde_json::json;
 
@@ -88,7 +88,8 @@ async fn daemon(context: &Context) -> Result<Option<Daemon>, Failure> {
 }
 
 async fn at_start(context: &Context, settings: Settings) -> Result<Providers, Failure> {
-    let builder = greenroom::Runtime::builder().settings(settings.clone()).environment(context.environment.clone());
+    let environment = credentials::look_up(settings.references(), context.environment.clone()).await;
+    let builder = greenroom::Runtime::builder().settings(settings.clone()).environment(environment.clone());
     // Nothing is made on disk by looking.
     let kept = context.data_path().filter(|path| has_store(path));
     let mut started = match kept {
@@ -108,7 +109,7 @@ async fn at_start(context: &Context, settings: Settings) -> Result<Providers, Fa
         }
         Err(StartError::NoProvider(_)) => {
             let store = StoreState { state: StoreKind::None, reason: None, hint: None };
-            Ok(Providers { providers: providers_at_rest(&settings, &context.environment), store })
+            Ok(Providers { providers: providers_at_rest(&settings, &environment), store })
         }
         Err(error) => Err(error.into()),
     }
@@ -166,6 +167,11 @@ async fn reset_here(context: &Context, wanted: Option<&str>) -> Result<Vec<Strin
 }
 
 fn rows(provider: &ProviderState, now: SystemTime) -> Vec<Vec<String>> {
+    if let (Some(reason), []) = (&provider.reason, &provider.profiles[..]) {
+        let state = provider.state.as_str();
+        let cells = [&provider.provider, &provider.kind, state, "-", &format!("{state}: {reason}"), "-"];
+        return vec![cells.map(str::to_owned).to_vec()];
+    }
     let rows = provider.profiles.iter().enumerate().map(|(index, profile)| {
         let once = |text: &str| if index == 0 { text.to_owned() } else { String::new() };
         let limits = [limits_text(&profile.limits, ""), limits_text(&provider.limits, " shared")].concat();
