@@ -20,6 +20,7 @@ mod check;
 mod discovery;
 mod environment;
 mod error;
+mod files;
 mod layers;
 mod load;
 mod local;
@@ -29,6 +30,7 @@ mod paths;
 mod provider;
 mod read;
 mod resolve;
+mod sandbox;
 mod secret;
 mod settings;
 mod show;
@@ -45,6 +47,7 @@ pub use origin::{Origin, Origins};
 pub use paths::{NoHome, config_file, data_dir};
 pub use provider::{Cost, Header, Kind, Limits, ModelFacts, Profile, Provider, Queue, RequestDefaults};
 pub use resolve::{Credential, CredentialError};
+pub use sandbox::{Sandbox, SandboxMode};
 pub use secret::{SecretError, SecretReference};
 pub use settings::{
     ContextPolicy, Discovery, Durability, Failover, IgnoredVariable, OnCrash, OnInterrupt, Server, Sessions, Settings,

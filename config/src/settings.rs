@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::environment::Environment;
 use crate::models::Models;
 use crate::provider::{Provider, serialize_providers};
+use crate::sandbox::Sandbox;
 use crate::secret::expand;
 use crate::units::{serialize_bytes, serialize_duration};
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub sessions: Sessions,
     /// How what outlives the process is kept.
     pub store: Store,
+    /// What of the machine the daemon keeps itself from.
+    pub sandbox: Sandbox,
 }
 
 impl Settings {

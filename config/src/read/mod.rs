@@ -4,6 +4,7 @@ mod models;
 mod node;
 mod profiles;
 mod provider;
+mod sandbox;
 mod scalars;
 mod server;
 mod table;
@@ -46,6 +47,7 @@ pub(crate) fn settings(reader: &Reader<'_>, root: &Map<String, Value>) -> Settin
         failover: table.node("failover").map(|node| tuning::failover(&node)).unwrap_or_default(),
         sessions: table.node("sessions").map(|node| tuning::sessions(&node)).unwrap_or_default(),
         store: table.node("store").map(|node| tuning::store(&node)).unwrap_or_default(),
+        sandbox: table.node("sandbox").map(|node| sandbox::sandbox(&node)).unwrap_or_default(),
         timeouts,
         ..Settings::default()
     };
