@@ -4,7 +4,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{complaints, loaded, try_load, write};
+use common::{complaints, loaded, try_load, warnings, write};
 use greenroom_config::{Environment, Sandbox, SandboxMode, Source, load};
 
 fn with(text: &str, variables: &[(&str, &str)]) -> Sandbox {
@@ -45,6 +45,13 @@ fn what_is_wrong_has_its_place_and_a_suggestion() {
         let problems = try_load(&format!("[sandbox]\n{wrong}\n"), &[], &[]).expect_err(wrong);
         assert!(problems.errors[0].to_string().contains("config.toml:2:"), "{problems}");
     }
+}
+
+#[test]
+fn paths_without_a_sandbox_deserve_a_second_look() {
+    let text = "[sandbox]\nread = [\"/a\"]\nwrite = []\n";
+    assert_eq!(warnings(&loaded(text, &[])), ["sandbox.read: this has no effect: there is no sandbox"]);
+    assert!(warnings(&loaded(&format!("{text}mode = \"required\"\n"), &[])).is_empty());
 }
 
 #[test]

@@ -4,9 +4,19 @@ use std::{
     fs,
     io::ErrorKind,
     net::TcpListener,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixListener, UnixStream},
+    },
     path::{Path, PathBuf},
     process::Command,
+    sync::mpsc,
     thread,
+};
+
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
 };
 
 use super::{super::rules::Wanted, *};
@@ -69,6 +79,54 @@ fn what_may_be_read_is_not_written_and_a_file_may_stand_alone() {
         assert_eq!(fs::read_to_string(&file).unwrap(), "text");
         assert!(denied(fs::write(&file, "")) && denied(fs::read(&neighbour)));
     });
+}
+
+#[test]
+fn a_file_that_is_put_in_another_s_place_is_known_by_its_directory_alone() {
+    for is_directory in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, fresh) = (dir.path().join("file"), dir.path().join("fresh"));
+        fs::write(&file, "old").unwrap();
+        fs::write(&fresh, "new").unwrap();
+        let (entered, wait) = mpsc::channel();
+        let (replaced, done) = mpsc::channel();
+        let place = file.clone();
+        let replacing = thread::spawn(move || {
+            if wait.recv().is_ok() {
+                fs::rename(fresh, place).unwrap();
+                replaced.send(()).unwrap();
+            }
+        });
+        let allowed = if is_directory { dir.path().to_owned() } else { file.clone() };
+        within(vec![(allowed, Access::Read)], 0, move || {
+            assert_eq!(fs::read_to_string(&file).unwrap(), "old");
+            entered.send(()).unwrap();
+            done.recv().unwrap();
+            if is_directory {
+                assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+            } else {
+                assert!(denied(fs::read(&file)));
+            }
+        });
+        replacing.join().unwrap();
+    }
+}
+
+#[test]
+fn sockets_are_reached_by_path_and_programs_outside_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let name = SocketAddr::from_abstract_name(dir.path().to_str().unwrap()).unwrap();
+    let (_by_path, _by_name) = (UnixListener::bind(&path).unwrap(), UnixListener::bind_addr(&name).unwrap());
+    let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    within(Vec::new(), 0, move || {
+        assert!(UnixStream::connect(path).is_ok(), "resolver and keyring are behind such ones");
+        assert!(denied(UnixStream::connect_addr(&name)));
+        assert_eq!(kill_process(pid, Signal::TERM), Err(Errno::PERM));
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
