@@ -7,7 +7,10 @@ pub(crate) use providers::is_loopback;
 
 use crate::layers::Merged;
 use crate::origin::join;
-use crate::{ConfigError, Environment, ErrorKind, Problems, Server, Settings, Timeouts, Warning, WarningKind};
+use crate::{
+    ConfigError, Environment, ErrorKind, Problems, Sandbox, SandboxMode, Server, Settings, Timeouts, Warning,
+    WarningKind,
+};
 
 impl Settings {
     /// Holds settings that were made or changed in code to the rules that [`crate::load`] holds written ones to: unique
@@ -38,6 +41,7 @@ pub(crate) fn check(
 ) -> Vec<Warning> {
     let mut findings = Findings { merged, errors, warnings: Vec::new() };
     server(settings, environment, &mut findings);
+    sandbox(settings, &mut findings);
     timeouts(&settings.timeouts, "timeouts", &mut findings);
     for provider in &settings.providers {
         let path = join("providers", &provider.name);
@@ -91,6 +95,15 @@ fn server(settings: &Settings, environment: &Environment, findings: &mut Finding
                         if the network is yours alone, set server.allow_plain = true";
             findings.error("server.listen", ErrorKind::InsecureListen { listen }, Some(hint.to_owned()));
         }
+    }
+}
+
+fn sandbox(settings: &Settings, findings: &mut Findings<'_>) {
+    let Sandbox { mode, read, write } = &settings.sandbox;
+    let without = [("sandbox.read", read), ("sandbox.write", write)];
+    for (path, _) in without.iter().filter(|(_, paths)| *mode == SandboxMode::Off && !paths.is_empty()) {
+        let because = "there is no sandbox".to_owned();
+        findings.warn(path, WarningKind::NoEffect { because }, Some("set sandbox.mode = \"required\"".to_owned()));
     }
 }
 

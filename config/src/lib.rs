@@ -22,6 +22,7 @@ mod credentials;
 mod discovery;
 mod environment;
 mod error;
+mod files;
 mod layers;
 mod load;
 mod local;
@@ -32,6 +33,7 @@ mod paths;
 mod provider;
 mod read;
 mod resolve;
+mod sandbox;
 mod secret;
 mod settings;
 mod show;
@@ -51,6 +53,7 @@ pub use origin::{Origin, Origins};
 pub use paths::{NoHome, config_file, data_dir};
 pub use provider::{Cost, Header, Kind, Limits, ModelFacts, Profile, ProfileKey, Provider, Queue, RequestDefaults};
 pub use resolve::{Credential, CredentialError};
+pub use sandbox::{Sandbox, SandboxMode};
 pub use secret::{SecretError, SecretReference};
 pub use settings::{
     ContextPolicy, Discovery, Durability, Failover, IgnoredVariable, OnCrash, OnInterrupt, Server, Sessions, Settings,

@@ -11,6 +11,7 @@ use crate::credentials::Credentials;
 use crate::environment::Environment;
 use crate::models::Models;
 use crate::provider::{Provider, serialize_providers};
+use crate::sandbox::Sandbox;
 use crate::secret::{SecretReference, expand};
 use crate::units::{serialize_bytes, serialize_duration};
 
@@ -42,6 +43,8 @@ pub struct Settings {
     pub store: Store,
     /// Where what is added to the configuration lies.
     pub credentials: Credentials,
+    /// What of the machine the daemon keeps itself from.
+    pub sandbox: Sandbox,
 }
 
 impl Settings {

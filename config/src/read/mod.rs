@@ -6,6 +6,7 @@ mod node;
 mod oauth;
 mod profiles;
 mod provider;
+mod sandbox;
 mod scalars;
 mod server;
 mod table;
@@ -49,6 +50,7 @@ pub(crate) fn settings(reader: &Reader<'_>, root: &Map<String, Value>) -> Settin
         sessions: table.node("sessions").map(|node| tuning::sessions(&node)).unwrap_or_default(),
         store: table.node("store").map(|node| tuning::store(&node)).unwrap_or_default(),
         credentials: table.node("credentials").map(|node| credentials::credentials(&node)).unwrap_or_default(),
+        sandbox: table.node("sandbox").map(|node| sandbox::sandbox(&node)).unwrap_or_default(),
         timeouts,
         ..Settings::default()
     };

@@ -43,11 +43,15 @@ fn tls(node: &Node<'_>) -> Option<Tls> {
     Some(Tls { certificate: certificate?, key: key? })
 }
 
-/// A path; a relative one starts from the directory of the file that it is written in.
 fn file(node: &Node<'_>) -> Option<PathBuf> {
     let Name(text) = Name::read(node)?;
+    Some(placed(node, &text))
+}
+
+/// A path; a relative one starts from the directory of the file that it is written in.
+pub(crate) fn placed(node: &Node<'_>, text: &str) -> PathBuf {
     let is_home = text == "~" || text.starts_with("~/");
-    Some(node.origin().directory().filter(|_| !is_home).map_or_else(|| text.clone().into(), |base| base.join(&text)))
+    node.origin().directory().filter(|_| !is_home).map_or_else(|| text.into(), |base| base.join(text))
 }
 
 /// `localhost` is taken for the loopback address; other names would have to be looked up, which may give anything.

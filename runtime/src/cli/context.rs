@@ -57,17 +57,7 @@ impl Context {
     pub(crate) fn load(&self, overrides: Vec<Override>) -> Result<Loaded, Failure> {
         let source = self.source(overrides);
         let loaded = config::load(&source)?;
-        if loaded.settings.discovery != Discovery::Demo {
-            return Ok(loaded);
-        }
-        // Without the threads that a command may want later: nothing is found on most machines, and that at once.
-        let probing = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let found = probing.ok().and_then(|runtime| {
-            let found = runtime.block_on(discover::load_with_local(&source, &loaded.settings));
-            runtime.shutdown_background();
-            found
-        });
-        Ok(found.unwrap_or(loaded))
+        Ok(with_local(&source, loaded))
     }
 
     /// The same within a runtime.
@@ -169,6 +159,21 @@ impl Context {
             }
         }
     }
+}
+
+/// The configuration with the servers that this machine has, where nobody wrote or named a provider.
+pub(crate) fn with_local(source: &Source, loaded: Loaded) -> Loaded {
+    if loaded.settings.discovery != Discovery::Demo {
+        return loaded;
+    }
+    // Without the threads that a command may want later: nothing is found on most machines, and that at once.
+    let probing = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let found = probing.ok().and_then(|runtime| {
+        let found = runtime.block_on(discover::load_with_local(source, &loaded.settings));
+        runtime.shutdown_background();
+        found
+    });
+    found.unwrap_or(loaded)
 }
 
 /// The same runtime, once what was left out of it is said on standard error.

@@ -16,6 +16,7 @@ mod notes;
 mod output;
 mod providers;
 mod pull;
+mod sandbox;
 mod serve;
 mod sessions;
 mod signals;

@@ -10,16 +10,16 @@ use std::{
 use clap::Args;
 use greenroom::{
     Runtime, StoreKind,
-    config::{Loaded, Override, Server as ServerSettings, WarningKind},
+    config::{self, Loaded, Override, Server as ServerSettings, WarningKind},
     frontends::http::{AdminToken, Door, HolderKind, HttpArgs, Server, Tls},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Exit, Failure, attach,
-    context::{Context, block_on},
+    context::{Context, block_on, with_local},
     lock::{Lock, scheme},
-    notes,
+    notes, sandbox,
     signals::{stop_on_signals, survive_file_limit},
     tls,
     token::{renew, token},
@@ -35,8 +35,12 @@ pub(crate) struct ServeArgs {
 
 pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
     let listen = args.listen.as_ref().map(|address| Override::new("--listen", "server.listen", address));
-    let loaded = context.load(listen.into_iter().collect())?;
+    let source = context.source(listen.into_iter().collect());
+    let written = config::load(&source)?;
     let dir = context.data_dir()?;
+    // To look for servers on this machine may take a thread, which must not be outside.
+    sandbox::enter(&written, source.file.as_deref(), dir.path(), &context.environment)?;
+    let loaded = with_local(&source, written);
     let lock = Lock::take(&dir)?;
     let token = token(&dir)?;
     let tls = loaded.settings.server.tls.as_ref().map(|files| tls::load(files, &context.environment)).transpose()?;
