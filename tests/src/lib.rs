@@ -1,12 +1,13 @@
 //! What the tests of the whole system stand on: a model provider that plays a script, byte by byte
-//! ([`ScriptedProvider`]), a client that sees every byte ([`client`]), and a home for the built
-//! `greenroom` program to run in ([`harness`]).
+//! ([`ScriptedProvider`]), an OAuth server that is not ours ([`oidc`]), a client that sees every byte
+//! ([`client`]), and a home for the built `greenroom` program to run in ([`harness`]).
 
 pub mod anthropic;
 mod attempt;
 pub mod client;
 pub mod harness;
 pub mod http1;
+pub mod oidc;
 pub mod ollama;
 pub mod openai;
 mod payload;
