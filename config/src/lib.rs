@@ -6,7 +6,9 @@
 //!
 //! Nothing here reads the process: the environment is an argument ([`Environment`]), and so is where the file lies
 //! ([`Source`]). Nothing prints or exits. Secrets are references ([`SecretReference`]) until [`Provider::key`] resolves
-//! them, and no `Debug`, `Display` or serialisation shows one.
+//! them, and no `Debug`, `Display` or serialisation shows one. No keyring is known here: what one has is part of the
+//! environment ([`Environment::looked_up`]). A program is run only where a `command:` reference is resolved, never by
+//! [`load`].
 //!
 //! ```
 //! use greenroom_config::{Environment, Source, load};
