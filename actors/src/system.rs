@@ -491,3 +491,7 @@ pub(crate) mod keep_tests;
 #[cfg(test)]
 #[path = "limits_tests.rs"]
 mod limits_tests;
+
+#[cfg(test)]
+#[path = "login_tests.rs"]
+mod login_tests;

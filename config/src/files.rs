@@ -11,9 +11,8 @@ impl Settings {
     pub fn files(&self, environment: &Environment) -> Vec<PathBuf> {
         let tls = self.server.tls.iter();
         let tls = tls.flat_map(|tls| [tls.certificate_file(environment), tls.key_file(environment)]);
-        let keys = self.providers.iter().flat_map(|provider| &provider.profiles);
-        let keys = keys.filter_map(|profile| profile.key.as_ref());
-        let headers = self.providers.iter().flat_map(|provider| &provider.headers).map(|header| &header.value);
-        tls.chain(keys.chain(headers).filter_map(|secret| secret.file(environment))).collect()
+        let clients = self.providers.iter().filter_map(|provider| provider.oauth.as_ref()?.client_secret.as_ref());
+        let secrets = self.references().chain(clients).chain(self.credentials.passphrase.as_ref());
+        tls.chain(secrets.filter_map(|secret| secret.file(environment))).collect()
     }
 }

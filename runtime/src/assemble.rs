@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    error::Error as _,
     sync::Arc,
     time::Duration,
 };
@@ -24,7 +23,7 @@ use greenroom_wire::{ChatError, ErrorKind};
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    StartError,
+    CredentialsError, StartError,
     lists::{ListStore, Origin},
 };
 
@@ -46,10 +45,14 @@ pub(crate) struct Assembled {
     pub(crate) warnings: Vec<Warned>,
 }
 
+/// What lets in profiles that were added, by provider and profile.
+pub(crate) type AddedWays = HashMap<(String, String), Result<Way, CredentialsError>>;
+
 /// Turns settings into the arguments of the actors; with `lists`, they start with the lists of models kept there.
 pub(crate) fn assemble(
     settings: &Settings,
     environment: &Environment,
+    added: &AddedWays,
     lists: Option<&ListStore>,
 ) -> Result<Assembled, StartError> {
     let mut transports = Transports::default();
@@ -58,31 +61,25 @@ pub(crate) fn assemble(
     let mut warnings = Vec::new();
     let mut missing = None;
     for written in &settings.providers {
-        let (profiles, failed) = profiles(written, environment);
+        let (profiles, failed) = profiles(written, environment, added);
         let usable = !profiles.is_empty();
-        for error in failed {
-            let warned = warned(&error);
+        for lacking in failed {
+            let warned = lacking.warned();
             if !usable {
                 let Warned { provider, message: reason, hint, .. } = warned.clone();
                 unusable.push(Unusable { provider, reason, hint });
             }
             warnings.push(warned);
-            missing.get_or_insert(error);
+            missing.get_or_insert(lacking);
         }
         if usable {
             let failed = |source| StartError::Provider { provider: written.name.clone(), source };
             let provider = provider(written, environment, &mut transports).map_err(failed)?;
-            let mut spec = spec(written, provider, profiles);
-            if let Some(lists) = lists.filter(|_| written.kind != Kind::Demo) {
-                let origin = origin(written, spec.args.provider.kind());
-                spec.args.cached = lists.read(&origin);
-                spec.args.listed = Some(lists.keeper(origin));
-            }
-            providers.push(spec);
+            providers.push(spec(written, provider, profiles, lists));
         }
     }
     if providers.is_empty() {
-        return Err(missing.map_or(StartError::NoSettings, StartError::NoProvider));
+        return Err(missing.map_or(StartError::NoSettings, Lacking::into_error));
     }
     let router = RouterArgs {
         providers: providers
@@ -124,7 +121,7 @@ pub(crate) fn assemble(
 }
 
 /// What the router knows of a provider from the start.
-fn shelf(written: &config::Provider, spec: &ProviderSpec) -> ShelfArgs {
+pub(crate) fn shelf(written: &config::Provider, spec: &ProviderSpec) -> ShelfArgs {
     ShelfArgs {
         provider: Arc::clone(&spec.args.name),
         capabilities: spec.args.provider.capabilities(),
@@ -152,8 +149,39 @@ fn rules(written: &config::Sessions) -> SessionRules {
 
 /// Everything that would be left out for want of a credential.
 pub(crate) fn left_out(settings: &Settings, environment: &Environment) -> Vec<Warned> {
-    let failed = settings.providers.iter().flat_map(|written| profiles(written, environment).1);
-    failed.map(|error| warned(&error)).collect()
+    let added = AddedWays::new();
+    let failed = settings.providers.iter().flat_map(|written| profiles(written, environment, &added).1);
+    failed.map(|lacking| lacking.warned()).collect()
+}
+
+/// Why a profile is left out.
+enum Lacking {
+    /// What was written does not lead to a secret.
+    Written(CredentialError),
+    /// What was added is not to be had.
+    Added { provider: Arc<str>, profile: String, what: String, hint: String },
+}
+
+impl Lacking {
+    fn warned(&self) -> Warned {
+        match self {
+            Self::Written(error) => warned(error),
+            Self::Added { provider, profile, what, hint } => Warned {
+                provider: Arc::clone(provider),
+                profile: Some(profile.clone()),
+                message: format!("the credential {provider}/{profile} can't be used: {what}"),
+                hint: hint.clone(),
+            },
+        }
+    }
+
+    fn into_error(self) -> StartError {
+        let Warned { message, hint, .. } = self.warned();
+        match self {
+            Self::Written(error) => StartError::NoProvider(error),
+            Self::Added { .. } => StartError::NoCredential { message, hint },
+        }
+    }
 }
 
 /// What is left out for want of a credential.
@@ -167,7 +195,11 @@ fn warned(error: &CredentialError) -> Warned {
 
 /// What is known of each provider's models.
 fn facts(settings: &Settings) -> Facts {
-    let kinds = settings.providers.iter().map(|written| (written.name.as_str().into(), catalogued(written)));
+    let known = settings.providers.iter().map(|written| (written.name.as_str().into(), catalogued(written)));
+    // A provider that comes in by its name alone is the one of that name.
+    let by_name = |kind: &Kind| settings.provider(kind.name()).is_none();
+    let to_come = Kind::ALL.into_iter().filter(by_name).map(|kind| (kind.name().into(), kind.name()));
+    let kinds = known.chain(to_come);
     Facts::new(Arc::new(Catalog::embedded()), kinds)
 }
 
@@ -193,41 +225,53 @@ fn catalogued(written: &config::Provider) -> &'static str {
 
 /// One pool of connections for each time-out of connecting.
 #[derive(Default)]
-struct Transports(HashMap<Duration, Arc<Transport>>);
+pub(crate) struct Transports(HashMap<Duration, Arc<Transport>>);
 
 impl Transports {
-    fn get(&mut self, connect: Duration) -> Arc<Transport> {
+    pub(crate) fn get(&mut self, connect: Duration) -> Arc<Transport> {
         Arc::clone(self.0.entry(connect).or_insert_with(|| Arc::new(Transport::new(connect))))
     }
 }
 
 /// The profiles whose credential can be had, and what is wrong with the others.
-fn profiles(written: &config::Provider, environment: &Environment) -> (Vec<ProfileArgs>, Vec<CredentialError>) {
+fn profiles(
+    written: &config::Provider,
+    environment: &Environment,
+    added: &AddedWays,
+) -> (Vec<ProfileArgs>, Vec<Lacking>) {
     let mut profiles = Vec::new();
     let mut failed = Vec::new();
     if written.profiles.is_empty() {
-        failed.push(CredentialError::none_for(written));
+        failed.push(Lacking::Written(CredentialError::none_for(written)));
     }
-    for profile in &written.profiles {
-        let credential = match written.key(profile, environment) {
-            Ok(Some(key)) => Credential::Key(key),
-            Ok(None) => Credential::None,
-            Err(error) => {
-                failed.push(error);
+    for own in &written.profiles {
+        let way = match added.get(&(written.name.clone(), own.id.clone())) {
+            Some(Ok(way)) => way.clone(),
+            Some(Err(error)) => {
+                let (what, hint) = (with_causes(error), error.hint());
+                let (provider, profile) = (written.name.as_str().into(), own.id.clone());
+                failed.push(Lacking::Added { provider, profile, what, hint });
                 continue;
             }
+            None => match written.key(own, environment) {
+                Ok(key) => Way::Fixed(Arc::new(key.map_or(Credential::None, Credential::Key))),
+                Err(error) => {
+                    failed.push(Lacking::Written(error));
+                    continue;
+                }
+            },
         };
-        profiles.push(ProfileArgs {
-            id: profile.id.as_str().into(),
-            way: Way::Fixed(Arc::new(credential)),
-            weight: profile.weight,
-            limits: limits(profile.limits),
-        });
+        profiles.push(profile(own, way));
     }
     (profiles, failed)
 }
 
-fn provider(
+/// A profile with what lets it in.
+pub(crate) fn profile(written: &config::Profile, way: Way) -> ProfileArgs {
+    ProfileArgs { id: written.id.as_str().into(), way, weight: written.weight, limits: limits(written.limits) }
+}
+
+pub(crate) fn provider(
     written: &config::Provider,
     environment: &Environment,
     transports: &mut Transports,
@@ -269,8 +313,15 @@ fn headers(written: &config::Provider, environment: &Environment) -> Result<BTre
     Ok(headers)
 }
 
-fn spec(written: &config::Provider, provider: Arc<dyn Provider>, profiles: Vec<ProfileArgs>) -> ProviderSpec {
+/// A provider and how it is treated; with `lists`, it starts with the list of models kept there.
+pub(crate) fn spec(
+    written: &config::Provider,
+    provider: Arc<dyn Provider>,
+    profiles: Vec<ProfileArgs>,
+    lists: Option<&ListStore>,
+) -> ProviderSpec {
     let timeouts = &written.timeouts;
+    let lists = lists.filter(|_| written.kind != Kind::Demo).map(|lists| (lists, origin(written, provider.kind())));
     ProviderSpec {
         args: ProviderArgs {
             name: written.name.as_str().into(),
@@ -278,8 +329,8 @@ fn spec(written: &config::Provider, provider: Arc<dyn Provider>, profiles: Vec<P
             profiles,
             shared_limits: limits(written.shared_limits),
             queue: written.queue.max_waiting.get(),
-            cached: None,
-            listed: None,
+            cached: lists.as_ref().and_then(|(lists, origin)| lists.read(origin)),
+            listed: lists.map(|(lists, origin)| lists.keeper(origin)),
             store: None,
         },
         timeouts: Timeouts {
@@ -344,6 +395,10 @@ pub(crate) fn model_info((id, facts): (&String, &ModelFacts)) -> ModelInfo {
 
 /// An error of a credential with its causes, for one line.
 fn describe(error: &CredentialError) -> String {
+    with_causes(error)
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |text, cause| match cause.to_string() {
         // Some errors repeat the words of their cause.

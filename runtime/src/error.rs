@@ -13,6 +13,14 @@ pub enum StartError {
     /// No provider has what it takes to be used.
     #[error("no provider can be used")]
     NoProvider(#[source] CredentialError),
+    /// No provider has what it takes to be used, and the first lacks what was added for it.
+    #[error("no provider can be used: {message}")]
+    NoCredential {
+        /// What it lacks.
+        message: String,
+        /// One line on what to do.
+        hint: String,
+    },
     /// A provider can't be what was written.
     #[error("the provider \"{provider}\" can't be set up")]
     Provider {
@@ -34,6 +42,9 @@ pub enum StartError {
     /// The store does not say who may come in.
     #[error("the clients can't be read")]
     Clients(#[source] StoreError),
+    /// The store does not say what was added beside the configuration.
+    #[error("the credentials can't be read")]
+    Credentials(#[source] StoreError),
     /// The tree of actors did not start.
     #[error("the actors did not start")]
     Actors(#[source] greenroom_actors::StartError),
@@ -44,11 +55,12 @@ impl StartError {
     pub fn hint(&self) -> String {
         match self {
             Self::NoProvider(error) => error.hint(),
+            Self::NoCredential { hint, .. } => hint.clone(),
             Self::Provider { source, .. } => {
                 source.details.hint.clone().unwrap_or_else(|| "run `greenroom config check`".to_owned())
             }
             Self::Store(error) => error.hint(),
-            Self::NotKept(error) | Self::Clients(error) => error.hint().to_owned(),
+            Self::NotKept(error) | Self::Clients(error) | Self::Credentials(error) => error.hint().to_owned(),
             Self::NoSettings => "give the builder settings, or have it take them from the process".to_owned(),
             Self::Actors(_) => "this is a fault of greenroom's: please report it".to_owned(),
         }

@@ -36,6 +36,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use assemble::Warned;
 pub use clients::{Client, ClientError, Clients, NewClient};
+pub use credentials::{
+    Added, CredentialInfo, CredentialKind, CredentialState, Credentials, CredentialsError, LoginStep, NewLogin, look_up,
+};
 pub use error::{Error, StartError};
 pub use greenroom_actors::{
     Answer, Busy, Caller, OnInterrupt, Sent, Unavailable,
@@ -76,12 +79,12 @@ use greenroom_wire::{
 #[derive(Clone)]
 pub struct Runtime {
     system: System,
-    settings: Arc<Settings>,
     facts: Arc<Facts>,
     warnings: Arc<[Warned]>,
     lists: Option<lists::ListStore>,
     store: Option<Store>,
     clients: Clients,
+    credentials: Credentials,
 }
 
 /// What became of a reset of a provider's marks.
@@ -174,24 +177,29 @@ impl Builder {
             Some(data_dir) => Some(store::open(data_dir, self.settings.store.durability).await?),
             None => None,
         };
-        let settings = &self.settings;
+        let place = self.data_dir.as_deref().zip(store.clone());
         let started = async {
-            let environment = credentials::look_up(settings.references(), environment).await;
-            let mut assembled = assemble::assemble(settings, &environment, lists.as_ref())?;
+            let credentials = Credentials::load(self.settings, environment, place, lists.clone());
+            let credentials = credentials.await.map_err(StartError::Credentials)?;
+            let settings = credentials.settings();
+            let environment = look_up(settings.references(), credentials.environment().clone()).await;
+            let added = credentials.ways().await;
+            let mut assembled = assemble::assemble(&settings, &environment, &added, lists.as_ref())?;
             assembled.args.store.clone_from(&store);
             let facts = Arc::clone(&assembled.args.router.facts);
             let clients = Clients::load(store.clone()).await.map_err(StartError::Clients)?;
             let system = System::start(assembled.args).await.map_err(StartError::Actors)?;
-            Ok((clients, system, facts, assembled.warnings))
+            credentials.attach(system.clone());
+            Ok((clients, credentials, system, facts, assembled.warnings))
         };
         let started: Result<_, StartError> = started.await;
         if let (Err(_), Some(store)) = (&started, &store) {
             // Its own error would hide the one that is told.
             let _closed = store.close().await;
         }
-        let (clients, system, facts, warnings) = started?;
+        let (clients, credentials, system, facts, warnings) = started?;
         let warnings = warnings.into();
-        Ok(Runtime { system, settings: Arc::new(self.settings), facts, warnings, lists, store, clients })
+        Ok(Runtime { system, facts, warnings, lists, store, clients, credentials })
     }
 }
 
@@ -201,9 +209,14 @@ impl Runtime {
         Builder::default()
     }
 
-    /// What it runs with.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// What it runs with: what it was built with, and the credentials that were added since.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.credentials.settings()
+    }
+
+    /// What lets in to providers.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// What was left out at the start, and why: profiles without their key.
@@ -293,13 +306,13 @@ impl Runtime {
     /// Every model that is known: aliases, what was configured, and what the providers list. What they don't say of a
     /// model is filled in from the catalogue. A list that is known of old is given at once and renewed behind it.
     pub async fn models(&self) -> Listing {
-        models::list(&self.system, &self.settings, &self.facts, false).await
+        models::list(&self.system, &self.settings(), &self.facts, false).await
     }
 
     /// The same with lists that are some minutes old at most. Of a provider that can't be reached, what it listed before
     /// is there as well as why it can't be.
     pub async fn fresh_models(&self) -> Listing {
-        models::list(&self.system, &self.settings, &self.facts, true).await
+        models::list(&self.system, &self.settings(), &self.facts, true).await
     }
 
     /// How what is kept in the data directory is kept.
@@ -331,7 +344,7 @@ impl Runtime {
     /// # Errors
     /// Why the model isn't there; `InvalidRequest` where the provider fetches none.
     pub async fn pull(&self, model: &str, sink: &mut dyn PullSink) -> Result<(), ChatError> {
-        let (provider, model) = self.fetching(model);
+        let (provider, model) = &self.fetching(model);
         self.system.pull(provider, model, sink).await
     }
 
@@ -341,25 +354,26 @@ impl Runtime {
     /// # Errors
     /// Why it isn't told; `InvalidRequest` where the provider has no such question.
     pub async fn describe(&self, model: &str) -> Result<ModelInfo, ChatError> {
-        let (provider, model) = self.fetching(model);
+        let (provider, model) = &self.fetching(model);
         self.system.describe(provider, model).await
     }
 
     /// The provider that a model is fetched by, and its id there. Ids of Ollama may hold slashes.
-    fn fetching<'a>(&'a self, model: &'a str) -> (&'a str, &'a str) {
-        let providers = &self.settings.providers;
+    fn fetching<'a>(&self, model: &'a str) -> (String, &'a str) {
+        let settings = self.settings();
+        let providers = &settings.providers;
         if let Some((provider, id)) = model.split_once('/')
-            && let Some(written) = self.settings.provider(provider)
+            && settings.provider(provider).is_some()
         {
-            return (&written.name, id);
+            return (provider.to_owned(), id);
         }
         let fetches = providers.iter().find(|provider| provider.kind == greenroom_config::Kind::Ollama);
-        (fetches.or(providers.first()).map_or("", |provider| &provider.name), model)
+        (fetches.or(providers.first()).map_or_else(String::new, |provider| provider.name.clone()), model)
     }
 
     /// How each provider is, in the order they were written; those that can't be used are there as well.
     pub async fn providers(&self) -> Vec<ProviderState> {
-        state::states(&self.system, &self.settings, &self.warnings).await
+        state::states(&self.system, &self.settings(), &self.warnings).await
     }
 
     /// Forgets what a provider has learnt of its profiles' failures. When this returns, that lasts, or it says why not.
@@ -370,10 +384,10 @@ impl Runtime {
         let kept = match (self.system.reset(provider).await?, &self.store) {
             (Some(kept), _) => kept,
             // It was written and can't be used now, but may have been.
-            (None, Some(store)) if self.settings.provider(provider).is_some() => {
+            (None, Some(store)) if self.settings().provider(provider).is_some() => {
                 greenroom_actors::reset_kept(store, provider).await
             }
-            (None, None) if self.settings.provider(provider).is_some() => Ok(()),
+            (None, None) if self.settings().provider(provider).is_some() => Ok(()),
             (None, _) => return Ok(Reset::Unknown),
         };
         Ok(kept.map_or_else(Reset::NotKept, |()| Reset::Done))
@@ -428,6 +442,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Runtime").field("settings", &self.settings()).finish_non_exhaustive()
     }
 }

@@ -203,22 +203,17 @@ pub(crate) mod moment {
         humantime::parse_rfc3339(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 
-    pub(super) mod optional {
+    pub(crate) mod optional {
         use super::{Deserializer, Serializer, SystemTime};
 
-        pub(in super::super) fn serialize<S: Serializer>(
-            at: &Option<SystemTime>,
-            serializer: S,
-        ) -> Result<S::Ok, S::Error> {
+        pub(crate) fn serialize<S: Serializer>(at: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
             match at {
                 Some(at) => super::serialize(at, serializer),
                 None => serializer.serialize_none(),
             }
         }
 
-        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-            deserializer: D,
-        ) -> Result<Option<SystemTime>, D::Error> {
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
             super::deserialize(deserializer).map(Some)
         }
     }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     handle::Handle,
-    store::{StoreError, Table, moment},
+    store::{Batch, Store, StoreError, Table, moment},
     vault::{Sealed, Vault, VaultError},
 };
 
@@ -55,6 +55,9 @@ struct LoginRecord {
     tokens: Option<Sealed>,
     #[serde(with = "moment")]
     obtained: SystemTime,
+    /// When the token ends, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
+    expires: Option<SystemTime>,
     /// Since when a refresh is under way; after a crash, one that may have used up the refresh token.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
     refreshing: Option<SystemTime>,
@@ -166,6 +169,7 @@ impl Login {
             id: rand::random(),
             tokens: Some(vault.seal(&args.aad(), &tokens.to_bytes())),
             obtained: now,
+            expires: tokens.expires_at,
             refreshing: None,
             ended: None,
         });
@@ -177,12 +181,23 @@ impl Login {
         Ok(login)
     }
 
-    /// Forgets what is kept of a login. A refresh of it that is under way keeps nothing more.
+    /// Forgets what is kept of a login, once this is committed. A refresh of it that is under way keeps nothing more.
+    pub fn forget_in(batch: &mut Batch, provider: &str, profile: &str) {
+        batch.remove(&LOGINS, &(provider.to_owned(), profile.to_owned()));
+    }
+
+    /// How a login is, as far as that is kept; `None` if there is none.
     ///
     /// # Errors
-    /// It is not forgotten.
-    pub async fn forget(vault: &Vault, provider: &str, profile: &str) -> Result<(), StoreError> {
-        vault.store().remove(&LOGINS, &(provider.to_owned(), profile.to_owned())).await
+    /// It can't be read.
+    pub async fn kept(store: &Store, provider: &str, profile: &str) -> Result<Option<LoginStatus>, StoreError> {
+        let record = store.get(&LOGINS, &(provider.to_owned(), profile.to_owned())).await?;
+        Ok(record.map(|record| LoginStatus {
+            expires: record.expires,
+            refreshing: false,
+            failing: None,
+            ended: record.ended,
+        }))
     }
 
     fn of_record(args: LoginArgs, record: Option<LoginRecord>) -> Arc<Self> {
@@ -401,7 +416,14 @@ impl Login {
         let record = match &before {
             Some(before) => LoginRecord { refreshing: Some(now), ..before.clone() },
             // One that began by itself.
-            None => LoginRecord { id: rand::random(), tokens: None, obtained: now, refreshing: Some(now), ended: None },
+            None => LoginRecord {
+                id: rand::random(),
+                tokens: None,
+                obtained: now,
+                expires: None,
+                refreshing: Some(now),
+                ended: None,
+            },
         };
         self.replace(vault, record).await
     }
@@ -413,7 +435,8 @@ impl Login {
         let mut waits = Waits::new();
         loop {
             let id = self.standing().record.as_ref().map_or_else(rand::random, |record| record.id);
-            let record = LoginRecord { id, tokens: Some(sealed.clone()), obtained, refreshing: None, ended: None };
+            let (tokens, expires) = (Some(sealed.clone()), tokens.expires_at);
+            let record = LoginRecord { id, tokens, obtained, expires, refreshing: None, ended: None };
             match self.replace(vault, record).await {
                 Err(Failed::NotKept(error)) => {
                     tracing::error!(

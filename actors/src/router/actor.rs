@@ -70,9 +70,11 @@ pub struct ShelfArgs {
     pub models: Vec<ModelInfo>,
 }
 
-/// What it starts from, with the lists that an earlier process had; what comes in later is added, so that the next
-/// incarnation has it as well.
-type Start = Arc<Mutex<(RouterArgs, Vec<(Arc<str>, CachedList)>)>>;
+/// What it starts from, with the lists that an earlier process had.
+type Known = (RouterArgs, Vec<(Arc<str>, CachedList)>);
+
+/// The same, shared: what comes in later is added, so that the next incarnation has it as well.
+type Start = Arc<Mutex<Known>>;
 
 /// The actor.
 pub(crate) struct Router;
@@ -161,7 +163,7 @@ impl State {
     }
 }
 
-fn lock(start: &Start) -> MutexGuard<'_, (RouterArgs, Vec<(Arc<str>, CachedList)>)> {
+fn lock(start: &Start) -> MutexGuard<'_, Known> {
     start.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -2,13 +2,17 @@
 //! ways where nobody holds it.
 
 use axum::http::{Method, StatusCode};
-use greenroom::{Client as KnownClient, NewClient, ProviderState, StoreState, UsageSum};
-use secrecy::SecretString;
+use greenroom::{
+    Added, Client as KnownClient, CredentialInfo, NewClient, NewLogin, ProviderState, StoreState, UsageSum,
+    config::OAuthFlow,
+};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    attach::{self, Answer, Ask, Client, accepted, failure, path, read},
+    attach::{self, Answer, Ask, Client, Pieces, accepted, failure, path, read},
+    auth::NoLogin,
     context::Context,
     failure::Failure,
 };
@@ -97,6 +101,51 @@ impl Daemon {
         self.heard(Ask::new(Method::DELETE, path(&["clients", name], &[]))).await.map(drop)
     }
 
+    /// Adds a key.
+    pub(crate) async fn add_credential(
+        &self,
+        provider: &str,
+        profile: &str,
+        key: &SecretString,
+        verify: bool,
+    ) -> Result<Added, Failure> {
+        let asked = json!({"key": key.expose_secret(), "verify": verify});
+        let ask = Ask::new(Method::PUT, path(&["credentials", provider, profile], &[])).json(&asked);
+        read(self.heard(ask).await?).await
+    }
+
+    /// What lets in to providers.
+    pub(crate) async fn credentials(&self) -> Result<Vec<CredentialInfo>, Failure> {
+        #[derive(Deserialize)]
+        struct Answer {
+            credentials: Vec<CredentialInfo>,
+        }
+        self.ask(Ask::get(path(&["credentials"], &[]))).await.map(|Answer { credentials }| credentials)
+    }
+
+    /// Removes what was added.
+    pub(crate) async fn remove_credential(&self, provider: &str, profile: &str) -> Result<(), Failure> {
+        self.heard(Ask::new(Method::DELETE, path(&["credentials", provider, profile], &[]))).await.map(drop)
+    }
+
+    /// Begins a login, which goes on as long as its lines are read.
+    pub(crate) async fn login(&self, new: &NewLogin) -> Result<LoginLines, Failure> {
+        let flow = new.flow.map(|flow| match flow {
+            OAuthFlow::Pkce => "pkce",
+            OAuthFlow::Device => "device",
+        });
+        let asked = json!({"flow": flow, "client_id": new.client_id});
+        let ask = Ask::new(Method::POST, path(&["credentials", &new.provider, &new.profile, "login"], &[]));
+        Ok(LoginLines { body: self.heard(ask.json(&asked)).await?.body, read: Vec::new() })
+    }
+
+    /// Hands what a person pasted to a login that is under way.
+    pub(crate) async fn paste(&self, provider: &str, profile: &str, pasted: &SecretString) -> Result<(), Failure> {
+        let asked = json!({"code": pasted.expose_secret()});
+        let target = path(&["credentials", provider, profile, "login", "code"], &[]);
+        self.heard(Ask::new(Method::POST, target).json(&asked)).await.map(drop)
+    }
+
     /// Replaces the owner's token, if this one goes by it.
     pub(crate) async fn rotate_token(&self) -> Result<bool, Failure> {
         let ask = Ask::new(Method::POST, path(&["token", "rotate"], &[]));
@@ -121,4 +170,36 @@ impl Daemon {
         let answer = self.0.ask(&ask).await.map_err(|lost| failure(&lost))?;
         read(accepted(answer).await?).await
     }
+}
+
+/// The lines of a login. Dropping them ends it.
+pub(crate) struct LoginLines {
+    body: Pieces,
+    read: Vec<u8>,
+}
+
+impl LoginLines {
+    /// The next step; `None` once somebody is logged in. Safe to drop while it waits.
+    pub(crate) async fn next(&mut self) -> Result<Option<Value>, NoLogin> {
+        let broken = || Failure::failed("the greenroom that runs ended during the login", "log in again");
+        loop {
+            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.read.drain(..=end).collect();
+                return step(serde_json::from_slice(&line).map_err(|_| broken())?);
+            }
+            match self.body.next().await {
+                Some(Ok(piece)) => self.read.extend_from_slice(&piece),
+                Some(Err(_)) | None => return Err(broken().into()),
+            }
+        }
+    }
+}
+
+fn step(mut line: Value) -> Result<Option<Value>, NoLogin> {
+    if line["success"] == true {
+        return Ok((line["data"] != true).then(|| line["data"].take()));
+    }
+    let text = |name: &str| line["error"][name].as_str().unwrap_or_default().to_owned();
+    let failure = Failure::failed(text("message"), text("hint"));
+    Err(NoLogin { code: text("code"), failure })
 }

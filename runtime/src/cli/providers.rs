@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use greenroom::{
     ModelState, ProfileState, ProviderState, ShownLimits, StartError, StoreKind, StoreState, config::Settings,
-    credentials, has_store, providers_at_rest,
+    has_store, look_up, providers_at_rest,
 };
 use serde_json::json;
 
@@ -88,7 +88,7 @@ async fn daemon(context: &Context) -> Result<Option<Daemon>, Failure> {
 }
 
 async fn at_start(context: &Context, settings: Settings) -> Result<Providers, Failure> {
-    let environment = credentials::look_up(settings.references(), context.environment.clone()).await;
+    let environment = look_up(settings.references(), context.environment.clone()).await;
     let builder = greenroom::Runtime::builder().settings(settings.clone()).environment(environment.clone());
     // Nothing is made on disk by looking.
     let kept = context.data_path().filter(|path| has_store(path));

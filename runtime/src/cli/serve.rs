@@ -87,7 +87,7 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
 
 /// The way in for commands of this user.
 fn owners_door(context: &Context, runtime: &Runtime, dir: &Path) -> io::Result<Door> {
-    let mut door = attach::door(context, runtime.settings(), HolderKind::Serve);
+    let mut door = attach::door(context, &runtime.settings(), HolderKind::Serve);
     // Who has no store there must not be taken for who has; that nothing is kept was told.
     if runtime.store().state == StoreKind::Ok {
         door.listen(&dir.join(attach::SOCKET))?;

@@ -213,6 +213,11 @@ impl KeyringError {
         Self { kind, source }
     }
 
+    /// That nobody asked for one.
+    pub(super) fn not_asked() -> Self {
+        Self::new(KeyringErrorKind::None, None)
+    }
+
     /// Whether another try with the same store has little chance.
     fn is_of_the_store(&self) -> bool {
         matches!(self.kind, KeyringErrorKind::None | KeyringErrorKind::Failed)

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -44,7 +45,7 @@ impl Holding {
     ) -> (Self, Inside) {
         let settings = runtime.settings();
         let stop = CancellationToken::new();
-        let mut door = door(context, settings, HolderKind::Command).hand_over(stop.clone());
+        let mut door = door(context, &settings, HolderKind::Command).hand_over(stop.clone());
         if let Some(dir) = dir
             && let Err(error) = door.listen(&dir.join(SOCKET))
         {
@@ -75,7 +76,7 @@ impl Holding {
         let _over = self.ended.await;
     }
 
-    pub(super) fn settings(&self) -> &Settings {
+    pub(super) fn settings(&self) -> Arc<Settings> {
         self.runtime.settings()
     }
 

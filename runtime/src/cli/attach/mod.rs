@@ -15,7 +15,7 @@ mod refused;
 mod session;
 mod termination;
 
-pub(crate) use client::{Answer, Ask, Client, path};
+pub(crate) use client::{Answer, Ask, Client, Pieces, path};
 pub(crate) use follow::Follower;
 pub(crate) use holder::{ask_to_hand_over, beside, is_served};
 pub(crate) use holding::{SOCKET, door};

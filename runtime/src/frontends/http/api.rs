@@ -30,7 +30,8 @@ pub(super) async fn reset_provider(State(app): State<Arc<App>>, Path(id): Path<S
             json_response(StatusCode::OK, answer.to_string())
         }
         Ok(Reset::Unknown) => {
-            let known: Vec<&str> = app.runtime.settings().providers.iter().map(|known| known.name.as_str()).collect();
+            let settings = app.runtime.settings();
+            let known: Vec<&str> = settings.providers.iter().map(|known| known.name.as_str()).collect();
             let hint = format!("there are {}", known.join(", "));
             error(StatusCode::NOT_FOUND, "not_found", &format!("there is no provider \"{id}\""), &hint)
         }

@@ -8,6 +8,7 @@ mod api;
 mod body;
 mod clients;
 mod connection;
+mod credentials;
 mod door;
 mod errors;
 mod event_stream;

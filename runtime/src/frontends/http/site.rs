@@ -30,7 +30,7 @@ use tracing::Level;
 
 use super::{
     admin::{self, AdminToken},
-    api, body, clients,
+    api, body, clients, credentials,
     door::Door,
     errors::Refusal,
     guard::Guard,
@@ -161,6 +161,7 @@ fn owners_routes() -> Router<Arc<App>> {
         .route("/api/providers/{id}/reset", post(api::reset_provider))
         .route("/api/token/rotate", post(admin::rotate))
         .merge(clients::routes())
+        .merge(credentials::routes())
 }
 
 /// What is asked by the owner's door alone, as it is by the address: not there, which no client needs to hear.

@@ -70,7 +70,7 @@ impl ApiError {
     }
 
     /// What is told, for a reply in a socket, where no body can be refused.
-    pub(super) fn into_told(self) -> Option<Box<Told>> {
+    pub(in super::super) fn into_told(self) -> Option<Box<Told>> {
         match self {
             Self::Told { told, .. } => Some(told),
             Self::Refused(_) => None,

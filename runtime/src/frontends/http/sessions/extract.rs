@@ -90,7 +90,7 @@ pub(in super::super) async fn read<T: DeserializeOwned>(
 }
 
 /// The same where a body says nothing by not being there.
-pub(super) async fn read_or_default<T>(app: &App, request: Request) -> Result<(HeaderMap, T), ApiError>
+pub(in super::super) async fn read_or_default<T>(app: &App, request: Request) -> Result<(HeaderMap, T), ApiError>
 where
     T: DeserializeOwned + Default,
 {

@@ -14,5 +14,5 @@ mod wire;
 
 pub(super) use ephemeral::{Ephemerals, ephemeral_routes};
 pub(super) use errors::ApiError;
-pub(super) use extract::read;
+pub(super) use extract::{read, read_or_default};
 pub(super) use routes::routes;

@@ -1,0 +1,76 @@
+//! From what was written of a provider's logins to whoever gives its tokens.
+
+use std::sync::Arc;
+
+use greenroom_config::{CredentialError, Environment, OAuth, OAuthPreset, Provider};
+use greenroom_providers::{
+    auth::{Issuer, OAuthSource, Preset, PresetClient, TokenClient, TokenError, TokenErrorKind, TokenSource},
+    transport::Transport,
+};
+
+/// The issuer of a provider's logins, if it has any; with this client in place of the one that was written.
+pub(super) fn issuer(
+    written: &Provider,
+    client_id: Option<&str>,
+    environment: &Environment,
+) -> Option<Result<Issuer, TokenError>> {
+    let oauth = written.oauth.as_ref()?;
+    Some(made(written, oauth, client_id, environment))
+}
+
+fn made(
+    written: &Provider,
+    oauth: &OAuth,
+    client_id: Option<&str>,
+    environment: &Environment,
+) -> Result<Issuer, TokenError> {
+    let unresolved = |error: CredentialError| {
+        let hint = error.hint();
+        TokenError::new(TokenErrorKind::Config, error.to_string()).with_source(error).with_hint(hint)
+    };
+    let id = client_id.or(oauth.client_id.as_deref()).unwrap_or_default().to_owned();
+    let secret = written.client_secret(environment).map_err(unresolved)?;
+    let mut issuer = match (oauth.preset, &oauth.token_url) {
+        (Some(preset), _) => {
+            let client = PresetClient { id, secret, domain: oauth.domain.clone() };
+            known(preset).issuer(client)?
+        }
+        (None, Some(token_url)) => Issuer { client_secret: secret, ..Issuer::new(token_url.clone(), id) },
+        (None, None) => {
+            let error = TokenError::new(TokenErrorKind::Config, "nothing says where tokens are had");
+            return Err(error.with_hint("set oauth.token_url"));
+        }
+    };
+    // What was written goes before what a preset knows.
+    if let Some(url) = &oauth.token_url {
+        issuer.token_url = url.clone();
+    }
+    let over = |known: &mut Option<url::Url>, written: &Option<url::Url>| {
+        if written.is_some() {
+            known.clone_from(written);
+        }
+    };
+    over(&mut issuer.authorize_url, &oauth.authorize_url);
+    over(&mut issuer.device_url, &oauth.device_url);
+    over(&mut issuer.redirect, &oauth.redirect_url);
+    if !oauth.scopes.is_empty() {
+        issuer.scopes.clone_from(&oauth.scopes);
+    }
+    issuer.audience.clone_from(&oauth.audience);
+    Ok(issuer)
+}
+
+fn known(preset: OAuthPreset) -> Preset {
+    match preset {
+        OAuthPreset::Google => Preset::Google,
+        OAuthPreset::GoogleCloud => Preset::GoogleCloud,
+        OAuthPreset::Copilot => Preset::Copilot,
+        OAuthPreset::ChatGpt => Preset::ChatGpt,
+        OAuthPreset::OpenRouter => Preset::OpenRouter,
+    }
+}
+
+/// What refreshes the logins of an issuer.
+pub(super) fn source(issuer: Issuer, transport: Arc<Transport>) -> Arc<dyn TokenSource> {
+    Arc::new(OAuthSource::new(issuer, TokenClient::new(transport)))
+}
