@@ -207,7 +207,7 @@ async fn an_issuer_of_keys_ends_a_login_with_a_key() {
 
 #[tokio::test]
 async fn an_endpoint_that_gives_no_tokens_says_how_and_never_what() {
-    let long = auth_support::reply(200, "", "application/json", &format!("\"{}\"", "x".repeat(70_000)));
+    let long = json(200, json!({"access_token": "sentinel", "padding": "x".repeat(70_000)}));
     let cases = [
         (html(200), TokenErrorKind::Protocol),
         (html(403), TokenErrorKind::Protocol),
