@@ -31,12 +31,18 @@ impl Transport {
     /// # Errors
     /// `Config` if the TLS roots or a proxy variable can't be used.
     pub fn client(&self, url: &Url) -> Result<Client, ChatError> {
-        let client = if is_loopback(url) {
-            self.loopback.get_or_init(|| self.build(Client::builder().no_proxy()))
-        } else {
-            self.remote.get_or_init(|| self.build(Client::builder()))
-        };
-        client.clone()
+        if is_loopback(url) {
+            return self.direct();
+        }
+        self.remote.get_or_init(|| self.build(Client::builder())).clone()
+    }
+
+    /// The client that passes by every proxy, whatever the address.
+    ///
+    /// # Errors
+    /// As [`client`](Self::client).
+    pub(crate) fn direct(&self) -> Result<Client, ChatError> {
+        self.loopback.get_or_init(|| self.build(Client::builder().no_proxy())).clone()
     }
 
     fn build(&self, builder: reqwest::ClientBuilder) -> Result<Client, ChatError> {

@@ -100,6 +100,26 @@ async fn nothing_but_its_own_end_ends_a_login_under_way() {
 }
 
 #[tokio::test]
+async fn connections_that_ask_nothing_keep_no_browser_out_for_good() {
+    let server = Server::start([]).await;
+    let listener = Loopback::bind(None).await.unwrap();
+    let login = Authorization::begin(&server.issuer(), listener.redirect()).unwrap();
+    let end = format!("GET {}?code=c&state={}", listener.redirect().path(), state(&login));
+    let browsers = async {
+        let port = listener.redirect().port().unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..40 {
+            silent.push(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+        }
+        let (page, ()) = tokio::join!(browse(listener.redirect(), &end), async { silent.clear() });
+        page
+    };
+    let (code, page) = tokio::join!(listener.wait(&login), browsers);
+    assert_eq!(text(&code.unwrap()), "c");
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+}
+
+#[tokio::test]
 async fn a_person_who_refuses_ends_the_login() {
     let server = Server::start([]).await;
     let listener = Loopback::bind(None).await.unwrap();
@@ -166,7 +186,9 @@ async fn a_secret_can_go_in_the_header() {
 
 #[tokio::test]
 async fn an_issuer_of_keys_ends_a_login_with_a_key() {
-    let server = Server::start([json(200, json!({"key": "sk-or-1"})), json(200, json!({"user": 1}))]).await;
+    let invalid = json!({"error": {"code": 403, "message": "Invalid code or code_verifier"}});
+    let replies = [json(200, json!({"key": "sk-or-1"})), json(403, invalid), json(200, json!({"user": 1}))];
+    let server = Server::start(replies).await;
     let issuer = Issuer { form: IssuerForm::Key, ..server.issuer() };
     let login = Authorization::begin(&issuer, &"http://127.0.0.1:1/callback".parse().unwrap()).unwrap();
     match login.exchange(&client(), &"the-code".into(), now()).await.unwrap() {
@@ -177,13 +199,15 @@ async fn an_issuer_of_keys_ends_a_login_with_a_key() {
     assert_eq!((&body["code"], &body["code_challenge_method"]), (&json!("the-code"), &json!("S256")));
     assert_eq!(body["code_verifier"].as_str().unwrap().len(), 43);
     let error = login.exchange(&client(), &"the-code".into(), now()).await.unwrap_err();
+    assert_eq!(error.kind, TokenErrorKind::Expired);
+    let error = login.exchange(&client(), &"the-code".into(), now()).await.unwrap_err();
     assert_eq!(error.kind, TokenErrorKind::Protocol);
     assert!(error.message.contains("key is missing"), "{error}");
 }
 
 #[tokio::test]
 async fn an_endpoint_that_gives_no_tokens_says_how_and_never_what() {
-    let long = auth_support::reply(200, "", "application/json", &format!("\"{}\"", "x".repeat(70_000)));
+    let long = json(200, json!({"access_token": "sentinel", "padding": "x".repeat(70_000)}));
     let cases = [
         (html(200), TokenErrorKind::Protocol),
         (html(403), TokenErrorKind::Protocol),

@@ -161,7 +161,7 @@ impl ApplicationDefault {
         }
         let client = self.client.clone().with_limit(METADATA_LIMIT.min(self.client.limit()));
         // There is no TLS at that address: it is this machine's own, and nothing secret is sent.
-        let answer = client.send_plain(&url, |client, url| client.get(url).header("metadata-flavor", "Google")).await?;
+        let answer = client.send_near(&url, |client, url| client.get(url).header("metadata-flavor", "Google")).await?;
         if answer.flavor.as_deref() != Some("Google") {
             let message = "what answers at the metadata server's address is not one";
             return Err(answer.with_details(TokenError::new(TokenErrorKind::Protocol, message).with_hint(HINT)));

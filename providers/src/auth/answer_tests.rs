@@ -4,13 +4,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use super::*;
+use crate::auth::{Preset, PresetClient};
 
 const NOW: SystemTime = UNIX_EPOCH;
 
 fn issuer() -> Issuer {
-    let account = Some("/https:~1~1api.openai.com~1auth/chatgpt_account_id".into());
-    let scopes = vec!["asked".into()];
-    Issuer { account, scopes, ..Issuer::new("https://issuer.example/token".parse().unwrap(), "own-client") }
+    let client = PresetClient { id: "own-client".into(), ..PresetClient::default() };
+    Issuer { scopes: vec!["asked".into()], ..Preset::ChatGpt.issuer(client).unwrap() }
 }
 
 fn html(status: u16) -> Answer {

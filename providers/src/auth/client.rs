@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use greenroom_wire::ChatError;
 use reqwest::{Client, RequestBuilder, Response, header};
 use secrecy::{ExposeSecret as _, zeroize::Zeroizing};
 use url::{Url, form_urlencoded};
@@ -59,19 +60,29 @@ impl TokenClient {
                 "the address of the token endpoint is not https, so that others could read what is sent there";
             return Err(TokenError::new(TokenErrorKind::Config, message).with_hint("give it with https://"));
         }
-        self.send_plain(url, make).await
+        self.send_over(self.transport.client(url), url, make).await
     }
 
-    /// The same to any address: for questions in which there is no secret.
+    /// The same to an address near by, for questions in which there is no secret: without TLS, and past every proxy,
+    /// which would see what is answered.
     ///
     /// # Errors
     /// `Network` and `Protocol`, as [`send`](Self::send).
-    pub(crate) async fn send_plain(
+    pub(crate) async fn send_near(
         &self,
         url: &Url,
         make: impl FnOnce(&Client, Url) -> RequestBuilder,
     ) -> Result<Answer, TokenError> {
-        let client = self.transport.client(url).map_err(|error| {
+        self.send_over(self.transport.direct(), url, make).await
+    }
+
+    async fn send_over(
+        &self,
+        client: Result<Client, ChatError>,
+        url: &Url,
+        make: impl FnOnce(&Client, Url) -> RequestBuilder,
+    ) -> Result<Answer, TokenError> {
+        let client = client.map_err(|error| {
             TokenError::new(TokenErrorKind::Config, error.message.clone())
                 .with_hint(error.details.hint.clone().unwrap_or_default())
                 .with_source(error)

@@ -76,7 +76,11 @@ impl Loopback {
                         return Err(TokenError::new(TokenErrorKind::Network, message).with_source(error));
                     }
                 },
-                Some(Some(outcome)) = connections.next(), if !connections.is_empty() => return outcome,
+                Some(ended) = connections.next(), if !connections.is_empty() => {
+                    if let Some(outcome) = ended {
+                        return outcome;
+                    }
+                }
             }
         }
     }

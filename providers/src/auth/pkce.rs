@@ -100,11 +100,20 @@ impl Authorization {
                     client.post(url).header(header::CONTENT_TYPE, json).body(body)
                 });
                 let answer = answer.await?;
-                let fields = answer.fields(Grant::Code, &[code, verifier])?;
+                let fields = answer.fields(Grant::Code, &[code, verifier]).map_err(explain_key)?;
                 fields.secret("key").map(Granted::Key).map_err(|error| answer.with_details(error))
             }
         }
     }
+}
+
+/// Where there are no codes of OAuth, a code that isn't good is told by the status alone.
+fn explain_key(mut error: TokenError) -> TokenError {
+    if error.kind == TokenErrorKind::Client && error.details.status == Some(403) {
+        error.kind = TokenErrorKind::Expired;
+        error.message = "the code is not valid any more".into();
+    }
+    error
 }
 
 fn authorize_url(
