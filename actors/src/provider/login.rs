@@ -105,6 +105,8 @@ struct Standing {
     /// Counts new tokens.
     generation: u64,
     refreshing: bool,
+    /// The process before this ended in the midst of a refresh, so that its refresh token may be used up.
+    was_cut: bool,
     /// The tokens are of a refresh that a refusal asked for, and nothing was answered with them yet.
     forced: bool,
     rest: Option<Rest>,
@@ -207,6 +209,7 @@ impl Login {
             obtained: record.as_ref().map_or(SystemTime::UNIX_EPOCH, |record| record.obtained),
             generation: 0,
             refreshing: false,
+            was_cut: record.as_ref().is_some_and(|record| record.refreshing.is_some()),
             forced: false,
             rest: None,
             failures: 0,
@@ -475,11 +478,10 @@ impl Login {
         if error.is_transient() {
             return Failed::Endpoint(error);
         }
-        let was_cut = self.standing().record.as_ref().is_some_and(|record| record.refreshing.is_some())
-            && self.standing().generation <= 1;
+        let was_cut = self.standing().was_cut && matches!(error.kind, TokenErrorKind::Revoked | TokenErrorKind::Reused);
         let ended = Ended {
-            reason: if was_cut && error.kind == TokenErrorKind::Reused {
-                format!("{error}; greenroom ended while it was refreshed before")
+            reason: if was_cut {
+                format!("{error}; greenroom was ended in the midst of its last refresh")
             } else {
                 error.to_string()
             },
@@ -553,7 +555,7 @@ impl Standing {
     /// There are new tokens.
     fn take(&mut self, tokens: Tokens, obtained: SystemTime) {
         self.obtained = obtained;
-        (self.rest, self.failures, self.ended) = (None, 0, None);
+        (self.rest, self.failures, self.ended, self.was_cut) = (None, 0, None, false);
         self.set(tokens);
     }
 

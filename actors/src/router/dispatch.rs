@@ -10,7 +10,7 @@ use greenroom_wire::{ChatError, ErrorKind};
 
 use crate::{
     policy::{Again, Next, row, wait_before_again},
-    provider::{ProfileId, actor::no_profile, permit::Refusal},
+    provider::{ProfileId, listing::no_profile, permit::Refusal},
     router::plan::Candidate,
 };
 
