@@ -316,13 +316,18 @@ impl Runtime {
     /// Every model that is known: aliases, what was configured, and what the providers list. What they don't say of a
     /// model is filled in from the catalogue. A list that is known of old is given at once and renewed behind it.
     pub async fn models(&self) -> Listing {
-        models::list(&self.system, &self.settings(), &self.facts, false).await
+        models::list(&self.system, &self.settings(), &self.facts, false, None).await
     }
 
     /// The same with lists that are some minutes old at most. Of a provider that can't be reached, what it listed before
     /// is there as well as why it can't be.
     pub async fn fresh_models(&self) -> Listing {
-        models::list(&self.system, &self.settings(), &self.facts, true).await
+        models::list(&self.system, &self.settings(), &self.facts, true, None).await
+    }
+
+    /// The same of one provider alone; no other is asked.
+    pub async fn fresh_models_of(&self, provider: &str) -> Listing {
+        models::list(&self.system, &self.settings(), &self.facts, true, Some(provider)).await
     }
 
     /// How what is kept in the data directory is kept.
