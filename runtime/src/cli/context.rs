@@ -133,6 +133,8 @@ impl Context {
         let grace = settings.server.grace;
         let builder =
             Runtime::builder().settings(settings).environment(self.environment.clone()).data_dir(path.clone());
+        // A daemon is there to be given one.
+        let builder = builder.wait_for_credentials();
         let mut started = builder.clone().start().await;
         let mut until = Instant::now() + LAST_MOMENTS;
         let mut is_handing_over = false;

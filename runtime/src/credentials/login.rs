@@ -20,7 +20,7 @@ use url::Url;
 use super::{
     CredentialInfo, Credentials, CredentialsError,
     added::{KeptSecret, Own},
-    check_profile, fixed, source,
+    check_profile, source,
 };
 
 /// A login to be made.
@@ -167,8 +167,7 @@ impl Credentials {
         let _one_at_a_time = self.0.changing.lock().await;
         match granted {
             Granted::Key(key) => {
-                let secret = self.0.secrets.keep(&own, &key).await?;
-                self.put(own.clone(), secret, fixed(Some(key))).await?;
+                self.put_key(&own, key).await?;
             }
             Granted::Tokens(tokens) => {
                 let args = LoginArgs {
