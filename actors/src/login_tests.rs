@@ -170,7 +170,7 @@ fn give(told: &mut Told, form: &str) -> (&'static str, &'static str, String) {
     let (current, before) = (told.refreshes, told.refreshes.checked_sub(1));
     let is = |generation: Option<u32>| generation.is_some_and(|generation| given == format!("refresh-{generation}"));
     let forgives = told.mood != Mood::Strict;
-    if !is(Some(current)) && !(forgives && is(before)) {
+    if !(is(Some(current)) || forgives && is(before)) {
         let refused = "{\"error\":\"invalid_grant\",\"error_description\":\"reused or revoked\"}";
         return ("400 Bad Request", JSON, refused.to_owned());
     }

@@ -24,7 +24,7 @@ use std::{
 
 use greenroom_actors::{
     Login, LoginArgs, ProfileArgs, System, Way,
-    store::{Store, StoreError},
+    store::{Batch, Store, StoreError},
 };
 use greenroom_config::{Environment, Profile, ProfileKey, Provider as Written, Settings};
 use greenroom_providers::{Credential, Provider};
@@ -204,14 +204,17 @@ impl Credentials {
         let environment = self.looked_up(provider).await;
         let issuer = source::issuer(provider, client_id, &environment);
         let issuer = issuer.ok_or_else(|| CredentialsError::NoLogin { provider: own.0.clone() })?;
-        let source = source::source(issuer.map_err(CredentialsError::Login)?, self.transport(provider));
+        let issuer = issuer.map_err(CredentialsError::Login)?;
+        let source = source::source(provider, issuer, &environment, self.transport(provider));
+        let source = source.map_err(CredentialsError::Login)?;
         let vault = Some(self.0.secrets.vault().await?);
         Ok(LoginArgs { provider: own.0.as_str().into(), profile: own.1.as_str().into(), source, vault })
     }
 
     /// The environment with what the references of a provider lead to.
     async fn looked_up(&self, provider: &Written) -> Environment {
-        look_up(provider.references(), self.0.environment.clone()).await
+        let client = provider.oauth.as_ref().and_then(|oauth| oauth.client_secret.as_ref());
+        look_up(provider.references().chain(client), self.0.environment.clone()).await
     }
 
     fn transport(&self, provider: &Written) -> Arc<greenroom_providers::transport::Transport> {
@@ -270,7 +273,12 @@ impl Credentials {
     async fn put(&self, own: Own, secret: KeptSecret, way: Way) -> Result<(), CredentialsError> {
         let (_, store) = self.0.secrets.place()?;
         let kept = Kept { secret, added: whole_seconds(SystemTime::now()) };
-        store.put(&ADDED, &own, &kept).await.map_err(CredentialsError::NotKept)?;
+        let mut batch = Batch::default();
+        batch.put(&ADDED, &own, &kept).map_err(CredentialsError::NotKept)?;
+        if !matches!(kept.secret, KeptSecret::Login { .. }) {
+            Login::forget_in(&mut batch, &own.0, &own.1);
+        }
+        store.commit(batch).await.map_err(CredentialsError::NotKept)?;
         self.0.known.write().unwrap_or_else(PoisonError::into_inner).insert(own.clone(), kept);
         self.rejoin(&own.0, Some((&own.1, way))).await
     }
@@ -284,7 +292,7 @@ impl Credentials {
         let _one_at_a_time = self.0.changing.lock().await;
         let Some(kept) = self.known().get(&own).cloned() else { return Err(self.not_added(own)) };
         let (_, store) = self.0.secrets.place()?;
-        let mut batch = greenroom_actors::store::Batch::default();
+        let mut batch = Batch::default();
         batch.remove(&ADDED, &own);
         Login::forget_in(&mut batch, provider, profile);
         store.commit(batch).await.map_err(CredentialsError::NotKept)?;

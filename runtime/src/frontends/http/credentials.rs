@@ -110,8 +110,9 @@ async fn login(State(app): State<Arc<App>>, own: Own, request: Request) -> Resul
     let running = AbortOnDropHandle::new(tokio::spawn(async move {
         let mut step = |step| {
             // There is room for those that are sent; the others say nothing new.
-            let _full = matches!(step, LoginStep::Browser { .. } | LoginStep::Device { .. })
-                .then(|| tell.try_send(Line::Step(step)));
+            if matches!(step, LoginStep::Browser { .. } | LoginStep::Device { .. }) {
+                let _full = tell.try_send(Line::Step(step));
+            }
         };
         let outcome = tokio::select! {
             outcome = credentials.login(new, &mut step) => outcome.map(drop).map_err(ApiError::from),
