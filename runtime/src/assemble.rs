@@ -320,7 +320,11 @@ pub(crate) fn provider(
     })
 }
 
-fn headers(written: &config::Provider, environment: &Environment) -> Result<BTreeMap<String, String>, ChatError> {
+/// The headers that each request to a provider is sent with.
+pub(crate) fn headers(
+    written: &config::Provider,
+    environment: &Environment,
+) -> Result<BTreeMap<String, String>, ChatError> {
     let mut headers = BTreeMap::new();
     let booked = [("openai-organization", &written.organization), ("openai-project", &written.project)];
     for (name, value) in booked {

@@ -215,14 +215,17 @@ impl Credentials {
         let environment = self.looked_up(provider).await;
         let issuer = source::issuer(provider, client_id, &environment);
         let issuer = issuer.ok_or_else(|| CredentialsError::NoLogin { provider: own.0.clone() })?;
-        let source = source::source(issuer.map_err(CredentialsError::Login)?, self.transport(provider));
+        let issuer = issuer.map_err(CredentialsError::Login)?;
+        let source = source::source(provider, issuer, &environment, self.transport(provider));
+        let source = source.map_err(CredentialsError::Login)?;
         let vault = Some(self.0.secrets.vault().await?);
         Ok(LoginArgs { provider: own.0.as_str().into(), profile: own.1.as_str().into(), source, vault })
     }
 
     /// The environment with what the references of a provider lead to.
     async fn looked_up(&self, provider: &Written) -> Environment {
-        look_up(provider.references(), self.0.environment.clone()).await
+        let client = provider.oauth.as_ref().and_then(|oauth| oauth.client_secret.as_ref());
+        look_up(provider.references().chain(client), self.0.environment.clone()).await
     }
 
     fn transport(&self, provider: &Written) -> Arc<greenroom_providers::transport::Transport> {

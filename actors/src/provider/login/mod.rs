@@ -5,6 +5,8 @@
 //! disk would lose a refresh token that is used up. New tokens are on disk before anybody uses them, and nothing is asked of
 //! a token endpoint before the disk has shown that it takes writes.
 
+mod standing;
+
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,17 +19,18 @@ use greenroom_providers::{
     retry::Waits,
 };
 use greenroom_wire::{ChatError, ErrorKind};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+pub use self::standing::Ended;
+use self::standing::{LOGINS, LoginRecord, Place, Rest, Standing};
 use super::{
     actor::ProviderMsg,
     profiles::{Entry, ProfileId},
 };
 use crate::{
     handle::Handle,
-    store::{Batch, Store, StoreError, Table, moment},
-    vault::{Sealed, Vault, VaultError},
+    store::{Batch, Store, StoreError},
+    vault::Vault,
 };
 
 /// No source takes longer: each bounds its own waiting, so this is for one that doesn't.
@@ -37,46 +40,6 @@ const TRIES: u32 = 3;
 /// How long requests do without a login that could not be refreshed: after the first failure, and at most.
 const FIRST_REST: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_secs(60);
-/// A token is renewed this long before its end, or in the last sixth of its life if that is shorter.
-const AHEAD: Duration = Duration::from_secs(300);
-const SHARE_AHEAD: u32 = 6;
-/// A token is not sent that ends in so short a time: it would be refused on its way.
-const LAST_MOMENTS: Duration = Duration::from_secs(5);
-
-type Place = (String, String);
-
-static LOGINS: Table<Place, LoginRecord> = Table::new("login");
-
-/// A login as the store has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct LoginRecord {
-    /// Tells this login from one before it in the same place.
-    id: u64,
-    tokens: Option<Sealed>,
-    #[serde(with = "moment")]
-    obtained: SystemTime,
-    /// When the token ends, where that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
-    expires: Option<SystemTime>,
-    /// Since when a refresh is under way; after a crash, one that may have used up the refresh token.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
-    refreshing: Option<SystemTime>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ended: Option<Ended>,
-}
-
-/// Why a login is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ended {
-    /// Why, for a person.
-    pub reason: String,
-    /// One line on what to do.
-    pub hint: String,
-    /// Whether the configuration is at fault, rather than the login.
-    #[serde(default)]
-    pub is_configuration: bool,
-}
-
 /// What a login is made of.
 #[derive(Debug, Clone)]
 pub struct LoginArgs {
@@ -96,32 +59,6 @@ pub struct Login {
     standing: Mutex<Standing>,
     /// Told whenever a refresh is over.
     settled: Notify,
-}
-
-struct Standing {
-    tokens: Option<Arc<Tokens>>,
-    credential: Option<Arc<Credential>>,
-    obtained: SystemTime,
-    /// Counts new tokens.
-    generation: u64,
-    refreshing: bool,
-    /// The process before this ended in the midst of a refresh, so that its refresh token may be used up.
-    was_cut: bool,
-    /// The tokens are of a refresh that a refusal asked for, and nothing was answered with them yet.
-    forced: bool,
-    rest: Option<Rest>,
-    failures: u32,
-    ended: Option<Ended>,
-    /// What the disk has.
-    record: Option<LoginRecord>,
-}
-
-/// Why a login is not used for a while.
-#[derive(Debug, Clone)]
-struct Rest {
-    until: SystemTime,
-    kind: ErrorKind,
-    reason: String,
 }
 
 /// What a login gives now.
@@ -209,7 +146,7 @@ impl Login {
             obtained: record.as_ref().map_or(SystemTime::UNIX_EPOCH, |record| record.obtained),
             generation: 0,
             refreshing: false,
-            was_cut: record.as_ref().is_some_and(|record| record.refreshing.is_some()),
+            cut: record.as_ref().is_some_and(|record| record.refreshing.is_some()),
             forced: false,
             rest: None,
             failures: 0,
@@ -278,11 +215,7 @@ impl Login {
         if !self.args.can_refresh(tokens) {
             return None;
         }
-        let ahead = tokens.refresh_at.or_else(|| {
-            let ends = tokens.expires_at?;
-            let life = ends.duration_since(standing.obtained).unwrap_or_default();
-            Some(ends - AHEAD.min(life / SHARE_AHEAD))
-        })?;
+        let ahead = tokens.refresh_at.or_else(|| standing.ahead_of_its_end())?;
         Some(ahead.max(rest.unwrap_or(ahead)))
     }
 
@@ -478,10 +411,10 @@ impl Login {
         if error.is_transient() {
             return Failed::Endpoint(error);
         }
-        let was_cut = self.standing().was_cut && matches!(error.kind, TokenErrorKind::Revoked | TokenErrorKind::Reused);
+        let is_used_up = matches!(error.kind, TokenErrorKind::Reused | TokenErrorKind::Revoked);
         let ended = Ended {
-            reason: if was_cut {
-                format!("{error}; greenroom was ended in the midst of its last refresh")
+            reason: if is_used_up && self.standing().cut {
+                format!("{error}; nobody knows how the refresh before ended, which may have used it up")
             } else {
                 error.to_string()
             },
@@ -523,7 +456,11 @@ impl Login {
                 });
                 return;
             }
-            Err(Failed::Endpoint(error)) => (error.clone().into_chat().kind, error.to_string()),
+            Err(Failed::Endpoint(error)) => {
+                // The endpoint may have done all of it.
+                standing.cut = true;
+                (error.clone().into_chat().kind, error.to_string())
+            }
             Err(Failed::NotKept(error)) => (ErrorKind::Server, format!("new tokens could not be kept: {error}")),
         };
         let rest = (FIRST_REST * 2u32.saturating_pow(standing.failures)).min(LONGEST_REST);
@@ -551,33 +488,6 @@ enum Failed {
     Replaced,
 }
 
-impl Standing {
-    /// There are new tokens.
-    fn take(&mut self, tokens: Tokens, obtained: SystemTime) {
-        self.obtained = obtained;
-        (self.rest, self.failures, self.ended, self.was_cut) = (None, 0, None, false);
-        self.set(tokens);
-    }
-
-    fn set(&mut self, tokens: Tokens) {
-        self.credential = Some(Arc::new(Credential::Token(tokens.access_token())));
-        self.tokens = Some(Arc::new(tokens));
-        self.generation += 1;
-    }
-
-    fn kept_tokens(&self, args: &LoginArgs) -> Result<Option<Tokens>, VaultError> {
-        let sealed = self.record.as_ref().and_then(|record| record.tokens.as_ref());
-        let (Some(vault), Some(sealed)) = (&args.vault, sealed) else { return Ok(None) };
-        let bytes = vault.open(&args.aad(), sealed)?;
-        Tokens::from_bytes(&bytes).ok_or(VaultError::Unreadable).map(Some)
-    }
-
-    fn is_over(&self, now: SystemTime) -> bool {
-        let ends = self.tokens.as_ref().and_then(|tokens| tokens.expires_at);
-        ends.is_some_and(|ends| ends <= now + LAST_MOMENTS)
-    }
-}
-
 impl LoginArgs {
     fn place(&self) -> Place {
         (self.provider.to_string(), self.profile.to_string())
@@ -593,17 +503,6 @@ impl LoginArgs {
 
     fn can_refresh(&self, tokens: &Tokens) -> bool {
         tokens.refresh.is_some() || !self.source.needs_login()
-    }
-}
-
-impl Ended {
-    fn kind(&self) -> ErrorKind {
-        if self.is_configuration { ErrorKind::Config } else { ErrorKind::AuthPermanent }
-    }
-
-    fn error(&self, provider: &str, profile: &str) -> ChatError {
-        let message = format!("the login of the profile \"{profile}\" of {provider} is over: {}", self.reason);
-        ChatError::new(self.kind(), message).with_hint(self.hint.clone())
     }
 }
 
