@@ -198,8 +198,7 @@ impl Credentials {
 
     async fn keep_key(&self, own: Own, key: SecretString) -> Result<(), CredentialsError> {
         let _one_at_a_time = self.0.changing.lock().await;
-        let secret = self.0.secrets.keep(&own, &key).await?;
-        self.put(own, secret, fixed(Some(key))).await
+        self.put_key(&own, key).await
     }
 
     async fn keep_login(

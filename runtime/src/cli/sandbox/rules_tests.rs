@@ -100,6 +100,7 @@ fn a_browser_comes_back_where_its_provider_sends_it() {
         flow: OAuthFlow::Pkce,
         domain: None,
         exchange: false,
+        exchange_url: None,
     };
     let of = |logins: Vec<OAuth>| {
         let provider =
