@@ -20,7 +20,7 @@ use url::Url;
 use super::{
     CredentialInfo, Credentials, CredentialsError,
     added::{KeptSecret, Own},
-    check_profile, fixed, source,
+    check_profile, source,
 };
 
 /// How long a login waits for the end of another of its profile: whoever left may not be noticed yet.
@@ -198,8 +198,7 @@ impl Credentials {
 
     async fn keep_key(&self, own: Own, key: SecretString) -> Result<(), CredentialsError> {
         let _one_at_a_time = self.0.changing.lock().await;
-        let secret = self.0.secrets.keep(&own, &key).await?;
-        self.put(own, secret, fixed(Some(key))).await
+        self.put_key(&own, key).await.map(drop)
     }
 
     async fn keep_login(
@@ -213,18 +212,10 @@ impl Credentials {
         let adopted = source::adopted(written, &*source, tokens, SystemTime::now()).await;
         let tokens = adopted.map_err(CredentialsError::Login)?;
         let _one_at_a_time = self.0.changing.lock().await;
-        let before = self.known().get(&own).cloned();
         let vault = Some(self.0.secrets.vault().await?);
         let args = LoginArgs { provider: own.0.as_str().into(), profile: own.1.as_str().into(), source, vault };
         let login = Login::begin(args, tokens, SystemTime::now()).await.map_err(CredentialsError::NotKept)?;
-        self.put(own.clone(), KeptSecret::Login { client_id }, Way::Login(login)).await?;
-        if let Some(before) = before
-            && let Err(error) = self.0.secrets.forget(&own, &before.secret).await
-        {
-            // It lets nobody in by itself.
-            tracing::warn!("the key that the login replaces is left in the keyring: {error}");
-        }
-        Ok(())
+        self.put(own, KeptSecret::Login { client_id }, Way::Login(login)).await
     }
 
     /// Takes what a person pasted for a login that is under way: the address that the browser came to, or the code.

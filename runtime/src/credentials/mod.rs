@@ -52,7 +52,7 @@ use crate::{
     store,
 };
 
-/// A provider that does not list its models in this time says nothing about a key.
+/// A provider that does not list its models in this time, or in that which it may be silent, says nothing about a key.
 const VERIFY_WAIT: Duration = Duration::from_secs(15);
 /// No key is longer, in bytes.
 const LONGEST_KEY: usize = 16 << 10;
@@ -141,6 +141,17 @@ impl Credentials {
                 Err(StartError::Credentials(fault))
             }
         }
+    }
+
+    /// The same where looking is to make nothing: where there is no store, nothing was added.
+    ///
+    /// # Errors
+    /// The store can't be opened or read.
+    pub async fn as_it_is(data_dir: &Path, settings: Settings, environment: Environment) -> Result<Self, StartError> {
+        if store::has_store(data_dir) {
+            return Self::at_rest(data_dir, settings, environment).await;
+        }
+        Self::load(settings, environment, None, None).await.map_err(StartError::Credentials)
     }
 
     /// Closes the store that [`at_rest`](Self::at_rest) opened.
@@ -243,8 +254,7 @@ impl Credentials {
         let unverified = if verify { self.verify(&written, &key).await? } else { None };
         let own = (provider.to_owned(), profile.to_owned());
         let _one_at_a_time = self.0.changing.lock().await;
-        let secret = self.0.secrets.keep(&own, &key).await?;
-        self.put(own.clone(), secret, fixed(Some(key))).await?;
+        self.put_key(&own, key).await?;
         let credential = self.info_of(&own).await;
         Ok(Added { credential, verified: verify && unverified.is_none(), unverified })
     }
@@ -253,7 +263,8 @@ impl Credentials {
     async fn verify(&self, written: &Written, key: &SecretString) -> Result<Option<String>, CredentialsError> {
         let provider = self.build(written).await?;
         let credential = Credential::Key(key.clone());
-        match tokio::time::timeout(VERIFY_WAIT, provider.models(&credential)).await {
+        let wait = VERIFY_WAIT.min(written.timeouts.idle);
+        match tokio::time::timeout(wait, provider.models(&credential)).await {
             Ok(Ok(_)) => Ok(None),
             Ok(Err(error)) if is_clear(&error) => {
                 Err(CredentialsError::Refused { provider: written.name.clone(), source: Box::new(error) })
@@ -269,6 +280,16 @@ impl Credentials {
         built.map_err(|source| CredentialsError::Provider { provider: written.name.clone(), source: Box::new(source) })
     }
 
+    /// Keeps a key, and has what runs go by it. Where it can't be kept, what was there before stays.
+    async fn put_key(&self, own: &Own, key: SecretString) -> Result<(), CredentialsError> {
+        let (secret, before) = self.0.secrets.keep(own, &key).await?;
+        let put = self.put(own.clone(), secret, fixed(Some(key))).await;
+        if let Err(CredentialsError::NotKept(_)) = &put {
+            self.0.secrets.put_back(own, before).await;
+        }
+        put
+    }
+
     /// Keeps a credential, and has what runs go by it.
     async fn put(&self, own: Own, secret: KeptSecret, way: Way) -> Result<(), CredentialsError> {
         let (_, store) = self.0.secrets.place()?;
@@ -276,9 +297,17 @@ impl Credentials {
         let mut batch = Batch::default();
         batch.put(&ADDED, &own, &kept).map_err(CredentialsError::NotKept)?;
         if !matches!(kept.secret, KeptSecret::Login { .. }) {
+            // The tokens of a login that it replaces are nobody's any more.
             Login::forget_in(&mut batch, &own.0, &own.1);
         }
         store.commit(batch).await.map_err(CredentialsError::NotKept)?;
+        let replaced = self.known().get(&own).cloned();
+        if let Some(replaced) = replaced.filter(|replaced| replaced.secret == KeptSecret::Keyring)
+            && kept.secret != KeptSecret::Keyring
+            && let Err(error) = self.0.secrets.forget(&own, &replaced.secret).await
+        {
+            tracing::warn!("an entry that nothing uses stays in the keyring, {}/{}: {error}", own.0, own.1);
+        }
         self.0.known.write().unwrap_or_else(PoisonError::into_inner).insert(own.clone(), kept);
         self.rejoin(&own.0, Some((&own.1, way))).await
     }
@@ -292,14 +321,17 @@ impl Credentials {
         let _one_at_a_time = self.0.changing.lock().await;
         let Some(kept) = self.known().get(&own).cloned() else { return Err(self.not_added(own)) };
         let (_, store) = self.0.secrets.place()?;
+        // First: one that can't be removed now could not be named later.
+        let before = self.0.secrets.forget(&own, &kept.secret).await?;
         let mut batch = Batch::default();
         batch.remove(&ADDED, &own);
         Login::forget_in(&mut batch, provider, profile);
-        store.commit(batch).await.map_err(CredentialsError::NotKept)?;
+        if let Err(fault) = store.commit(batch).await {
+            self.0.secrets.put_back(&own, before).await;
+            return Err(CredentialsError::NotKept(fault));
+        }
         self.0.known.write().unwrap_or_else(PoisonError::into_inner).remove(&own);
-        self.rejoin(provider, None).await?;
-        // Last: one that is left in the keyring lets nobody in by itself.
-        self.0.secrets.forget(&own, &kept.secret).await
+        self.rejoin(provider, None).await
     }
 
     fn not_added(&self, (provider, profile): Own) -> CredentialsError {
@@ -323,9 +355,6 @@ impl Credentials {
             settings.provider(provider).map(|written| written.profiles.clone()).unwrap_or_default()
         };
         let (before, after) = (profiles(&old), profiles(&new));
-        for gone in before.iter().filter(|old| !after.iter().any(|new| new.id == old.id)) {
-            system.remove_profile(provider, &gone.id).await.map_err(CredentialsError::Down)?;
-        }
         let keyless = |profile: &&Profile| profile.key == ProfileKey::None && !before.contains(profile);
         let back = after.iter().filter(keyless).map(|profile| (profile, fixed(None)));
         let come = come.and_then(|(id, way)| Some((after.iter().find(|profile| profile.id == id)?, way)));
@@ -334,6 +363,10 @@ impl Credentials {
             if !system.set_profile(provider, args.clone()).await.map_err(CredentialsError::Down)? {
                 self.start(system, &new, provider, args).await?;
             }
+        }
+        // Behind those that come in their place, so that nobody finds the provider without any.
+        for gone in before.iter().filter(|old| !after.iter().any(|new| new.id == old.id)) {
+            system.remove_profile(provider, &gone.id).await.map_err(CredentialsError::Down)?;
         }
         Ok(())
     }
