@@ -31,7 +31,7 @@ enum Beside {
 enum Holder {
     Nobody,
     Daemon(Box<Daemon>),
-    Chat(Running, ScriptedProvider),
+    Chat(Box<Running>, ScriptedProvider),
 }
 
 impl Holder {
@@ -47,7 +47,7 @@ impl Holder {
                 command.env("GREENROOM__PROVIDERS__SLOW__BASE_URL", format!("{}/v1", other.url()));
                 let mut chat = Running::of(command);
                 chat.wait_for("some words").await;
-                Self::Chat(chat, other)
+                Self::Chat(Box::new(chat), other)
             }
         }
     }

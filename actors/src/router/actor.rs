@@ -26,8 +26,11 @@ pub(crate) enum RouterMsg {
     Plan { model: String, needs: Needs, reply: RpcReplyPort<Result<Plan, ChatError>> },
     /// A provider has listed its models, or can't.
     Listed { provider: Arc<str>, list: ModelList },
-    /// A provider has come in, before all others or after them; answered once names may mean its models.
-    Added { shelf: Box<ShelfArgs>, cached: Option<CachedList>, first: bool, reply: RpcReplyPort<()> },
+    /// A provider has come in, before the first of these that is there, else after all; answered once names may mean its
+    /// models.
+    Added { shelf: Box<ShelfArgs>, cached: Option<CachedList>, before: Vec<Arc<str>>, reply: RpcReplyPort<()> },
+    /// A provider may list other models now, or list them at all.
+    Outdated { provider: Arc<str> },
     /// The first token of a candidate came after this.
     Spoke { provider: Arc<str>, model: String, after: Duration },
     /// Fails, for tests of supervision.
@@ -139,7 +142,7 @@ impl State {
         }
     }
 
-    fn handle_added(&mut self, args: ShelfArgs, cached: Option<CachedList>, first: bool) {
+    fn handle_added(&mut self, args: ShelfArgs, cached: Option<CachedList>, before: &[Arc<str>]) {
         let mut start = lock(&self.start);
         let (kept, lists) = &mut *start;
         if kept.providers.iter().any(|known| known.provider == args.provider) {
@@ -148,10 +151,17 @@ impl State {
         // It is not one that can't be used any more.
         kept.unusable.retain(|unusable| unusable.provider != args.provider);
         self.book.unusable.retain(|unusable| unusable.provider != args.provider);
-        let at = if first { 0 } else { kept.providers.len() };
+        let later = kept.providers.iter().position(|known| before.contains(&known.provider));
+        let at = later.unwrap_or(kept.providers.len());
         kept.providers.insert(at, args.clone());
         self.book.shelves.insert(at, shelf(args.clone(), cached.as_ref(), &kept.facts));
         lists.extend(cached.map(|list| (args.provider, list)));
+    }
+
+    fn handle_outdated(&mut self, provider: &str) {
+        if let Some(shelf) = self.book.shelves.iter_mut().find(|shelf| &*shelf.provider == provider) {
+            shelf.asked = None;
+        }
     }
 
     fn handle_listed(&mut self, provider: &str, list: ModelList) {
@@ -201,10 +211,11 @@ impl Actor for Router {
                 let _left = reply.send(state.handle_plan(&model, &needs));
             }
             RouterMsg::Listed { provider, list } => state.handle_listed(&provider, list),
-            RouterMsg::Added { shelf, cached, first, reply } => {
-                state.handle_added(*shelf, cached, first);
+            RouterMsg::Added { shelf, cached, before, reply } => {
+                state.handle_added(*shelf, cached, &before);
                 let _left = reply.send(());
             }
+            RouterMsg::Outdated { provider } => state.handle_outdated(&provider),
             RouterMsg::Spoke { provider, model, after } => state.speed.record(provider, model, after),
             #[cfg(test)]
             RouterMsg::Panic => panic!("the router was asked to fail"),

@@ -198,7 +198,7 @@ impl Credentials {
 
     async fn keep_key(&self, own: Own, key: SecretString) -> Result<(), CredentialsError> {
         let _one_at_a_time = self.0.changing.lock().await;
-        self.put_key(&own, key).await.map(drop)
+        self.put_key(&own, key).await
     }
 
     async fn keep_login(

@@ -383,9 +383,13 @@ impl Credentials {
         let provider = self.build(written).await?;
         let spec = assemble::spec(written, provider, vec![profile], self.0.lists.as_ref());
         let shelf = assemble::shelf(written, &spec);
-        // What stood in for having none is not what is meant from now on.
-        let first = self.0.written.provider(name).is_none() && settings.discovery != self.0.written.discovery;
-        let started = system.add_provider(spec, shelf, first).await;
+        // Where it would be after a restart, and before what only stood in for having none.
+        let mut names = settings.providers.iter().map(|provider| provider.name.as_str());
+        let _until_it = names.find(|other| *other == name);
+        let stood_in = self.0.written.providers.iter().map(|provider| provider.name.as_str());
+        let stood_in = stood_in.filter(|other| settings.provider(other).is_none());
+        let before = names.chain(stood_in).map(Arc::from).collect();
+        let started = system.add_provider(spec, shelf, before).await;
         started.map_err(|_| CredentialsError::Down(greenroom_actors::Unavailable::Down))
     }
 

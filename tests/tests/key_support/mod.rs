@@ -50,7 +50,7 @@ pub fn name_of(key: &str) -> &str {
 
 /// An answer that refuses whoever asks, with the words of those that say which key that was.
 pub fn refusal(status: u16) -> Attempt {
-    let message = format!("Incorrect API key provided: {BAD}.");
+    let message = format!("incorrect API key provided: {BAD}");
     openai::error(status, "invalid_request_error", Some("invalid_api_key"), &message).always()
 }
 
