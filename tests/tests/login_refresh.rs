@@ -217,6 +217,31 @@ async fn a_strict_issuer_ends_a_login_whose_answer_was_lost_and_that_is_told() {
 }
 
 #[tokio::test]
+async fn nothing_but_a_kill_in_the_midst_of_a_refresh_ends_a_login_at_a_real_server_and_that_is_told() {
+    let Some(server) = OidcServer::start(Duration::from_secs(2)).await else { return };
+    let home = home_of(&server);
+    log_in(&home, &server, "default", "ada").await;
+    for _ in 0..5 {
+        let mut daemon = home.serve(&[]).await;
+        until("it is answered, or told", async || {
+            ask(&daemon).await.status == 200 || listed(&home, "default").await["state"] == "ended"
+        })
+        .await;
+        let told = listed(&home, "default").await;
+        if told["state"] == "ended" {
+            assert!(told["reason"].as_str().unwrap().contains("nobody knows how the refresh before ended"), "{told}");
+            log_in(&home, &server, "default", "ada").await;
+            until_said(&daemon, "You are ada.").await;
+        }
+        let asked = server.counts().await.get("refresh_token").copied();
+        until("it is refreshed", async || server.counts().await.get("refresh_token").copied() != asked).await;
+        tokio::time::sleep(some_time(Duration::from_millis(8))).await;
+        daemon.signal(Signal::KILL);
+        daemon.wait(LIMIT).await;
+    }
+}
+
+#[tokio::test]
 async fn a_token_without_an_end_is_used_until_it_is_refused() {
     let issuer = ScriptedIssuer::start(Habits { says_life: false, ..Habits::default() }).await;
     let home = scripted_home(&issuer);
