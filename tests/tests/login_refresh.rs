@@ -6,7 +6,7 @@ mod cli_support;
 mod login_support;
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use cli_support::LIMIT;
 use futures::future::join_all;
@@ -72,7 +72,10 @@ async fn two_hundred_streams_on_a_token_that_is_over_make_one_refresh() {
     let home = home_of(&server);
     log_in(&home, &server, "default", "ada").await;
     // Nobody is there to refresh it ahead of its end.
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    let expires = listed(&home, "default").await["expires"].as_str().map(humantime::parse_rfc3339).unwrap().unwrap();
+    // What is shown is whole seconds, cut.
+    let over = expires + Duration::from_secs(1);
+    tokio::time::sleep(over.duration_since(SystemTime::now()).unwrap_or_default()).await;
     let daemon = home.serve(&[]).await;
     let streams = (0..200).map(|_| async {
         let mut stream = streamed(&daemon).await;
@@ -207,10 +210,35 @@ async fn a_strict_issuer_ends_a_login_whose_answer_was_lost_and_that_is_told() {
     })
     .await;
     let told = listed(&home, "default").await;
-    assert!(told["reason"].as_str().unwrap().contains("in the midst of its last refresh"), "{told}");
+    assert!(told["reason"].as_str().unwrap().contains("nobody knows how the refresh before ended"), "{told}");
     assert_eq!(daemon.stderr().matches("a login is over").count(), 1, "{}", daemon.stderr());
     log_in_scripted(&home, "ada").await;
     until_said(&daemon, "You are ada.").await;
+}
+
+#[tokio::test]
+async fn nothing_but_a_kill_in_the_midst_of_a_refresh_ends_a_login_at_a_real_server_and_that_is_told() {
+    let Some(server) = OidcServer::start(Duration::from_secs(2)).await else { return };
+    let home = home_of(&server);
+    log_in(&home, &server, "default", "ada").await;
+    for _ in 0..5 {
+        let mut daemon = home.serve(&[]).await;
+        until("it is answered, or told", async || {
+            ask(&daemon).await.status == 200 || listed(&home, "default").await["state"] == "ended"
+        })
+        .await;
+        let told = listed(&home, "default").await;
+        if told["state"] == "ended" {
+            assert!(told["reason"].as_str().unwrap().contains("nobody knows how the refresh before ended"), "{told}");
+            log_in(&home, &server, "default", "ada").await;
+            until_said(&daemon, "You are ada.").await;
+        }
+        let asked = server.counts().await.get("refresh_token").copied();
+        until("it is refreshed", async || server.counts().await.get("refresh_token").copied() != asked).await;
+        tokio::time::sleep(some_time(Duration::from_millis(8))).await;
+        daemon.signal(Signal::KILL);
+        daemon.wait(LIMIT).await;
+    }
 }
 
 #[tokio::test]
