@@ -284,6 +284,34 @@ async fn a_token_that_is_refused_is_asked_for_anew_once_and_its_profile_is_not_m
 }
 
 #[tokio::test]
+async fn a_token_that_is_refused_while_its_successor_is_had_is_not_sent_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let place = Place::new(Mood::Held).await;
+    // It is renewed at once, ahead of its end.
+    let tokens = Tokens { refresh_at: Some(SystemTime::now()), ..place.tokens(HOUR) };
+    let login = Login::begin(place.args(&store), tokens, SystemTime::now()).await.unwrap();
+    let system = place.system(&store, vec![profile("me", Way::Login(login))]).await;
+    // Once that has come the provider takes the one before no more.
+    until("it is asked", async || !place.told().given.is_empty()).await;
+    let asking = {
+        let system = system.clone();
+        tokio::spawn(async move { chat(&system).await })
+    };
+    until("it is refused", async || !place.told().asked.is_empty()).await;
+    // Each goes through the mailbox in which the refusal is.
+    for _ in 0..100 {
+        assert!(status(&system, "me").await.login.unwrap().refreshing);
+    }
+    place.told().mood = Mood::Good;
+    place.go.send(true).unwrap();
+    assert_eq!(asking.await.unwrap().unwrap(), "me");
+    assert_eq!(place.told().asked, ["access-0", "access-1"]);
+    assert_eq!(place.told().given, ["refresh-0"]);
+    assert!(status(&system, "me").await.mark.is_none());
+}
+
+#[tokio::test]
 async fn an_actor_that_fails_in_the_midst_of_a_refresh_loses_nothing_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await;

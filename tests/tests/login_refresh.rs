@@ -210,7 +210,7 @@ async fn a_strict_issuer_ends_a_login_whose_answer_was_lost_and_that_is_told() {
     })
     .await;
     let told = listed(&home, "default").await;
-    assert!(told["reason"].as_str().unwrap().contains("nobody knows how the refresh before ended"), "{told}");
+    assert!(told["reason"].as_str().unwrap().contains("in the midst of its last refresh"), "{told}");
     assert_eq!(daemon.stderr().matches("a login is over").count(), 1, "{}", daemon.stderr());
     log_in_scripted(&home, "ada").await;
     until_said(&daemon, "You are ada.").await;
@@ -229,7 +229,7 @@ async fn nothing_but_a_kill_in_the_midst_of_a_refresh_ends_a_login_at_a_real_ser
         .await;
         let told = listed(&home, "default").await;
         if told["state"] == "ended" {
-            assert!(told["reason"].as_str().unwrap().contains("nobody knows how the refresh before ended"), "{told}");
+            assert!(told["reason"].as_str().unwrap().contains("in the midst of its last refresh"), "{told}");
             log_in(&home, &server, "default", "ada").await;
             until_said(&daemon, "You are ada.").await;
         }
