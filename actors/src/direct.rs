@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use crate::{
     handle::Unavailable,
     provider::{
-        actor::{ProviderMsg, no_profile},
+        actor::ProviderMsg,
+        listing::no_profile,
         permit::{Permit, Refusal, Want},
     },
     router::{Candidate, plan::Needs},

@@ -224,12 +224,17 @@ impl System {
         self.shared.all_providers().into_iter().map(|(name, _)| name).collect()
     }
 
-    /// A provider comes in, before all others or after them: of several that could be meant the first is. Nothing changes
-    /// if there is one of its name.
+    /// A provider comes in, before the first of those that are to come behind it: of several that could be meant the first
+    /// is. Nothing changes if there is one of its name.
     ///
     /// # Errors
     /// Its actor does not start.
-    pub async fn add_provider(&self, mut spec: ProviderSpec, shelf: ShelfArgs, first: bool) -> Result<(), StartError> {
+    pub async fn add_provider(
+        &self,
+        mut spec: ProviderSpec,
+        shelf: ShelfArgs,
+        before: Vec<Arc<str>>,
+    ) -> Result<(), StartError> {
         let name = Arc::clone(&spec.args.name);
         if self.shared.provider(&name).is_some() {
             return Ok(());
@@ -240,7 +245,10 @@ impl System {
         let started = start_provider(&self.providers, spec).await?;
         // Before the router names it to anybody.
         self.shared.providers.write().unwrap_or_else(PoisonError::into_inner).push((name, started));
-        let added = |reply| RouterMsg::Added { shelf: Box::new(shelf.clone()), cached: cached.clone(), first, reply };
+        let added = |reply| {
+            let (shelf, cached, before) = (Box::new(shelf.clone()), cached.clone(), before.clone());
+            RouterMsg::Added { shelf, cached, before, reply }
+        };
         self.shared.router.call(added).await.map_err(StartError::Branch)
     }
 
@@ -250,8 +258,10 @@ impl System {
     /// # Errors
     /// The provider is down.
     pub async fn set_profile(&self, provider: &str, profile: ProfileArgs) -> Result<bool, Unavailable> {
-        let Some(provider) = self.shared.provider(provider) else { return Ok(false) };
-        provider.handle.call(|reply| ProviderMsg::SetProfile(Box::new(profile.clone()), reply)).await?;
+        let Some(known) = self.shared.provider(provider) else { return Ok(false) };
+        known.handle.call(|reply| ProviderMsg::SetProfile(Box::new(profile.clone()), reply)).await?;
+        // Why its models could not be listed before may have been what was there, or not.
+        self.shared.router.cast(RouterMsg::Outdated { provider: provider.into() });
         Ok(true)
     }
 

@@ -38,6 +38,9 @@ pub struct OAuth {
     /// Whether the token of the login is exchanged for a short-lived one, for [`OAuthPreset::Copilot`] alone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub exchange: bool,
+    /// Where it is exchanged; the preset's, for `domain`, if it is `None`.
+    #[serde(serialize_with = "serialize_url")]
+    pub exchange_url: Option<Url>,
 }
 
 /// A provider whose endpoints are known.

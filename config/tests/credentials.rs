@@ -78,11 +78,13 @@ fn presets_know_most_of_it() {
         let text = format!("[providers.openai]\noauth = {{ {oauth} }}\nprofiles = [{{ id = \"me\" }}]\n");
         loaded(&text, &[]).settings.providers.remove(0)
     };
-    let copilot = of("preset = \"copilot\", client_id = \"x\", domain = \"GitHub.example\", exchange = true");
+    let copilot = of("preset = \"copilot\", client_id = \"x\", domain = \"GitHub.example\", exchange = true, \
+                      exchange_url = \"http://127.0.0.1:9/token\"");
     assert_eq!(copilot.profiles[0].key, ProfileKey::Added);
     let copilot = copilot.oauth.unwrap();
     assert_eq!((copilot.preset, copilot.flow), (Some(OAuthPreset::Copilot), OAuthFlow::Device));
     assert_eq!((copilot.domain.as_deref(), copilot.exchange), (Some("github.example"), true));
+    assert_eq!(copilot.exchange_url.as_ref().and_then(url::Url::port), Some(9));
     for (name, preset) in OAuthPreset::WORDS {
         let oauth = of(&format!("preset = \"{name}\", client_id = \"x\"")).oauth.unwrap();
         assert_eq!(oauth.preset, Some(preset));
@@ -124,6 +126,13 @@ fn what_a_login_lacks_or_cannot_mean_is_said() {
             "preset = \"google\", client_id = \"x\", exchange = true",
             vec![
                 "config.toml:2:47: providers.openai.oauth.exchange: \"exchange\" means nothing without preset = \"copilot\""
+                    .to_owned(),
+            ],
+        ),
+        (
+            "preset = \"copilot\", client_id = \"x\", exchange_url = \"https://a.example/t\"",
+            vec![
+                "config.toml:2:48: providers.openai.oauth.exchange_url: \"exchange_url\" means nothing without exchange = true"
                     .to_owned(),
             ],
         ),

@@ -64,6 +64,6 @@ fn every_file_that_is_named_is_known() {
     let environment = Environment::from_iter([("HOME", "/home/ada"), ("KEY", "x")]);
     let files = loaded(text, &[("KEY", "x")]).settings.files(&environment);
     let expected =
-        ["/tls/certificate.pem", "/home/ada/key.pem", "/keys/a", "/home/ada/b", "/keys/header"].map(PathBuf::from);
+        ["/tls/certificate.pem", "/home/ada/key.pem", "/keys/a", "/keys/header", "/home/ada/b"].map(PathBuf::from);
     assert_eq!(files, expected);
 }

@@ -70,7 +70,7 @@ fn the_sample_leaves_no_setting_out() {
     ];
     assert_eq!(keys, every);
     let every = ["audience", "authorize_url", "client_id", "client_secret", "device_url", "domain", "exchange", "flow"];
-    let rest = ["preset", "redirect_url", "scopes", "token_url"];
+    let rest = ["exchange_url", "preset", "redirect_url", "scopes", "token_url"];
     for key in every.into_iter().chain(rest) {
         let written = |name: &str| all.origins.get(&format!("providers.{name}.oauth.{key}")).to_string();
         assert!(written("openai") != "default" || written("lab") != "default", "oauth.{key} is not in the sample");

@@ -10,7 +10,9 @@ use greenroom_actors::{
     Budget, ContextPolicy, Limits, OnCrash, OnInterrupt, ProfileArgs, ProviderArgs, ProviderSpec, RequestDefaults,
     RouterArgs, SessionRules, ShelfArgs, Strategy, SystemArgs, Target, Timeouts, TurnLimits, Unusable, Way,
 };
-use greenroom_config::{self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, Settings};
+use greenroom_config::{
+    self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, SecretError, Settings,
+};
 use greenroom_providers::{
     Catalog, Credential, Facts, ModelInfo, Price, Provider,
     anthropic::{ANTHROPIC_BASE, Anthropic, AnthropicArgs},
@@ -49,21 +51,28 @@ pub(crate) struct Assembled {
 /// What lets in profiles that were added, by provider and profile.
 pub(crate) type AddedWays = HashMap<(String, String), Result<Way, CredentialsError>>;
 
-/// Turns settings into the arguments of the actors; with `lists`, they start with the lists of models kept there.
+/// Turns settings into the arguments of the actors; with `lists`, they start with the lists of models kept there. Where
+/// no provider can be used and `waiting` is said, those that lack nothing but what can be added are there without a
+/// profile.
 pub(crate) fn assemble(
     settings: &Settings,
     environment: &Environment,
     added: &AddedWays,
     lists: Option<&ListStore>,
+    waiting: bool,
 ) -> Result<Assembled, StartError> {
     let mut transports = Transports::default();
     let mut providers = Vec::new();
     let mut unusable = Vec::new();
     let mut warnings = Vec::new();
     let mut missing = None;
+    let mut empty = Vec::new();
     for written in &settings.providers {
         let (profiles, failed) = profiles(written, environment, added);
         let usable = !profiles.is_empty();
+        if !usable && failed.iter().all(Lacking::can_be_added) {
+            empty.push(written);
+        }
         for lacking in failed {
             let warned = lacking.warned();
             if !usable {
@@ -77,6 +86,14 @@ pub(crate) fn assemble(
             let failed = |source| StartError::Provider { provider: written.name.clone(), source };
             let provider = provider(written, environment, &mut transports).map_err(failed)?;
             providers.push(spec(written, provider, profiles, lists));
+        }
+    }
+    if waiting && providers.is_empty() {
+        for written in empty {
+            let failed = |source| StartError::Provider { provider: written.name.clone(), source };
+            let provider = provider(written, environment, &mut transports).map_err(failed)?;
+            providers.push(spec(written, provider, Vec::new(), lists));
+            unusable.retain(|unusable| *unusable.provider != *written.name);
         }
     }
     if providers.is_empty() {
@@ -164,6 +181,11 @@ enum Lacking {
 }
 
 impl Lacking {
+    /// Whether what is lacking is what nobody has added yet.
+    fn can_be_added(&self) -> bool {
+        matches!(self, Self::Written(CredentialError { source: SecretError::NotAdded { .. }, .. }))
+    }
+
     fn warned(&self) -> Warned {
         match self {
             Self::Written(error) => warned(error),
@@ -305,7 +327,11 @@ pub(crate) fn provider(
     })
 }
 
-fn headers(written: &config::Provider, environment: &Environment) -> Result<BTreeMap<String, String>, ChatError> {
+/// The headers that each request to a provider is sent with.
+pub(crate) fn headers(
+    written: &config::Provider,
+    environment: &Environment,
+) -> Result<BTreeMap<String, String>, ChatError> {
     let mut headers = BTreeMap::new();
     let booked = [("openai-organization", &written.organization), ("openai-project", &written.project)];
     for (name, value) in booked {

@@ -107,6 +107,8 @@ pub struct Builder {
     shared_data_dir: Option<PathBuf>,
     /// Where the settings came from, if nobody wrote or named a provider there: one may be found.
     seeking: Option<Source>,
+    /// Whether it starts where no provider has a credential.
+    waiting: bool,
 }
 
 impl Builder {
@@ -141,6 +143,14 @@ impl Builder {
     #[must_use]
     pub fn shared_data_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.shared_data_dir = Some(path.into());
+        self
+    }
+
+    /// Starts even where no provider has a credential, for what is [added](Credentials::add) later. Until then, whoever asks
+    /// is told how that is done.
+    #[must_use]
+    pub fn wait_for_credentials(mut self) -> Self {
+        self.waiting = true;
         self
     }
 
@@ -184,7 +194,7 @@ impl Builder {
             let settings = credentials.settings();
             let environment = look_up(settings.references(), credentials.environment().clone()).await;
             let added = credentials.ways().await;
-            let mut assembled = assemble::assemble(&settings, &environment, &added, lists.as_ref())?;
+            let mut assembled = assemble::assemble(&settings, &environment, &added, lists.as_ref(), self.waiting)?;
             assembled.args.store.clone_from(&store);
             let facts = Arc::clone(&assembled.args.router.facts);
             let clients = Clients::load(store.clone()).await.map_err(StartError::Clients)?;
@@ -306,13 +316,18 @@ impl Runtime {
     /// Every model that is known: aliases, what was configured, and what the providers list. What they don't say of a
     /// model is filled in from the catalogue. A list that is known of old is given at once and renewed behind it.
     pub async fn models(&self) -> Listing {
-        models::list(&self.system, &self.settings(), &self.facts, false).await
+        models::list(&self.system, &self.settings(), &self.facts, false, None).await
     }
 
     /// The same with lists that are some minutes old at most. Of a provider that can't be reached, what it listed before
     /// is there as well as why it can't be.
     pub async fn fresh_models(&self) -> Listing {
-        models::list(&self.system, &self.settings(), &self.facts, true).await
+        models::list(&self.system, &self.settings(), &self.facts, true, None).await
+    }
+
+    /// The same of one provider alone; no other is asked.
+    pub async fn fresh_models_of(&self, provider: &str) -> Listing {
+        models::list(&self.system, &self.settings(), &self.facts, true, Some(provider)).await
     }
 
     /// How what is kept in the data directory is kept.

@@ -31,8 +31,17 @@ pub struct Model {
     pub info: ModelInfo,
 }
 
-pub(crate) async fn list(system: &System, settings: &Settings, facts: &Facts, fresh: bool) -> Listing {
-    let asked = system.providers().into_iter().map(|name| async move {
+/// Every model; with `only`, those of this provider and no aliases.
+pub(crate) async fn list(
+    system: &System,
+    settings: &Settings,
+    facts: &Facts,
+    fresh: bool,
+    only: Option<&str>,
+) -> Listing {
+    // One whose last credential was removed is still there, and nobody's.
+    let wanted = |name: &Arc<str>| settings.provider(name).is_some() && only.is_none_or(|only| **name == *only);
+    let asked = system.providers().into_iter().filter(wanted).map(|name| async move {
         let list = system.models(&name, fresh).await;
         // One that has just failed is not asked again: this is what it listed before, or nothing.
         let old = if fresh && list.is_err() { system.old_models(&name).await } else { None };
@@ -43,7 +52,7 @@ pub(crate) async fn list(system: &System, settings: &Settings, facts: &Facts, fr
             .models
             .aliases
             .iter()
-            .filter(|alias| !alias.is_pattern())
+            .filter(|alias| only.is_none() && !alias.is_pattern())
             .map(|alias| alias.name.clone())
             .collect(),
         models: Vec::new(),

@@ -129,8 +129,10 @@ fn provider_state(
         .profiles
         .iter()
         .map(|profile| {
-            let lacking = left_out.iter().find(|warned| warned.is_of(&written.name, &profile.id));
             let own = status.and_then(|status| status.profiles.iter().find(|other| *other.id == *profile.id));
+            // What was lacking at the start may have been added since.
+            let left_out = left_out.iter().filter(|_| own.is_none());
+            let lacking = left_out.into_iter().find(|warned| warned.is_of(&written.name, &profile.id));
             // A model that fails whatever the profile is left alone with each of them.
             let whatever = status.into_iter().flat_map(|status| &status.unhealthy);
             let models = own.into_iter().flat_map(|own| &own.models).chain(whatever);
@@ -166,15 +168,26 @@ fn profile_state(
     now: SystemTime,
 ) -> ProfileState {
     let mark: Option<MarkStatus> = status.and_then(|status| status.mark).filter(|mark| mark.until > now);
+    let login = status.and_then(|status| status.login.as_ref());
+    let ended = login.and_then(|login| login.ended.as_ref()).map(|ended| ended.reason.clone());
+    // Why it could not be refreshed says nothing while its token is good.
+    let over = login.filter(|login| login.expires.is_some_and(|expires| expires <= now));
+    let failing = over.and_then(|login| login.failing.clone());
     let state = match (lacking, status, mark) {
         (Some(_), ..) | (None, None, _) => State::Down,
+        _ if ended.is_some() => State::Down,
         (None, Some(_), Some(_)) => State::Cooling,
+        (None, Some(_), None) if failing.is_some() => State::Cooling,
         (None, Some(_), None) => State::Ok,
     };
     ProfileState {
         id: written.id.clone(),
         state,
-        reason: lacking.map(|warned| warned.message.clone()).or_else(|| mark.map(|mark| mark.reason.to_string())),
+        reason: lacking
+            .map(|warned| warned.message.clone())
+            .or(ended)
+            .or_else(|| mark.map(|mark| mark.reason.to_string()))
+            .or(failing),
         until: mark.map(|mark| mark.until),
         paced_until: status.and_then(|status| status.paced_until),
         models,

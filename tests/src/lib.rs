@@ -1,5 +1,6 @@
 //! What the tests of the whole system stand on: a model provider that plays a script, byte by byte
-//! ([`ScriptedProvider`]), an OAuth server that is not ours ([`oidc`]), a client that sees every byte
+//! ([`ScriptedProvider`]), an OAuth server that is not ours ([`oidc`]) and a
+//! token endpoint that is made to fail ([`issuer`]), a client that sees every byte
 //! ([`client`]), and a home for the built `greenroom` program to run in ([`harness`]).
 
 pub mod anthropic;
@@ -8,6 +9,7 @@ pub mod client;
 pub mod gemini;
 pub mod harness;
 pub mod http1;
+pub mod issuer;
 pub mod oidc;
 pub mod ollama;
 pub mod openai;

@@ -19,7 +19,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     answers::Answers,
-    args::{ProfileArgs, ProviderArgs, Way},
+    args::{ProfileArgs, ProviderArgs},
     keep::{Keeper, Loaded, Records, UNKEPT},
     limiter::{Full, Limiters, Seat},
     lists::{Lists, ModelList},
@@ -31,9 +31,6 @@ use super::{
     status::{MarkStatus, ModelStatus, ProfileStatus, ProviderStatus},
 };
 use crate::{handle::Handle, store::StoreError};
-
-/// A list that does not come in this time does not come.
-const LIST_WAIT: Duration = Duration::from_secs(10);
 
 /// What a provider's actor is told.
 pub(crate) enum ProviderMsg {
@@ -90,7 +87,7 @@ pub(crate) enum ProviderMsg {
 pub(crate) struct ProviderActor;
 
 pub(crate) struct State {
-    args: ProviderArgs,
+    pub(super) args: ProviderArgs,
     pub(super) limiters: Arc<Limiters>,
     pub(super) myself: Handle<ProviderMsg>,
     /// What each of `profiles` has, in the same places.
@@ -103,8 +100,8 @@ pub(crate) struct State {
     /// When the first of those that wait can go, as it was last known.
     free_at: Option<Instant>,
     pub(super) lists: Lists,
-    list_waiters: Vec<RpcReplyPort<ModelList>>,
-    tasks: JoinSet<()>,
+    pub(super) list_waiters: Vec<RpcReplyPort<ModelList>>,
+    pub(super) tasks: JoinSet<()>,
     pub(super) keeper: Keeper,
 }
 
@@ -377,64 +374,6 @@ impl State {
         }
     }
 
-    fn handle_models(&mut self, fresh: bool, reply: RpcReplyPort<ModelList>) {
-        let known = if fresh { self.lists.fresh() } else { self.lists.any() };
-        if let Some(list) = known {
-            answer(reply, Ok(list));
-            self.handle_refresh();
-        } else {
-            self.list_waiters.push(reply);
-            self.ask_for_list();
-        }
-    }
-
-    fn handle_refresh(&mut self) {
-        if self.lists.is_due() {
-            self.ask_for_list();
-        }
-    }
-
-    /// Has the provider list its models, if it isn't asked already.
-    fn ask_for_list(&mut self) {
-        if std::mem::replace(&mut self.lists.asking, true) {
-            return;
-        }
-        let now = SystemTime::now();
-        let any = Wanted { model: "", exclude: &[], only: None, prefer: None };
-        let there = || self.seats.iter().position(|seat| !seat.gone);
-        let at = self.profiles.order(&any, now).ok().map(|order| order[0]).or_else(there);
-        let (provider, name) = (Arc::clone(&self.args.provider), Arc::clone(&self.args.name));
-        let (way, myself) = (at.map(|at| self.seats[at].profile.way.clone()), self.myself.clone());
-        while self.tasks.try_join_next().is_some() {}
-        self.tasks.spawn(async move {
-            let asked = async {
-                let credential = match way {
-                    Some(Way::Fixed(credential)) => credential,
-                    Some(Way::Login(login)) => login.credential(&myself).await?,
-                    None => return Err(no_profile(&name)),
-                };
-                provider.models(&credential).await.map(Arc::from)
-            };
-            let list = match tokio::time::timeout(LIST_WAIT, asked).await {
-                Ok(list) => list,
-                Err(_) => Err(ChatError::new(ErrorKind::Timeout, format!("{name} did not list its models in time"))),
-            };
-            myself.cast(ProviderMsg::Listed(list));
-        });
-    }
-
-    fn handle_listed(&mut self, list: ModelList) {
-        self.lists.handle_listed(&list);
-        match &list {
-            // Before who waits is answered: they may ask at once for what the hook tells.
-            Ok(models) => self.args.listed.iter().for_each(|listed| listed(&self.args.name, models)),
-            Err(error) => tracing::debug!(provider = %self.args.name, kind = %error.kind, "no list of models: {error}"),
-        }
-        for reply in self.list_waiters.drain(..) {
-            answer(reply, list.clone());
-        }
-    }
-
     fn status(&self) -> ProviderStatus {
         let now = SystemTime::now();
         let unhealthy = self.profiles.unhealthy(now);
@@ -598,11 +537,6 @@ impl Actor for ProviderActor {
     }
 }
 
-pub(crate) fn no_profile(provider: &str) -> ChatError {
-    let message = format!("there is no credential for {provider}");
-    ChatError::new(ErrorKind::Auth, message).with_hint(format!("`greenroom auth add {provider}` adds a key"))
-}
-
 /// The one that lets a request go earlier.
 fn sooner(a: Full, b: Full) -> Full {
     match (a, b) {
@@ -613,6 +547,6 @@ fn sooner(a: Full, b: Full) -> Full {
 }
 
 /// Answers; a caller that has left needs none.
-fn answer<T>(reply: RpcReplyPort<T>, value: T) {
+pub(super) fn answer<T>(reply: RpcReplyPort<T>, value: T) {
     let _left = reply.send(value);
 }

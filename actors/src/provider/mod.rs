@@ -6,6 +6,7 @@ mod args;
 mod changes;
 pub(crate) mod keep;
 pub(crate) mod limiter;
+pub(crate) mod listing;
 pub(crate) mod lists;
 pub(crate) mod login;
 mod marks;

@@ -26,8 +26,11 @@ pub(crate) enum RouterMsg {
     Plan { model: String, needs: Needs, reply: RpcReplyPort<Result<Plan, ChatError>> },
     /// A provider has listed its models, or can't.
     Listed { provider: Arc<str>, list: ModelList },
-    /// A provider has come in, before all others or after them; answered once names may mean its models.
-    Added { shelf: Box<ShelfArgs>, cached: Option<CachedList>, first: bool, reply: RpcReplyPort<()> },
+    /// A provider has come in, before the first of these that is there, else after all; answered once names may mean its
+    /// models.
+    Added { shelf: Box<ShelfArgs>, cached: Option<CachedList>, before: Vec<Arc<str>>, reply: RpcReplyPort<()> },
+    /// A provider may list other models now, or list them at all.
+    Outdated { provider: Arc<str> },
     /// The first token of a candidate came after this.
     Spoke { provider: Arc<str>, model: String, after: Duration },
     /// Fails, for tests of supervision.
@@ -139,7 +142,7 @@ impl State {
         }
     }
 
-    fn handle_added(&mut self, args: ShelfArgs, cached: Option<CachedList>, first: bool) {
+    fn handle_added(&mut self, args: ShelfArgs, cached: Option<CachedList>, before: &[Arc<str>]) {
         let mut start = lock(&self.start);
         let (kept, lists) = &mut *start;
         if kept.providers.iter().any(|known| known.provider == args.provider) {
@@ -148,10 +151,17 @@ impl State {
         // It is not one that can't be used any more.
         kept.unusable.retain(|unusable| unusable.provider != args.provider);
         self.book.unusable.retain(|unusable| unusable.provider != args.provider);
-        let at = if first { 0 } else { kept.providers.len() };
+        let later = kept.providers.iter().position(|known| before.contains(&known.provider));
+        let at = later.unwrap_or(kept.providers.len());
         kept.providers.insert(at, args.clone());
         self.book.shelves.insert(at, shelf(args.clone(), cached.as_ref(), &kept.facts));
         lists.extend(cached.map(|list| (args.provider, list)));
+    }
+
+    fn handle_outdated(&mut self, provider: &str) {
+        if let Some(shelf) = self.book.shelves.iter_mut().find(|shelf| &*shelf.provider == provider) {
+            shelf.asked = None;
+        }
     }
 
     fn handle_listed(&mut self, provider: &str, list: ModelList) {
@@ -201,10 +211,11 @@ impl Actor for Router {
                 let _left = reply.send(state.handle_plan(&model, &needs));
             }
             RouterMsg::Listed { provider, list } => state.handle_listed(&provider, list),
-            RouterMsg::Added { shelf, cached, first, reply } => {
-                state.handle_added(*shelf, cached, first);
+            RouterMsg::Added { shelf, cached, before, reply } => {
+                state.handle_added(*shelf, cached, &before);
                 let _left = reply.send(());
             }
+            RouterMsg::Outdated { provider } => state.handle_outdated(&provider),
             RouterMsg::Spoke { provider, model, after } => state.speed.record(provider, model, after),
             #[cfg(test)]
             RouterMsg::Panic => panic!("the router was asked to fail"),
@@ -225,6 +236,45 @@ mod tests {
         let mut entries = vec![entry("a", 1), entry("b", 9)];
         speed.sort(strategy, &mut entries);
         entries[0].0[0].provider.to_string()
+    }
+
+    fn args(provider: &str) -> ShelfArgs {
+        let capabilities =
+            Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local: false };
+        ShelfArgs { provider: provider.into(), capabilities, models: Vec::new() }
+    }
+
+    fn state() -> State {
+        let facts = Arc::new(Facts::none());
+        let known =
+            RouterArgs { providers: Vec::new(), aliases: Vec::new(), default: None, unusable: Vec::new(), facts };
+        let book = Book { shelves: Vec::new(), aliases: Vec::new(), default: None, unusable: Vec::new() };
+        State { start: Arc::new(Mutex::new((known, Vec::new()))), book, speed: Speed::default() }
+    }
+
+    #[test]
+    fn a_provider_that_comes_in_is_where_it_is_to_be_for_this_incarnation_and_the_next() {
+        let mut state = state();
+        for (provider, before) in [("c", &[][..]), ("a", &["b", "c"]), ("b", &["c"]), ("d", &["e"]), ("a", &["d"])] {
+            let before: Vec<Arc<str>> = before.iter().map(|name| Arc::from(*name)).collect();
+            state.handle_added(args(provider), None, &before);
+        }
+        let now: Vec<&str> = state.book.shelves.iter().map(|shelf| &*shelf.provider).collect();
+        assert_eq!(now, ["a", "b", "c", "d"]);
+        let next: Vec<Arc<str>> =
+            lock(&state.start).0.providers.iter().map(|args| Arc::clone(&args.provider)).collect();
+        assert_eq!(next, ["a", "b", "c", "d"].map(Arc::from));
+    }
+
+    #[test]
+    fn why_there_is_no_list_is_asked_anew_once_another_may_be_had() {
+        let mut state = state();
+        state.handle_added(args("lab"), None, &[]);
+        state.handle_listed("lab", Err(ChatError::new(greenroom_wire::ErrorKind::Auth, "no key")));
+        let asked = |state: &mut State| state.handle_plan("", &Needs::default());
+        assert!(asked(&mut state).is_err(), "it was just asked");
+        state.handle_outdated("lab");
+        assert!(matches!(asked(&mut state), Ok(Plan::NeedsLists(providers)) if *providers[0] == *"lab"));
     }
 
     #[test]

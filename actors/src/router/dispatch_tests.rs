@@ -58,6 +58,45 @@ fn a_server_error_is_retried_once_and_then_handed_on() {
     assert_eq!(asked(fail(&mut dispatch, ErrorKind::Server, None, "p")), ask(1, &[], None, Duration::ZERO));
 }
 
+fn refused_token(dispatch: &mut Dispatch) -> Step {
+    dispatch.handle_attempt();
+    dispatch.handle_failure(error(ErrorKind::Auth, None), &profile("login"), false, true, now(), || JITTER)
+}
+
+#[test]
+fn a_refused_token_is_tried_once_more_with_its_successor_for_which_no_other_profile_waits() {
+    let mut dispatch = dispatch(&["a", "b"]);
+    dispatch.start();
+    assert_eq!(asked(refused_token(&mut dispatch)), ask(0, &[], None, Duration::ZERO));
+    assert_eq!(asked(refused_token(&mut dispatch)), ask(0, &["login"], None, Duration::ZERO));
+    let next = asked(fail(&mut dispatch, ErrorKind::Auth, None, "key"));
+    assert_eq!(next.exclude, [profile("login"), profile("key")], "a key has no successor");
+}
+
+#[test]
+fn a_token_without_a_successor_leaves_the_question_to_other_profiles() {
+    for refusal in [Refusal::Tried, Refusal::LoggedOut { kind: ErrorKind::AuthPermanent }] {
+        let mut dispatch = dispatch(&["a", "b"]);
+        dispatch.start();
+        asked(refused_token(&mut dispatch));
+        let next = dispatch.handle_refusal(refusal, now(), || JITTER);
+        assert_eq!(asked(next), ask(0, &["login"], None, Duration::ZERO));
+        assert_eq!(asked(dispatch.handle_refusal(Refusal::Tried, now(), || JITTER)).candidate, 1);
+    }
+}
+
+#[test]
+fn who_has_to_log_in_is_told_so() {
+    let mut dispatch = dispatch(&["a"]);
+    dispatch.start();
+    let refusal = Refusal::LoggedOut { kind: ErrorKind::AuthPermanent };
+    let error = gave_up(dispatch.handle_refusal(refusal, now(), || JITTER));
+    assert_eq!(error.kind, ErrorKind::AuthPermanent);
+    assert!(error.details.hint.unwrap().contains("greenroom auth login a"));
+    let error = gave_up(dispatch.handle_refusal(Refusal::NoProfile, now(), || JITTER));
+    assert!(error.details.hint.unwrap().contains("greenroom auth add a"));
+}
+
 #[test]
 fn a_silent_route_is_not_asked_twice() {
     let mut dispatch = dispatch(&["a", "b"]);

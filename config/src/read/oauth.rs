@@ -22,10 +22,11 @@ pub(crate) fn oauth(node: &Node<'_>) -> Option<OAuth> {
     let redirect_url = table.node("redirect_url").and_then(|node| redirect(&node));
     let flow = flow(&table, preset);
     let domain = table.node("domain").and_then(|node| domain(&node));
-    let exchange = table.get("exchange");
+    let exchange = table.get("exchange").unwrap_or(false);
+    let exchange_url = url(&table, "exchange_url");
     if is_known {
         needed(&table, preset, flow);
-        of_copilot(&table, preset);
+        of_copilot(&table, preset, exchange);
     }
     table.finish();
     Some(OAuth {
@@ -40,7 +41,8 @@ pub(crate) fn oauth(node: &Node<'_>) -> Option<OAuth> {
         redirect_url,
         flow,
         domain,
-        exchange: exchange.unwrap_or(false),
+        exchange,
+        exchange_url,
     })
 }
 
@@ -138,11 +140,12 @@ fn needed(table: &Table<'_>, preset: Option<OAuthPreset>, flow: OAuthFlow) {
 }
 
 /// Notes what means nothing but for Copilot.
-fn of_copilot(table: &Table<'_>, preset: Option<OAuthPreset>) {
-    for key in ["domain", "exchange"] {
-        if let (Some(node), true) = (table.node(key), preset != Some(OAuthPreset::Copilot)) {
+fn of_copilot(table: &Table<'_>, preset: Option<OAuthPreset>, exchange: bool) {
+    let of_it = ["domain", "exchange"].map(|key| (key, preset == Some(OAuthPreset::Copilot), "preset = \"copilot\""));
+    for (key, has, without) in of_it.into_iter().chain([("exchange_url", exchange, "exchange = true")]) {
+        if let (Some(node), false) = (table.node(key), has) {
             let hint = Some("take it out: it would have no effect".to_owned());
-            node.refuse_key(ErrorKind::MeansNothing { key, without: "preset = \"copilot\"" }, hint);
+            node.refuse_key(ErrorKind::MeansNothing { key, without }, hint);
         }
     }
 }

@@ -144,7 +144,11 @@ pub(crate) fn tokens(
     Ok(Tokens {
         access,
         refresh: refresh.or_else(|| before.and_then(|before| before.refresh.clone())),
-        expires_at: fields.seconds("expires_in").and_then(|seconds| now.checked_add(seconds)),
+        // Nobody gives a token that is over: who says so has no end in mind.
+        expires_at: fields
+            .seconds("expires_in")
+            .filter(|seconds| !seconds.is_zero())
+            .and_then(|seconds| now.checked_add(seconds)),
         refresh_at: None,
         scopes: scopes.unwrap_or_else(|| issuer.scopes.clone()),
         account: account.or_else(|| before.and_then(|before| before.account.clone())),

@@ -10,7 +10,7 @@ use clap::{ArgAction, Args};
 use greenroom::{
     OpenError, Runtime, StartError, StoreKind,
     config::{self, Discovery, Environment, Loaded, Override, Settings, Source},
-    discover,
+    discover, has_store,
 };
 
 use super::{
@@ -90,9 +90,17 @@ impl Context {
         std::path::absolute(path).ok().filter(|path| data_dir::may_keep(path))
     }
 
-    /// A runtime for a command that asks and ends: nothing that it learns outlives it but lists of models. What was left
-    /// out of it is said on standard error.
+    /// A runtime for a command that asks and ends. What was left out of it is said on standard error, and if the demo
+    /// answers in it.
     pub(crate) async fn start(&self, settings: Settings) -> Result<Runtime, Failure> {
+        let runtime = told(self.start_untold(settings).await?);
+        self.tell_demo(&runtime.settings());
+        Ok(runtime)
+    }
+
+    /// A runtime for a command that may take long, and keeps nobody from the store meanwhile: what was added there is not
+    /// known to it. What was left out is said on standard error.
+    pub(crate) async fn start_beside(&self, settings: Settings) -> Result<Runtime, Failure> {
         let mut builder = Runtime::builder().settings(settings).environment(self.environment.clone());
         // A command that can't keep anything answers all the same.
         if let Some(path) = self.data_path() {
@@ -101,11 +109,32 @@ impl Context {
         Ok(told(builder.start().await?))
     }
 
+    /// The same as [`start`](Self::start), about which nothing is said.
+    pub(crate) async fn start_untold(&self, settings: Settings) -> Result<Runtime, Failure> {
+        let builder = Runtime::builder().settings(settings).environment(self.environment.clone());
+        // A command that can't keep anything answers all the same, and nothing is made on disk by asking.
+        let Some(path) = self.data_path() else { return Ok(builder.start().await?) };
+        if has_store(&path) {
+            match builder.clone().data_dir(path.clone()).start().await {
+                Err(StartError::Store(OpenError::Held { .. })) => {}
+                // Whatever is wrong with the store keeps it from nothing but what was added there.
+                Err(StartError::Store(error)) => {
+                    notes::warning(&format!("what was added beside the configuration is left out: {error}"));
+                    notes::hint(&error.hint());
+                }
+                started => return Ok(started?),
+            }
+        }
+        Ok(builder.shared_data_dir(path).start().await?)
+    }
+
     /// A runtime for a daemon, which has the store to itself. A command that holds it hands over.
     pub(crate) async fn start_owning(&self, settings: Settings, path: PathBuf) -> Result<Runtime, Failure> {
         let grace = settings.server.grace;
         let builder =
             Runtime::builder().settings(settings).environment(self.environment.clone()).data_dir(path.clone());
+        // A daemon is there to be given one.
+        let builder = builder.wait_for_credentials();
         let mut started = builder.clone().start().await;
         let mut until = Instant::now() + LAST_MOMENTS;
         let mut is_handing_over = false;

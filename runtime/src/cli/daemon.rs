@@ -159,7 +159,8 @@ impl Daemon {
     /// The answer to what a person wrote, who is told if it makes no sense.
     async fn heard(&self, ask: Ask) -> Result<Answer, Failure> {
         let answer = self.0.ask(&ask).await.map_err(|lost| failure(&lost))?;
-        let is_usage = answer.status.is_client_error();
+        // What makes sense and is refused elsewhere is no fault of who wrote it.
+        let is_usage = answer.status.is_client_error() && answer.status != StatusCode::UNPROCESSABLE_ENTITY;
         match accepted(answer).await {
             Err(Failure::Told(told)) if is_usage => Err(Failure::usage(told.what, told.hint)),
             other => other,

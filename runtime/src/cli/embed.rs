@@ -1,6 +1,9 @@
 //! `greenroom embed`.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
 
 use clap::Args;
 use greenroom::{event, wire::EmbedRequest};
@@ -33,11 +36,11 @@ pub(crate) fn run(context: &Context, args: &EmbedArgs) -> Result<Exit, Failure> 
         None => piped()?,
     };
     let settings = context.load(Vec::new())?.settings;
-    context.tell_demo(&settings);
     block_on(WORKERS, async {
         let runtime = context.start(settings).await?;
         let request = EmbedRequest { model: args.model.clone(), input: vec![text], ..EmbedRequest::default() };
         let made = runtime.embed(&request).await;
+        runtime.shutdown(Duration::ZERO).await;
         let (who, embeddings) = made.map_err(|error| Failure::answer(&event::Failure::from(&error), false))?;
         let vector = embeddings.vectors.first();
         let mut output = Output::new();

@@ -1,7 +1,9 @@
 //! `greenroom models`.
 
+use std::time::Duration;
+
 use clap::Args;
-use greenroom::{Listing, Model, config::Settings};
+use greenroom::{Listing, Model, Runtime, config::Settings};
 use serde_json::{Value, json};
 
 use super::{
@@ -28,14 +30,16 @@ pub(crate) struct ModelsArgs {
 }
 
 pub(crate) fn run(context: &Context, args: &ModelsArgs) -> Result<Exit, Failure> {
-    let mut settings = context.load(Vec::new())?.settings;
-    context.tell_demo(&settings);
-    if let Some(wanted) = &args.provider {
-        keep_only(&mut settings, wanted)?;
-    }
+    let settings = context.load(Vec::new())?.settings;
     block_on(WORKERS, async {
-        let runtime = context.start(settings).await?;
-        let listing = runtime.fresh_models().await;
+        let (runtime, listing) = match &args.provider {
+            None => {
+                let runtime = context.start(settings).await?;
+                let listing = runtime.fresh_models().await;
+                (runtime, listing)
+            }
+            Some(wanted) => of_one(context, settings, wanted).await?,
+        };
         print(&listing, args.json)?;
         for (provider, error) in &listing.failed {
             notes::error(&format!("{provider} does not list its models: {error}"));
@@ -44,22 +48,28 @@ pub(crate) fn run(context: &Context, args: &ModelsArgs) -> Result<Exit, Failure>
                 notes::note(&format!("the models of {provider} are those that it listed before"));
             }
         }
-        runtime.settle().await;
+        runtime.shutdown(Duration::ZERO).await;
         let all_failed = listing.models.is_empty() && !listing.failed.is_empty();
         Ok(if all_failed { Exit::Failed } else { Exit::Done })
     })
 }
 
-/// Leaves the other providers out altogether, so that they aren't asked.
-fn keep_only(settings: &mut Settings, wanted: &str) -> Result<(), Failure> {
+/// The models of one provider; the others aren't asked, and what they lack is not said.
+async fn of_one(context: &Context, settings: Settings, wanted: &str) -> Result<(Runtime, Listing), Failure> {
+    let runtime = context.start_untold(settings).await?;
+    let settings = runtime.settings();
     if settings.provider(wanted).is_none() {
+        runtime.shutdown(Duration::ZERO).await;
         let names: Vec<&str> = settings.providers.iter().map(|provider| provider.name.as_str()).collect();
         return Err(Failure::usage(format!("there is no provider \"{wanted}\""), suggestion(wanted, &names)));
     }
-    settings.providers.retain(|provider| provider.name == wanted);
-    settings.models.aliases.clear();
-    settings.models.default = None;
-    Ok(())
+    let listing = runtime.fresh_models_of(wanted).await;
+    let lacking = runtime.warnings().iter().find(|warned| *warned.provider == *wanted);
+    if let Some(warned) = lacking.filter(|_| listing.models.is_empty() && listing.failed.is_empty()) {
+        runtime.shutdown(Duration::ZERO).await;
+        return Err(Failure::usage(&warned.message, &warned.hint));
+    }
+    Ok((runtime, listing))
 }
 
 /// What may have been meant.

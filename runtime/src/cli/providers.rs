@@ -79,7 +79,6 @@ async fn providers(context: &Context) -> Result<Providers, Failure> {
         return daemon.providers().await;
     }
     let settings = context.load_here().await?.settings;
-    context.tell_demo(&settings);
     at_start(context, settings).await
 }
 
@@ -103,6 +102,7 @@ async fn at_start(context: &Context, settings: Settings) -> Result<Providers, Fa
     }
     match started {
         Ok(runtime) => {
+            context.tell_demo(&runtime.settings());
             let providers = Providers { providers: runtime.providers().await, store: runtime.store() };
             runtime.shutdown(Duration::ZERO).await;
             Ok(providers)

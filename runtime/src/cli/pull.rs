@@ -32,7 +32,7 @@ pub(crate) fn run(context: &Context, args: &PullArgs) -> Result<Exit, Failure> {
     let settings = context.load(Vec::new())?.settings;
     block_on(WORKERS, async {
         let interrupt = Interrupt::listen()?;
-        let runtime = context.start(settings).await?;
+        let runtime = context.start_beside(settings).await?;
         // A place for one step: the server is read no faster than it is shown.
         let (sender, mut steps) = mpsc::channel(1);
         let mut sink = Sender(sender);

@@ -75,7 +75,8 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
         if let Err(error) = lock.tell(address, is_tls) {
             tracing::warn!("the lock file does not say where the daemon listens: {error}");
         }
-        warn(context, &loaded);
+        context.tell_demo(&runtime.settings());
+        warn(&loaded);
         announce(context, address, is_tls);
         let outcome = http.run(stop).await;
         // The server has let answers go on for as long as they may.
@@ -101,8 +102,7 @@ fn http_args(server: ServerSettings, token: AdminToken, tls: Option<Tls>) -> Htt
 }
 
 /// Says what deserves a second look before the daemon runs for months.
-fn warn(context: &Context, loaded: &Loaded) {
-    context.tell_demo(&loaded.settings);
+fn warn(loaded: &Loaded) {
     // Keys that can't be had are told of by the runtime, which leaves them out.
     let told_later = |kind: &WarningKind| matches!(kind, WarningKind::SecretUnavailable(_));
     for warning in loaded.warnings.iter().filter(|warning| !told_later(&warning.kind)) {

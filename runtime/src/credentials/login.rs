@@ -2,26 +2,29 @@
 //! typed in anywhere.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use greenroom_actors::{Login, LoginArgs, Way};
 use greenroom_config::{OAuthFlow, Provider as Written};
 use greenroom_providers::auth::{
-    Authorization, DeviceProgress, Granted, Issuer, Loopback, TokenClient, log_in_by_device,
+    Authorization, DeviceProgress, Granted, Issuer, Loopback, TokenClient, TokenSource, Tokens, log_in_by_device,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use url::Url;
 
 use super::{
     CredentialInfo, Credentials, CredentialsError,
     added::{KeptSecret, Own},
-    check_profile, fixed, source,
+    check_profile, source,
 };
+
+/// How long a login waits for the end of another of its profile: whoever left may not be noticed yet.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A login to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,7 +97,10 @@ impl LoginStep {
 
 /// Logins that are under way, with how what a person pastes gets there.
 #[derive(Debug, Default)]
-pub(super) struct Flows(Mutex<HashMap<Own, Option<Pasting>>>);
+pub(super) struct Flows {
+    under_way: Mutex<HashMap<Own, Option<Pasting>>>,
+    ended: Notify,
+}
 
 #[derive(Debug, Clone)]
 struct Pasting {
@@ -104,18 +110,27 @@ struct Pasting {
 
 impl Flows {
     fn lock(&self) -> MutexGuard<'_, HashMap<Own, Option<Pasting>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin<'a>(&'a self, own: &'a Own) -> Result<Flow<'a>, CredentialsError> {
-        if self.lock().contains_key(own) {
-            return Err(CredentialsError::Flow {
-                what: "another login of this profile is under way",
-                hint: "finish or end that one, or name another profile",
-            });
-        }
-        self.lock().insert(own.clone(), None);
-        Ok(Flow { flows: self, own })
+    async fn begin<'a>(&'a self, own: &'a Own) -> Result<Flow<'a>, CredentialsError> {
+        let begun = async {
+            loop {
+                // Before the look, so that what ends in between is not missed.
+                let ended = self.ended.notified();
+                tokio::pin!(ended);
+                ended.as_mut().enable();
+                if let Entry::Vacant(vacant) = self.lock().entry(own.clone()) {
+                    vacant.insert(None);
+                    return Flow { flows: self, own };
+                }
+                ended.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, begun).await.map_err(|_| CredentialsError::Flow {
+            what: "another login of this profile is under way",
+            hint: "finish or end that one, or name another profile",
+        })
     }
 }
 
@@ -134,12 +149,14 @@ impl Flow<'_> {
 impl Drop for Flow<'_> {
     fn drop(&mut self) {
         self.flows.lock().remove(self.own);
+        self.flows.ended.notify_waiters();
     }
 }
 
 impl Credentials {
     /// Has a person log in, and tells `progress` how far that has come. The login is kept when this returns, in the place
-    /// of one before it, and what runs goes by it. Dropping the future ends the login.
+    /// of one before it, and what runs goes by it. Dropping the future ends the login, but for one that was granted: that
+    /// is kept to its end.
     ///
     /// # Errors
     /// Why there is no login.
@@ -154,34 +171,51 @@ impl Credentials {
         let own = (provider, profile);
         // Before anybody has logged in for nothing.
         self.0.secrets.place()?;
-        let under_way = self.0.flows.begin(&own)?;
+        let under_way = self.0.flows.begin(&own).await?;
         let environment = self.looked_up(&written).await;
         let issuer = source::issuer(&written, client_id.as_deref(), &environment);
         let issuer = issuer.ok_or_else(|| CredentialsError::NoLogin { provider: own.0.clone() })?;
         let issuer = issuer.map_err(CredentialsError::Login)?;
-        let client = TokenClient::new(self.transport(&written));
+        let transport = self.transport(&written);
+        let source = source::source(&written, issuer.clone(), &environment, Arc::clone(&transport));
+        let source = source.map_err(CredentialsError::Login)?;
+        let client = TokenClient::new(transport);
         let granted = match flow.unwrap_or_else(|| usual(&written)) {
             OAuthFlow::Pkce => by_browser(&issuer, &client, &under_way, progress).await?,
             OAuthFlow::Device => by_device(&issuer, &client, progress).await?,
         };
-        let _one_at_a_time = self.0.changing.lock().await;
-        match granted {
-            Granted::Key(key) => {
-                let secret = self.0.secrets.keep(&own, &key).await?;
-                self.put(own.clone(), secret, fixed(Some(key))).await?;
+        let (credentials, kept) = (self.clone(), own.clone());
+        // On a task of its own: whoever leaves now is not to leave half of it behind.
+        let keeping = tokio::spawn(async move {
+            match granted {
+                Granted::Key(key) => credentials.keep_key(kept, key).await,
+                Granted::Tokens(tokens) => credentials.keep_login(&written, kept, client_id, source, tokens).await,
             }
-            Granted::Tokens(tokens) => {
-                let args = LoginArgs {
-                    provider: own.0.as_str().into(),
-                    profile: own.1.as_str().into(),
-                    source: source::source(issuer, self.transport(&written)),
-                    vault: Some(self.0.secrets.vault().await?),
-                };
-                let login = Login::begin(args, tokens, SystemTime::now()).await.map_err(CredentialsError::NotKept)?;
-                self.put(own.clone(), KeptSecret::Login { client_id }, Way::Login(login)).await?;
-            }
-        }
+        });
+        keeping.await.expect("keeping a login does not panic, and nobody ends it")?;
         Ok(self.info_of(&own).await)
+    }
+
+    async fn keep_key(&self, own: Own, key: SecretString) -> Result<(), CredentialsError> {
+        let _one_at_a_time = self.0.changing.lock().await;
+        self.put_key(&own, key).await
+    }
+
+    async fn keep_login(
+        &self,
+        written: &Written,
+        own: Own,
+        client_id: Option<String>,
+        source: Arc<dyn TokenSource>,
+        tokens: Tokens,
+    ) -> Result<(), CredentialsError> {
+        let adopted = source::adopted(written, &*source, tokens, SystemTime::now()).await;
+        let tokens = adopted.map_err(CredentialsError::Login)?;
+        let _one_at_a_time = self.0.changing.lock().await;
+        let vault = Some(self.0.secrets.vault().await?);
+        let args = LoginArgs { provider: own.0.as_str().into(), profile: own.1.as_str().into(), source, vault };
+        let login = Login::begin(args, tokens, SystemTime::now()).await.map_err(CredentialsError::NotKept)?;
+        self.put(own, KeptSecret::Login { client_id }, Way::Login(login)).await
     }
 
     /// Takes what a person pasted for a login that is under way: the address that the browser came to, or the code.

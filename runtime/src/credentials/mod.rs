@@ -24,7 +24,7 @@ use std::{
 
 use greenroom_actors::{
     Login, LoginArgs, ProfileArgs, System, Way,
-    store::{Store, StoreError},
+    store::{Batch, Store, StoreError},
 };
 use greenroom_config::{Environment, Profile, ProfileKey, Provider as Written, Settings};
 use greenroom_providers::{Credential, Provider};
@@ -52,7 +52,7 @@ use crate::{
     store,
 };
 
-/// A provider that does not list its models in this time says nothing about a key.
+/// A provider that does not list its models in this time, or in that which it may be silent, says nothing about a key.
 const VERIFY_WAIT: Duration = Duration::from_secs(15);
 /// No key is longer, in bytes.
 const LONGEST_KEY: usize = 16 << 10;
@@ -143,6 +143,17 @@ impl Credentials {
         }
     }
 
+    /// The same where looking is to make nothing: where there is no store, nothing was added.
+    ///
+    /// # Errors
+    /// The store can't be opened or read.
+    pub async fn as_it_is(data_dir: &Path, settings: Settings, environment: Environment) -> Result<Self, StartError> {
+        if store::has_store(data_dir) {
+            return Self::at_rest(data_dir, settings, environment).await;
+        }
+        Self::load(settings, environment, None, None).await.map_err(StartError::Credentials)
+    }
+
     /// Closes the store that [`at_rest`](Self::at_rest) opened.
     ///
     /// # Errors
@@ -204,14 +215,17 @@ impl Credentials {
         let environment = self.looked_up(provider).await;
         let issuer = source::issuer(provider, client_id, &environment);
         let issuer = issuer.ok_or_else(|| CredentialsError::NoLogin { provider: own.0.clone() })?;
-        let source = source::source(issuer.map_err(CredentialsError::Login)?, self.transport(provider));
+        let issuer = issuer.map_err(CredentialsError::Login)?;
+        let source = source::source(provider, issuer, &environment, self.transport(provider));
+        let source = source.map_err(CredentialsError::Login)?;
         let vault = Some(self.0.secrets.vault().await?);
         Ok(LoginArgs { provider: own.0.as_str().into(), profile: own.1.as_str().into(), source, vault })
     }
 
     /// The environment with what the references of a provider lead to.
     async fn looked_up(&self, provider: &Written) -> Environment {
-        look_up(provider.references(), self.0.environment.clone()).await
+        let client = provider.oauth.as_ref().and_then(|oauth| oauth.client_secret.as_ref());
+        look_up(provider.references().chain(client), self.0.environment.clone()).await
     }
 
     fn transport(&self, provider: &Written) -> Arc<greenroom_providers::transport::Transport> {
@@ -240,8 +254,7 @@ impl Credentials {
         let unverified = if verify { self.verify(&written, &key).await? } else { None };
         let own = (provider.to_owned(), profile.to_owned());
         let _one_at_a_time = self.0.changing.lock().await;
-        let secret = self.0.secrets.keep(&own, &key).await?;
-        self.put(own.clone(), secret, fixed(Some(key))).await?;
+        self.put_key(&own, key).await?;
         let credential = self.info_of(&own).await;
         Ok(Added { credential, verified: verify && unverified.is_none(), unverified })
     }
@@ -250,7 +263,8 @@ impl Credentials {
     async fn verify(&self, written: &Written, key: &SecretString) -> Result<Option<String>, CredentialsError> {
         let provider = self.build(written).await?;
         let credential = Credential::Key(key.clone());
-        match tokio::time::timeout(VERIFY_WAIT, provider.models(&credential)).await {
+        let wait = VERIFY_WAIT.min(written.timeouts.idle);
+        match tokio::time::timeout(wait, provider.models(&credential)).await {
             Ok(Ok(_)) => Ok(None),
             Ok(Err(error)) if is_clear(&error) => {
                 Err(CredentialsError::Refused { provider: written.name.clone(), source: Box::new(error) })
@@ -266,11 +280,34 @@ impl Credentials {
         built.map_err(|source| CredentialsError::Provider { provider: written.name.clone(), source: Box::new(source) })
     }
 
+    /// Keeps a key, and has what runs go by it. Where it can't be kept, what was there before stays.
+    async fn put_key(&self, own: &Own, key: SecretString) -> Result<(), CredentialsError> {
+        let (secret, before) = self.0.secrets.keep(own, &key).await?;
+        let put = self.put(own.clone(), secret, fixed(Some(key))).await;
+        if let Err(CredentialsError::NotKept(_)) = &put {
+            self.0.secrets.put_back(own, before).await;
+        }
+        put
+    }
+
     /// Keeps a credential, and has what runs go by it.
     async fn put(&self, own: Own, secret: KeptSecret, way: Way) -> Result<(), CredentialsError> {
         let (_, store) = self.0.secrets.place()?;
         let kept = Kept { secret, added: whole_seconds(SystemTime::now()) };
-        store.put(&ADDED, &own, &kept).await.map_err(CredentialsError::NotKept)?;
+        let mut batch = Batch::default();
+        batch.put(&ADDED, &own, &kept).map_err(CredentialsError::NotKept)?;
+        if !matches!(kept.secret, KeptSecret::Login { .. }) {
+            // The tokens of a login that it replaces are nobody's any more.
+            Login::forget_in(&mut batch, &own.0, &own.1);
+        }
+        store.commit(batch).await.map_err(CredentialsError::NotKept)?;
+        let replaced = self.known().get(&own).cloned();
+        if let Some(replaced) = replaced.filter(|replaced| replaced.secret == KeptSecret::Keyring)
+            && kept.secret != KeptSecret::Keyring
+            && let Err(error) = self.0.secrets.forget(&own, &replaced.secret).await
+        {
+            tracing::warn!("an entry that nothing uses stays in the keyring, {}/{}: {error}", own.0, own.1);
+        }
         self.0.known.write().unwrap_or_else(PoisonError::into_inner).insert(own.clone(), kept);
         self.rejoin(&own.0, Some((&own.1, way))).await
     }
@@ -284,14 +321,17 @@ impl Credentials {
         let _one_at_a_time = self.0.changing.lock().await;
         let Some(kept) = self.known().get(&own).cloned() else { return Err(self.not_added(own)) };
         let (_, store) = self.0.secrets.place()?;
-        let mut batch = greenroom_actors::store::Batch::default();
+        // First: one that can't be removed now could not be named later.
+        let before = self.0.secrets.forget(&own, &kept.secret).await?;
+        let mut batch = Batch::default();
         batch.remove(&ADDED, &own);
         Login::forget_in(&mut batch, provider, profile);
-        store.commit(batch).await.map_err(CredentialsError::NotKept)?;
+        if let Err(fault) = store.commit(batch).await {
+            self.0.secrets.put_back(&own, before).await;
+            return Err(CredentialsError::NotKept(fault));
+        }
         self.0.known.write().unwrap_or_else(PoisonError::into_inner).remove(&own);
-        self.rejoin(provider, None).await?;
-        // Last: one that is left in the keyring lets nobody in by itself.
-        self.0.secrets.forget(&own, &kept.secret).await
+        self.rejoin(provider, None).await
     }
 
     fn not_added(&self, (provider, profile): Own) -> CredentialsError {
@@ -315,9 +355,6 @@ impl Credentials {
             settings.provider(provider).map(|written| written.profiles.clone()).unwrap_or_default()
         };
         let (before, after) = (profiles(&old), profiles(&new));
-        for gone in before.iter().filter(|old| !after.iter().any(|new| new.id == old.id)) {
-            system.remove_profile(provider, &gone.id).await.map_err(CredentialsError::Down)?;
-        }
         let keyless = |profile: &&Profile| profile.key == ProfileKey::None && !before.contains(profile);
         let back = after.iter().filter(keyless).map(|profile| (profile, fixed(None)));
         let come = come.and_then(|(id, way)| Some((after.iter().find(|profile| profile.id == id)?, way)));
@@ -326,6 +363,10 @@ impl Credentials {
             if !system.set_profile(provider, args.clone()).await.map_err(CredentialsError::Down)? {
                 self.start(system, &new, provider, args).await?;
             }
+        }
+        // Behind those that come in their place, so that nobody finds the provider without any.
+        for gone in before.iter().filter(|old| !after.iter().any(|new| new.id == old.id)) {
+            system.remove_profile(provider, &gone.id).await.map_err(CredentialsError::Down)?;
         }
         Ok(())
     }
@@ -342,9 +383,13 @@ impl Credentials {
         let provider = self.build(written).await?;
         let spec = assemble::spec(written, provider, vec![profile], self.0.lists.as_ref());
         let shelf = assemble::shelf(written, &spec);
-        // What stood in for having none is not what is meant from now on.
-        let first = self.0.written.provider(name).is_none() && settings.discovery != self.0.written.discovery;
-        let started = system.add_provider(spec, shelf, first).await;
+        // Where it would be after a restart, and before what only stood in for having none.
+        let mut names = settings.providers.iter().map(|provider| provider.name.as_str());
+        let _until_it = names.find(|other| *other == name);
+        let stood_in = self.0.written.providers.iter().map(|provider| provider.name.as_str());
+        let stood_in = stood_in.filter(|other| settings.provider(other).is_none());
+        let before = names.chain(stood_in).map(Arc::from).collect();
+        let started = system.add_provider(spec, shelf, before).await;
         started.map_err(|_| CredentialsError::Down(greenroom_actors::Unavailable::Down))
     }
 

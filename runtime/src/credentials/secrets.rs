@@ -82,24 +82,26 @@ impl Secrets {
         Ok(Vault::new(store.clone(), key.expose_secret()))
     }
 
-    /// Puts a key where it is to be.
-    pub(super) async fn keep(&self, own: &Own, key: &SecretString) -> Result<KeptSecret, CredentialsError> {
+    /// Puts a key where it is to be. With it, what [`put_back`](Self::put_back) undoes that by.
+    pub(super) async fn keep(&self, own: &Own, key: &SecretString) -> Result<(KeptSecret, Before), CredentialsError> {
         self.place()?;
         let wants_keyring = self.wanted != CredentialStore::File && self.passphrase.is_none();
         if wants_keyring {
-            let set = match self.keyring().await {
-                Ok(keyring) => keyring.set(&entry(own), key).await,
-                Err(error) => Err(error),
+            let set = async {
+                let keyring = self.keyring().await?;
+                let before = keyring.get(&entry(own)).await?;
+                keyring.set(&entry(own), key).await?;
+                Ok::<_, KeyringError>(before)
             };
-            match set {
-                Ok(()) => return Ok(KeptSecret::Keyring),
+            match set.await {
+                Ok(before) => return Ok((KeptSecret::Keyring, Before::Entry(before))),
                 // One that is there and does not open is somebody's to open.
                 Err(error) if error.kind == KeyringErrorKind::None && self.wanted == CredentialStore::Auto => {}
                 Err(error) => return Err(CredentialsError::Keyring(error)),
             }
         }
         let sealed = self.vault().await?.seal(&aad(own), key.expose_secret().as_bytes());
-        Ok(KeptSecret::Sealed(sealed))
+        Ok((KeptSecret::Sealed(sealed), Before::Untouched))
     }
 
     /// The key that was put there.
@@ -121,14 +123,48 @@ impl Secrets {
         text.map(SecretString::from).map_err(|_| CredentialsError::Vault(greenroom_actors::VaultError::Unreadable))
     }
 
-    /// Removes a key from where it is, as far as that is not the store.
-    pub(super) async fn forget(&self, own: &Own, kept: &KeptSecret) -> Result<(), CredentialsError> {
-        if *kept == KeptSecret::Keyring {
-            let keyring = self.keyring().await.map_err(CredentialsError::Keyring)?;
-            keyring.remove(&entry(own)).await.map_err(CredentialsError::Keyring)?;
+    /// Removes a key from where it is, as far as that is not the store. What [`put_back`](Self::put_back) undoes that by.
+    pub(super) async fn forget(&self, own: &Own, kept: &KeptSecret) -> Result<Before, CredentialsError> {
+        if *kept != KeptSecret::Keyring {
+            return Ok(Before::Untouched);
         }
-        Ok(())
+        let removed = async {
+            let keyring = self.keyring().await?;
+            let before = keyring.get(&entry(own)).await?;
+            keyring.remove(&entry(own)).await?;
+            Ok(before)
+        };
+        match removed.await {
+            Ok(before) => Ok(Before::Entry(before)),
+            // Where there is no keyring any more there is no entry either.
+            Err(KeyringError { kind: KeyringErrorKind::None, .. }) => Ok(Before::Untouched),
+            Err(error) => Err(CredentialsError::Keyring(error)),
+        }
     }
+
+    /// Has the keyring as it was, where the store did not take what was to go with it.
+    pub(super) async fn put_back(&self, own: &Own, before: Before) {
+        let Before::Entry(before) = before else { return };
+        let put = async {
+            let keyring = self.keyring().await?;
+            match &before {
+                Some(key) => keyring.set(&entry(own), key).await,
+                None => keyring.remove(&entry(own)).await.map(drop),
+            }
+        };
+        if let Err(error) = put.await {
+            tracing::warn!("the entry {} of the keyring is not as it was: {error}", entry(own));
+        }
+    }
+}
+
+/// What the keyring had before something was done there.
+#[derive(Debug)]
+pub(super) enum Before {
+    /// Nothing was done.
+    Untouched,
+    /// This entry, or none.
+    Entry(Option<SecretString>),
 }
 
 /// The entry's name in the keyring.

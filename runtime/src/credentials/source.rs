@@ -1,12 +1,17 @@
 //! From what was written of a provider's logins to whoever gives its tokens.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use greenroom_config::{CredentialError, Environment, OAuth, OAuthPreset, Provider};
 use greenroom_providers::{
-    auth::{Issuer, OAuthSource, Preset, PresetClient, TokenClient, TokenError, TokenErrorKind, TokenSource},
+    auth::{
+        CopilotExchange, Issuer, OAuthSource, Preset, PresetClient, TokenClient, TokenError, TokenErrorKind,
+        TokenSource, Tokens, copilot_exchange_url,
+    },
     transport::Transport,
 };
+
+use crate::assemble;
 
 /// The issuer of a provider's logins, if it has any; with this client in place of the one that was written.
 pub(super) fn issuer(
@@ -70,7 +75,51 @@ fn known(preset: OAuthPreset) -> Preset {
     }
 }
 
-/// What refreshes the logins of an issuer.
-pub(super) fn source(issuer: Issuer, transport: Arc<Transport>) -> Arc<dyn TokenSource> {
-    Arc::new(OAuthSource::new(issuer, TokenClient::new(transport)))
+/// What refreshes the logins of a provider's issuer.
+pub(super) fn source(
+    written: &Provider,
+    issuer: Issuer,
+    environment: &Environment,
+    transport: Arc<Transport>,
+) -> Result<Arc<dyn TokenSource>, TokenError> {
+    let client = TokenClient::new(transport);
+    let Some(oauth) = exchanging(written) else { return Ok(Arc::new(OAuthSource::new(issuer, client))) };
+    let url = match &oauth.exchange_url {
+        Some(url) => url.clone(),
+        None => copilot_exchange_url(oauth.domain.as_deref())?,
+    };
+    // Whoever is asked for answers is told the same of who asks.
+    let headers = assemble::headers(written, environment).map_err(|error| {
+        let hint = error.details.hint.clone().unwrap_or_default();
+        TokenError::new(TokenErrorKind::Config, error.message.clone()).with_source(error).with_hint(hint)
+    })?;
+    Ok(Arc::new(CopilotExchange::new(url, &headers, client)?))
+}
+
+/// What a login gave, as tokens of the provider's [`source`]. Where that exchanges them it is asked at once, so that an
+/// account without access is told of it in the login.
+///
+/// # Errors
+/// The account has no access.
+pub(super) async fn adopted(
+    written: &Provider,
+    source: &dyn TokenSource,
+    login: Tokens,
+    now: SystemTime,
+) -> Result<Tokens, TokenError> {
+    if exchanging(written).is_none() {
+        return Ok(login);
+    }
+    let adopted = CopilotExchange::adopt(login, now);
+    match source.refresh(Some(&adopted), now).await {
+        Ok(tokens) => Ok(tokens),
+        // The person has done all that is to be done: the rest is tried again by whoever keeps the login.
+        Err(error) if error.is_transient() => Ok(adopted),
+        Err(error) => Err(error),
+    }
+}
+
+/// The logins of a provider whose tokens are exchanged for those that requests are sent with.
+fn exchanging(written: &Provider) -> Option<&OAuth> {
+    written.oauth.as_ref().filter(|oauth| oauth.preset == Some(OAuthPreset::Copilot) && oauth.exchange)
 }

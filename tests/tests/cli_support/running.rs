@@ -53,6 +53,16 @@ impl Running {
         }
     }
 
+    /// Waits until something is found in what it has printed.
+    pub(crate) async fn wait_until<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = find(&self.seen) {
+                return found;
+            }
+            assert!(self.read().await, "it ended before: {:?}", self.seen);
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap(), signal).unwrap();
     }

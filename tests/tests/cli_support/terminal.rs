@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
 
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use greenroom_tests::harness::Home;
 use pty_process::{Pty, Size};
+use rustix::termios::{LocalModes, tcgetattr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Child;
 
@@ -63,6 +65,17 @@ impl Terminal {
             let more = self.read().await;
             assert!(more, "it ended without {text:?}: {:?}", &self.screen[self.seen..]);
         }
+    }
+
+    /// Waits until what is typed is shown as it is typed, or until it isn't.
+    pub(crate) async fn until_echo_is(&self, wanted: bool) {
+        let modes = || tcgetattr(&self.pty).unwrap().local_modes;
+        let waited = async {
+            while modes().contains(LocalModes::ECHO) != wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, waited).await.unwrap_or_else(|_| panic!("the terminal has echo: {}", !wanted));
     }
 
     /// Presses keys.

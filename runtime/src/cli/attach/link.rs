@@ -194,8 +194,10 @@ async fn find(
         if !waits_for_daemon && !lock::is_held(&dir) {
             let settings = take(context, &mut settings).await?;
             let keeps = match need {
-                // The demo never fails, and a first question is to leave nothing behind.
-                Need::Answers => settings.providers.iter().any(|provider| provider.kind != config::Kind::Demo),
+                // The demo never fails, and a first question is to leave nothing behind; what was added is in a store.
+                Need::Answers => {
+                    has_store(&dir) || settings.providers.iter().any(|provider| provider.kind != config::Kind::Demo)
+                }
                 Need::Look | Need::Join => has_store(&dir),
                 Need::Store | Need::Alone => true,
             };
@@ -257,7 +259,7 @@ async fn alone(context: &Context, need: Need, settings: Settings) -> Result<Runt
         let builder = Runtime::builder().settings(settings).environment(context.environment.clone());
         return Ok(told(builder.start().await?));
     }
-    context.start(settings).await
+    context.start_beside(settings).await
 }
 
 async fn take(context: &Context, settings: &mut Option<Settings>) -> Result<Settings, Failure> {

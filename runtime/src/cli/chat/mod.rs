@@ -90,13 +90,10 @@ impl Opening {
     /// The way to whoever answers; that it is the demo is told.
     async fn link<'a>(&mut self, context: &'a Context) -> Result<Link<'a>, Failure> {
         let settings = self.settings.take();
-        if let Some(settings) = &settings {
-            context.tell_demo(settings);
-        }
-        let has_told = settings.is_some();
-        let link = Link::open(context, self.need, settings).await?;
-        if !has_told && link.is_demo().await {
+        let link = Link::open(context, self.need, settings.clone()).await?;
+        if link.is_demo().await {
             context.tell_demo_answers();
+            settings.iter().for_each(|settings| context.tell_ignored(settings));
         }
         Ok(link)
     }

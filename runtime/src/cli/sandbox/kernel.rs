@@ -30,7 +30,10 @@ pub(super) fn apply(rules: &Rules) -> Result<Applied, RulesetError> {
     if !rules.abstract_sockets {
         ruleset = ruleset.scope(Scope::AbstractUnixSocket)?;
     }
-    let mut created = ruleset.create()?.add_rule(NetPort::new(rules.port, AccessNet::BindTcp))?;
+    let mut created = ruleset.create()?;
+    for port in rules.logins.iter().chain([&rules.port]) {
+        created = created.add_rule(NetPort::new(*port, AccessNet::BindTcp))?;
+    }
     let mut missing = Vec::new();
     for rule in &rules.paths {
         match PathFd::new(&rule.path) {

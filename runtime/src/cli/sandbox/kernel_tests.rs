@@ -30,7 +30,7 @@ fn within<T: Send + 'static>(
     let rule = |(path, access)| Rule { path, access, wanted: Wanted::Daemon };
     let paths = paths.into_iter().map(rule).collect();
     let probing = thread::spawn(move || {
-        let applied = apply(&Rules { paths, port, abstract_sockets: false }).unwrap();
+        let applied = apply(&Rules { paths, port, logins: Vec::new(), abstract_sockets: false }).unwrap();
         assert!(applied.missing.is_empty(), "{:?}", applied.missing);
         matches!(applied.kernel, Kernel::Landlock(6..)).then(probe)
     });

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use greenroom::config::{Environment, Settings};
+use greenroom::config::{Environment, OAuthPreset, Settings};
 
 /// What the libraries and the network's names take of a system, found by following the daemon's calls. Whoever renews
 /// `/etc/resolv.conf` or the certificates puts a new file in the old one's place, which a rule for the file alone would
@@ -33,8 +33,10 @@ const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rules {
     pub(crate) paths: Vec<Rule>,
-    /// The port that may be listened on; 0 is any that the system chooses.
+    /// The port that is served on; 0 is any that the system chooses.
     pub(crate) port: u16,
+    /// Those that a browser comes back to from a login; 0 is any that the system chooses.
+    pub(crate) logins: Vec<u16>,
     /// Whether abstract sockets of other programs may be connected to.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing there can be kept from them"))]
     pub(crate) abstract_sockets: bool,
@@ -113,9 +115,27 @@ pub(crate) fn rules(settings: &Settings, places: &Places<'_>, environment: &Envi
     Rules {
         paths,
         port: settings.server.listen.port(),
+        logins: logins(settings),
         // Where the session's bus is one, the user's keyring is behind it.
         abstract_sockets: bus.is_some_and(|address| address.contains("unix:abstract=")),
     }
+}
+
+/// Where browsers come back to this machine, as the providers have it.
+fn logins(settings: &Settings) -> Vec<u16> {
+    /// ChatGPT's, which allows no other.
+    const CHATGPT: u16 = 1455;
+    let oauth = settings.providers.iter().filter_map(|provider| provider.oauth.as_ref());
+    let mut ports: Vec<u16> = oauth
+        .map(|oauth| match (&oauth.redirect_url, oauth.preset) {
+            (Some(url), _) => url.port_or_known_default().unwrap_or_default(),
+            (None, Some(OAuthPreset::ChatGpt)) => CHATGPT,
+            (None, _) => 0,
+        })
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 fn rule(path: &Path, access: Access, wanted: Wanted) -> Rule {

@@ -1,4 +1,4 @@
-use greenroom::config::{Sandbox, Source, load};
+use greenroom::config::{Kind, OAuth, OAuthFlow, Provider, Sandbox, Source, load};
 
 use super::*;
 
@@ -83,4 +83,33 @@ fn one_port_is_listened_on_and_the_bus_of_the_session_stays_in_reach() {
     assert!(!of(&settings, &[], &[]).abstract_sockets);
     assert!(!with("unix:path=/run/user/1000/bus").abstract_sockets);
     assert!(with("unix:abstract=/tmp/dbus-x,guid=0").abstract_sockets);
+}
+
+#[test]
+fn a_browser_comes_back_where_its_provider_sends_it() {
+    let oauth = |preset, redirect: Option<&str>| OAuth {
+        preset,
+        authorize_url: None,
+        token_url: None,
+        device_url: None,
+        client_id: Some("own".to_owned()),
+        client_secret: None,
+        scopes: Vec::new(),
+        audience: None,
+        redirect_url: redirect.map(|url| url.parse().unwrap()),
+        flow: OAuthFlow::Pkce,
+        domain: None,
+        exchange: false,
+        exchange_url: None,
+    };
+    let of = |logins: Vec<OAuth>| {
+        let provider =
+            |(at, oauth)| Provider { oauth: Some(oauth), ..Provider::new(format!("lab{at}"), Kind::OpenAiCompatible) };
+        let providers = logins.into_iter().enumerate().map(provider).collect();
+        of(&Settings { providers, ..Settings::default() }, &[], &[]).logins
+    };
+    assert_eq!(of(vec![]), [] as [u16; 0]);
+    assert_eq!(of(vec![oauth(None, None), oauth(Some(OAuthPreset::Google), None)]), [0]);
+    let fixed = oauth(None, Some("http://localhost:9000/back"));
+    assert_eq!(of(vec![fixed, oauth(Some(OAuthPreset::ChatGpt), None)]), [1455, 9000]);
 }

@@ -30,10 +30,15 @@ pub(super) fn in_force(version: u32, rules: &Rules) -> String {
     let written = listed(&|access, _| access == Access::Write);
     let read = listed(&|access, wanted| access != Access::Write && wanted != Wanted::System);
     let read = if read.is_empty() { String::new() } else { format!("{read} and ") };
-    let port = match (version, rules.port) {
-        (..4, _) => String::new(),
-        (_, 0) => "; listens on a port that the system chooses".to_owned(),
-        (_, port) => format!("; listens on port {port} alone"),
+    let named = |port: u16| if port == 0 { "one that the system chooses".to_owned() } else { port.to_string() };
+    let port = match (version, rules.port, &rules.logins[..]) {
+        (..4, ..) => String::new(),
+        (_, 0, []) => "; listens on a port that the system chooses".to_owned(),
+        (_, port, []) => format!("; listens on port {port} alone"),
+        (_, port, logins) => {
+            let logins = logins.iter().map(|port| named(*port)).collect::<Vec<_>>().join(", ");
+            format!("; listens on port {} and, for logins, {logins}", named(port))
+        }
     };
     format!(
         "in a sandbox (Landlock {version}): writes in {written} alone; reads besides {read}what of the system every \
@@ -86,7 +91,13 @@ mod tests {
             rule("/etc", Access::Read, Wanted::System),
             rule("/dev/null", Access::Update, Wanted::System),
         ];
-        Rules { paths, port: 4747, abstract_sockets: false }
+        Rules { paths, port: 4747, logins: Vec::new(), abstract_sockets: false }
+    }
+
+    #[test]
+    fn where_browsers_come_back_is_told() {
+        let told = in_force(7, &Rules { logins: vec![0, 1455], ..rules() });
+        assert!(told.ends_with("; listens on port 4747 and, for logins, one that the system chooses, 1455"), "{told}");
     }
 
     #[test]

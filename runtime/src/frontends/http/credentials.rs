@@ -14,7 +14,7 @@ use futures::stream;
 use greenroom_config::OAuthFlow;
 use greenroom_wire::json::put_value;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -81,7 +81,8 @@ async fn list(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn add(State(app): State<Arc<App>>, own: Own, request: Request) -> Result<Response, ApiError> {
-    let (_, Add { key, verify }) = read(&app, request).await?;
+    let Add { key, verify } =
+        read_unsaid(&app, request, "send {\"key\": …}, with \"verify\": false if it is not to be tried").await?;
     let (provider, profile) = named(own)?;
     let added = app.runtime.credentials().add(&provider, &profile, key, verify.unwrap_or(true)).await?;
     Ok(json_response(StatusCode::OK, json!(added).to_string()))
@@ -110,8 +111,9 @@ async fn login(State(app): State<Arc<App>>, own: Own, request: Request) -> Resul
     let running = AbortOnDropHandle::new(tokio::spawn(async move {
         let mut step = |step| {
             // There is room for those that are sent; the others say nothing new.
-            let _full = matches!(step, LoginStep::Browser { .. } | LoginStep::Device { .. })
-                .then(|| tell.try_send(Line::Step(step)));
+            if matches!(step, LoginStep::Browser { .. } | LoginStep::Device { .. }) {
+                let _full = tell.try_send(Line::Step(step));
+            }
         };
         let outcome = tokio::select! {
             outcome = credentials.login(new, &mut step) => outcome.map(drop).map_err(ApiError::from),
@@ -140,10 +142,22 @@ async fn login(State(app): State<Arc<App>>, own: Own, request: Request) -> Resul
 }
 
 async fn paste(State(app): State<Arc<App>>, own: Own, request: Request) -> Result<Response, ApiError> {
-    let (_, Pasted { code }) = read(&app, request).await?;
+    let Pasted { code } = read_unsaid(&app, request, "send {\"code\": …}").await?;
     let (provider, profile) = named(own)?;
     app.runtime.credentials().paste(&provider, &profile, &code).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Reads a body that has a secret in it: what is wrong there is not repeated, since it may be the secret.
+async fn read_unsaid<T: DeserializeOwned>(app: &App, request: Request, hint: &str) -> Result<T, ApiError> {
+    match read(app, request).await {
+        Ok((_, body)) => Ok(body),
+        Err(ApiError::Told { status: StatusCode::BAD_REQUEST, .. }) => {
+            let message = "the body is not what is asked for";
+            Err(ApiError::told(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, message, hint))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What can't be decoded is nobody's name.

@@ -3,12 +3,13 @@
 use clap::Args;
 use greenroom::{Added, CredentialsError};
 
-use super::{Hand, WORKERS, closed, hand, key, named};
+use super::{Hand, Place, WORKERS, closed, hand, key, named};
 use crate::cli::{
     Exit, Failure,
     context::{Context, block_on},
     notes,
     output::Output,
+    signals::Interrupt,
 };
 
 /// Arguments of `greenroom auth add`.
@@ -29,18 +30,24 @@ pub(in super::super) struct AddArgs {
 
 pub(in super::super) fn add(context: &Context, args: &AddArgs) -> Result<Exit, Failure> {
     let (provider, profile) = named(&args.provider, args.profile.as_deref())?;
-    let key = key::read(&provider)?;
     let verify = !args.no_verify;
-    let added = block_on(WORKERS, async {
-        match hand(context).await? {
-            Hand::Daemon(daemon) => daemon.add_credential(&provider, &profile, &key, verify).await,
-            Hand::Here(credentials) => {
-                let outcome = credentials.add(&provider, &profile, key, verify).await;
-                closed(credentials, outcome).await
+    block_on(WORKERS, async {
+        let interrupt = Interrupt::listen()?;
+        let Some(key) = key::read(&provider)? else { return Ok(Exit::Interrupted) };
+        let adding = async {
+            match hand(context, Place::Made).await? {
+                Hand::Daemon(daemon) => daemon.add_credential(&provider, &profile, &key, verify).await,
+                Hand::Here(credentials) => {
+                    let outcome = credentials.add(&provider, &profile, key, verify).await;
+                    closed(credentials, outcome).await
+                }
             }
+        };
+        tokio::select! {
+            added = adding => told(&added?, args.json),
+            () = interrupt.came() => Ok(Exit::Interrupted),
         }
-    })?;
-    told(&added, args.json)
+    })
 }
 
 fn told(added: &Added, json: bool) -> Result<Exit, Failure> {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use clap::Args;
 use greenroom::CredentialInfo;
 
-use super::{Hand, WORKERS, closed, hand};
+use super::{Hand, Place, WORKERS, closed, hand};
 use crate::cli::{
     Exit, Failure,
     context::{Context, block_on},
@@ -24,7 +24,7 @@ pub(in super::super) struct ListArgs {
 
 pub(in super::super) fn list(context: &Context, args: &ListArgs) -> Result<Exit, Failure> {
     let list = block_on(WORKERS, async {
-        match hand(context).await? {
+        match hand(context, Place::AsItIs).await? {
             Hand::Daemon(daemon) => daemon.credentials().await,
             Hand::Here(credentials) => {
                 let list = credentials.list().await;

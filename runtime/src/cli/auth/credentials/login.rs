@@ -10,7 +10,7 @@ use greenroom::{CredentialsError, ErrorKind, LoginStep, NewLogin, config::OAuthF
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Hand, WORKERS, closed, hand, named, paste};
+use super::{Hand, Place, WORKERS, closed, hand, named, paste};
 use crate::cli::{
     Exit, Failure,
     context::{Context, block_on},
@@ -59,7 +59,7 @@ pub(in super::super) fn login(context: &Context, args: &LoginArgs) -> Result<Exi
     let new = NewLogin { provider, profile, flow, client_id: args.client_id.clone() };
     block_on(WORKERS, async {
         let interrupt = Interrupt::listen()?;
-        let hand = hand(context).await?;
+        let hand = hand(context, Place::Made).await?;
         let mut screen = Screen::new(args, &new);
         let outcome = tokio::select! {
             outcome = run(hand, new, &mut screen) => outcome,

@@ -36,16 +36,34 @@ enum Hand {
     Here(Credentials),
 }
 
+/// Whether a data directory and its store are made where there are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Made,
+    /// What was never added to has nothing in it.
+    AsItIs,
+}
+
 /// Whoever holds the data directory; else this process.
-async fn hand(context: &Context) -> Result<Hand, Failure> {
+async fn hand(context: &Context, place: Place) -> Result<Hand, Failure> {
     let begun = Instant::now();
     loop {
         if let Some(daemon) = Daemon::find(context).await? {
+            if context.globals.config.is_some() {
+                return Err(Failure::usage(
+                    "--config can't be heeded: a greenroom that runs has the credentials, with its own configuration",
+                    "leave --config out, stop that one, or give this one a --data-dir of its own",
+                ));
+            }
             return Ok(Hand::Daemon(daemon));
         }
         let settings = context.load_here().await?.settings;
-        let dir = context.data_dir()?;
-        match Credentials::at_rest(dir.path(), settings, context.environment.clone()).await {
+        let environment = context.environment.clone();
+        let opened = match place {
+            Place::Made => Credentials::at_rest(context.data_dir()?.path(), settings, environment).await,
+            Place::AsItIs => Credentials::as_it_is(&context.data_place()?, settings, environment).await,
+        };
+        match opened {
             Ok(credentials) => return Ok(Hand::Here(credentials)),
             Err(StartError::Store(OpenError::Held { .. })) if begun.elapsed() < PATIENCE => {}
             Err(error) => return Err(error.into()),
@@ -64,11 +82,16 @@ async fn closed<T>(credentials: Credentials, outcome: Result<T, CredentialsError
 
 /// A provider and a profile, as a person names them: `PROVIDER`, `PROVIDER/PROFILE`, or with `--profile`.
 fn named(provider: &str, profile: Option<&str>) -> Result<(String, String), Failure> {
-    match (provider.split_once('/'), profile) {
-        (Some((provider, profile)), None) => Ok((provider.to_owned(), profile.to_owned())),
+    let (provider, profile) = match (provider.split_once('/'), profile) {
+        (Some(named), None) => named,
         (Some(_), Some(_)) => {
-            Err(Failure::usage("the profile is named twice", "name it after a slash or by --profile"))
+            return Err(Failure::usage("the profile is named twice", "name it after a slash or by --profile"));
         }
-        (None, profile) => Ok((provider.to_owned(), profile.unwrap_or(DEFAULT).to_owned())),
+        (None, profile) => (provider, profile.unwrap_or(DEFAULT)),
+    };
+    match (provider, profile) {
+        ("", _) => Err(Failure::usage("no provider is named", "name it: PROVIDER, or PROVIDER/PROFILE")),
+        (_, "") => Err(CredentialsError::BadProfile.into()),
+        _ => Ok((provider.to_owned(), profile.to_owned())),
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Hand, WORKERS, closed, hand, named};
+use super::{Hand, Place, WORKERS, closed, hand, named};
 use crate::cli::{
     Exit, Failure,
     context::{Context, block_on},
@@ -22,7 +22,7 @@ pub(in super::super) struct RemoveArgs {
 pub(in super::super) fn remove(context: &Context, args: &RemoveArgs) -> Result<Exit, Failure> {
     let (provider, profile) = named(&args.provider, args.profile.as_deref())?;
     block_on(WORKERS, async {
-        match hand(context).await? {
+        match hand(context, Place::AsItIs).await? {
             Hand::Daemon(daemon) => daemon.remove_credential(&provider, &profile).await,
             Hand::Here(credentials) => {
                 let outcome = credentials.remove(&provider, &profile).await;

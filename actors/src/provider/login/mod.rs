@@ -5,6 +5,8 @@
 //! disk would lose a refresh token that is used up. New tokens are on disk before anybody uses them, and nothing is asked of
 //! a token endpoint before the disk has shown that it takes writes.
 
+mod standing;
+
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,17 +19,18 @@ use greenroom_providers::{
     retry::Waits,
 };
 use greenroom_wire::{ChatError, ErrorKind};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+pub use self::standing::Ended;
+use self::standing::{LOGINS, LoginRecord, Place, Rest, Standing};
 use super::{
     actor::ProviderMsg,
     profiles::{Entry, ProfileId},
 };
 use crate::{
     handle::Handle,
-    store::{Batch, Store, StoreError, Table, moment},
-    vault::{Sealed, Vault, VaultError},
+    store::{Batch, Store, StoreError},
+    vault::Vault,
 };
 
 /// No source takes longer: each bounds its own waiting, so this is for one that doesn't.
@@ -37,46 +40,6 @@ const TRIES: u32 = 3;
 /// How long requests do without a login that could not be refreshed: after the first failure, and at most.
 const FIRST_REST: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_secs(60);
-/// A token is renewed this long before its end, or in the last sixth of its life if that is shorter.
-const AHEAD: Duration = Duration::from_secs(300);
-const SHARE_AHEAD: u32 = 6;
-/// A token is not sent that ends in so short a time: it would be refused on its way.
-const LAST_MOMENTS: Duration = Duration::from_secs(5);
-
-type Place = (String, String);
-
-static LOGINS: Table<Place, LoginRecord> = Table::new("login");
-
-/// A login as the store has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct LoginRecord {
-    /// Tells this login from one before it in the same place.
-    id: u64,
-    tokens: Option<Sealed>,
-    #[serde(with = "moment")]
-    obtained: SystemTime,
-    /// When the token ends, where that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
-    expires: Option<SystemTime>,
-    /// Since when a refresh is under way; after a crash, one that may have used up the refresh token.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment::optional")]
-    refreshing: Option<SystemTime>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ended: Option<Ended>,
-}
-
-/// Why a login is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ended {
-    /// Why, for a person.
-    pub reason: String,
-    /// One line on what to do.
-    pub hint: String,
-    /// Whether the configuration is at fault, rather than the login.
-    #[serde(default)]
-    pub is_configuration: bool,
-}
-
 /// What a login is made of.
 #[derive(Debug, Clone)]
 pub struct LoginArgs {
@@ -96,30 +59,6 @@ pub struct Login {
     standing: Mutex<Standing>,
     /// Told whenever a refresh is over.
     settled: Notify,
-}
-
-struct Standing {
-    tokens: Option<Arc<Tokens>>,
-    credential: Option<Arc<Credential>>,
-    obtained: SystemTime,
-    /// Counts new tokens.
-    generation: u64,
-    refreshing: bool,
-    /// The tokens are of a refresh that a refusal asked for, and nothing was answered with them yet.
-    forced: bool,
-    rest: Option<Rest>,
-    failures: u32,
-    ended: Option<Ended>,
-    /// What the disk has.
-    record: Option<LoginRecord>,
-}
-
-/// Why a login is not used for a while.
-#[derive(Debug, Clone)]
-struct Rest {
-    until: SystemTime,
-    kind: ErrorKind,
-    reason: String,
 }
 
 /// What a login gives now.
@@ -207,6 +146,7 @@ impl Login {
             obtained: record.as_ref().map_or(SystemTime::UNIX_EPOCH, |record| record.obtained),
             generation: 0,
             refreshing: false,
+            was_cut: record.as_ref().is_some_and(|record| record.refreshing.is_some()),
             forced: false,
             rest: None,
             failures: 0,
@@ -275,11 +215,7 @@ impl Login {
         if !self.args.can_refresh(tokens) {
             return None;
         }
-        let ahead = tokens.refresh_at.or_else(|| {
-            let ends = tokens.expires_at?;
-            let life = ends.duration_since(standing.obtained).unwrap_or_default();
-            Some(ends - AHEAD.min(life / SHARE_AHEAD))
-        })?;
+        let ahead = tokens.refresh_at.or_else(|| standing.ahead_of_its_end())?;
         Some(ahead.max(rest.unwrap_or(ahead)))
     }
 
@@ -289,8 +225,13 @@ impl Login {
         if standing.ended.is_some() {
             return false;
         }
-        if generation != standing.generation || standing.refreshing {
-            // There are new ones already, or will be.
+        if generation != standing.generation {
+            // There are new ones already.
+            return true;
+        }
+        if standing.refreshing {
+            // There will be. Until then what was refused is not used any more.
+            standing.credential = None;
             return true;
         }
         let can = standing.tokens.as_ref().is_some_and(|tokens| self.args.can_refresh(tokens));
@@ -475,11 +416,10 @@ impl Login {
         if error.is_transient() {
             return Failed::Endpoint(error);
         }
-        let was_cut = self.standing().record.as_ref().is_some_and(|record| record.refreshing.is_some())
-            && self.standing().generation <= 1;
+        let was_cut = self.standing().was_cut && matches!(error.kind, TokenErrorKind::Revoked | TokenErrorKind::Reused);
         let ended = Ended {
-            reason: if was_cut && error.kind == TokenErrorKind::Reused {
-                format!("{error}; greenroom ended while it was refreshed before")
+            reason: if was_cut {
+                format!("{error}; greenroom was ended in the midst of its last refresh")
             } else {
                 error.to_string()
             },
@@ -549,33 +489,6 @@ enum Failed {
     Replaced,
 }
 
-impl Standing {
-    /// There are new tokens.
-    fn take(&mut self, tokens: Tokens, obtained: SystemTime) {
-        self.obtained = obtained;
-        (self.rest, self.failures, self.ended) = (None, 0, None);
-        self.set(tokens);
-    }
-
-    fn set(&mut self, tokens: Tokens) {
-        self.credential = Some(Arc::new(Credential::Token(tokens.access_token())));
-        self.tokens = Some(Arc::new(tokens));
-        self.generation += 1;
-    }
-
-    fn kept_tokens(&self, args: &LoginArgs) -> Result<Option<Tokens>, VaultError> {
-        let sealed = self.record.as_ref().and_then(|record| record.tokens.as_ref());
-        let (Some(vault), Some(sealed)) = (&args.vault, sealed) else { return Ok(None) };
-        let bytes = vault.open(&args.aad(), sealed)?;
-        Tokens::from_bytes(&bytes).ok_or(VaultError::Unreadable).map(Some)
-    }
-
-    fn is_over(&self, now: SystemTime) -> bool {
-        let ends = self.tokens.as_ref().and_then(|tokens| tokens.expires_at);
-        ends.is_some_and(|ends| ends <= now + LAST_MOMENTS)
-    }
-}
-
 impl LoginArgs {
     fn place(&self) -> Place {
         (self.provider.to_string(), self.profile.to_string())
@@ -591,17 +504,6 @@ impl LoginArgs {
 
     fn can_refresh(&self, tokens: &Tokens) -> bool {
         tokens.refresh.is_some() || !self.source.needs_login()
-    }
-}
-
-impl Ended {
-    fn kind(&self) -> ErrorKind {
-        if self.is_configuration { ErrorKind::Config } else { ErrorKind::AuthPermanent }
-    }
-
-    fn error(&self, provider: &str, profile: &str) -> ChatError {
-        let message = format!("the login of the profile \"{profile}\" of {provider} is over: {}", self.reason);
-        ChatError::new(self.kind(), message).with_hint(self.hint.clone())
     }
 }
 
