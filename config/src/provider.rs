@@ -26,7 +26,7 @@ pub struct Provider {
     #[serde(serialize_with = "serialize_url")]
     pub base_url: Option<Url>,
     /// The ways in, in the order in which they were written; ids are unique. None where nothing but what is added lets in:
-    /// for [`Kind::Anthropic`], [`Kind::OpenAi`] and where there is `oauth`, without a key.
+    /// for [`Kind::Anthropic`], [`Kind::OpenAi`], [`Kind::Gemini`] and where there is `oauth`, without a key.
     pub profiles: Vec<Profile>,
     /// How a person logs in, where that is a way in.
     pub oauth: Option<OAuth>,
@@ -79,7 +79,7 @@ impl Provider {
 
     /// Whether it may be without a profile, since it can do with what is added.
     pub(crate) fn waits_for_added(&self) -> bool {
-        matches!(self.kind, Kind::Anthropic | Kind::OpenAi) || self.oauth.is_some()
+        self.kind.wants_key() || self.oauth.is_some()
     }
 
     /// Every reference to what goes out with its requests: keys and headers.
@@ -99,6 +99,8 @@ pub enum Kind {
     OpenAi,
     /// Any server that speaks OpenAI's chat completions.
     OpenAiCompatible,
+    /// Google's Gemini API, or what stands in for it at another address.
+    Gemini,
     /// Ollama, through its own API.
     Ollama,
     /// The built-in demo, which needs no network and no key.
@@ -107,7 +109,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind of this version.
-    pub const ALL: [Self; 5] = [Self::Anthropic, Self::OpenAi, Self::OpenAiCompatible, Self::Ollama, Self::Demo];
+    pub const ALL: [Self; 6] =
+        [Self::Anthropic, Self::OpenAi, Self::OpenAiCompatible, Self::Gemini, Self::Ollama, Self::Demo];
 
     /// As it is written.
     #[must_use]
@@ -116,9 +119,15 @@ impl Kind {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
             Self::OpenAiCompatible => "openai-compatible",
+            Self::Gemini => "gemini",
             Self::Ollama => "ollama",
             Self::Demo => "demo",
         }
+    }
+
+    /// Whether nobody gets in without a key or a login.
+    pub(crate) fn wants_key(self) -> bool {
+        matches!(self, Self::Anthropic | Self::OpenAi | Self::Gemini)
     }
 
     /// The kind of that name.

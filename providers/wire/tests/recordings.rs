@@ -8,6 +8,8 @@ mod anthropic;
 mod check;
 #[path = "recordings/errors.rs"]
 mod errors;
+#[path = "recordings/gemini/mod.rs"]
+mod gemini;
 #[path = "recordings/limits.rs"]
 mod limits;
 #[path = "recordings/load.rs"]
@@ -81,7 +83,7 @@ fn explain(recording: &Recording) -> Option<(&'static str, Result<(), String>)> 
             _ => None,
         },
         "ollama-native" => ollama::check(recording).map(|outcome| ("ollama", outcome)),
-        _ => anthropic::explain(recording),
+        _ => anthropic::explain(recording).or_else(|| gemini::explain(recording)),
     }
 }
 

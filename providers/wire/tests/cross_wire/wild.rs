@@ -56,6 +56,10 @@ fn secret() -> impl Strategy<Value = Part> {
         (0..3).prop_map(|call| json!({"extra_content": {"s": "#"}, "tool_call": call})),
         (0..3).prop_map(|call| json!({"caller": {"s": "#"}, "tool_call": call})),
         Just(json!({"type": "redacted_thinking", "data": "#"})),
+        Just(json!({"text": "", "thoughtSignature": "#"})),
+        Just(json!({"text": "said", "thoughtSignature": "#"})),
+        Just(json!({"inlineData": {}, "thoughtSignature": "#"})),
+        (0..3).prop_map(|call| json!({"tool_call": call, "thoughtSignature": "#"})),
         Just(json!({"odd": "#"})),
     ];
     let origin = select(vec![ASKED, ASKED, ("", ""), ("p", "other"), ("q", "m")]);

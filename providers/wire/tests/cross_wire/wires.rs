@@ -3,12 +3,12 @@
 use greenroom_wire::{
     ChatRequest, LeftOut, anthropic,
     chat::{Message, Wire},
-    ollama,
+    gemini, ollama,
     openai_chat::{self, Dialect, ToolNames},
 };
 use serde_json::Value;
 
-pub(crate) const WIRES: [Wire; 3] = [Wire::OpenaiChat, Wire::Anthropic, Wire::Ollama];
+pub(crate) const WIRES: [Wire; 4] = [Wire::OpenaiChat, Wire::Anthropic, Wire::Ollama, Wire::Gemini];
 
 /// A body, and where something was left out of it.
 pub(crate) struct Encoded {
@@ -36,6 +36,7 @@ pub(crate) fn encode(wire: Wire, request: &ChatRequest, provider: &str, model: &
         Wire::OpenaiChat => Server::Openai(Dialect::REASONING_CONTENT),
         Wire::Anthropic => Server::Anthropic("claude-sonnet-4-5"),
         Wire::Ollama => Server::Ollama,
+        Wire::Gemini => Server::Gemini("gemini-3-flash"),
         other => panic!("{other:?} is not among the wires"),
     };
     server.encode(request, provider, model)
@@ -48,10 +49,12 @@ pub(crate) enum Server {
     /// With an id by which the dialect is told.
     Anthropic(&'static str),
     Ollama,
+    /// With an id by which the dialect is told.
+    Gemini(&'static str),
 }
 
 /// All kinds of servers.
-pub(crate) const SERVERS: [Server; 8] = [
+pub(crate) const SERVERS: [Server; 11] = [
     Server::Openai(Dialect::OPENAI),
     Server::Openai(Dialect::COMPATIBLE),
     Server::Openai(Dialect::OPENROUTER),
@@ -61,6 +64,11 @@ pub(crate) const SERVERS: [Server; 8] = [
     // It takes instructions within the conversation.
     Server::Anthropic("claude-opus-4-8"),
     Server::Ollama,
+    Server::Gemini("gemini-2.5-flash"),
+    // It takes pictures in results, and wants calls to be signed.
+    Server::Gemini("gemini-3-flash"),
+    // It has no place for instructions.
+    Server::Gemini("gemma-3-27b-it"),
 ];
 
 impl Server {
@@ -69,6 +77,7 @@ impl Server {
             Self::Openai(_) => Wire::OpenaiChat,
             Self::Anthropic(_) => Wire::Anthropic,
             Self::Ollama => Wire::Ollama,
+            Self::Gemini(_) => Wire::Gemini,
         }
     }
 
@@ -79,6 +88,7 @@ impl Server {
                 anthropic::encode_request(request, provider, model, &anthropic::Dialect::of_model(id))
             }
             Self::Ollama => ollama::encode_request(request, model),
+            Self::Gemini(id) => gemini::encode_request(request, provider, model, &gemini::Dialect::of_model(id)),
         };
         Encoded { body: encoded.body, left_out: encoded.left_out, names: encoded.names }
     }
@@ -90,6 +100,7 @@ pub(crate) fn decode(wire: Wire, body: &[u8]) -> Vec<Message> {
         Wire::OpenaiChat => openai_chat::decode_request(body).map(|served| served.request),
         Wire::Anthropic => anthropic::decode_request(body).map(|served| served.request),
         Wire::Ollama => ollama::decode_request(body).map(|served| served.request),
+        Wire::Gemini => gemini::decode_request(body, "m"),
         other => panic!("{other:?} is not among the wires"),
     };
     request.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(body))).messages
