@@ -29,7 +29,8 @@ const FINDERS: [(&str, Kind, Finder); 3] =
 
 /// Looks at the usual variables where no provider was written.
 ///
-/// They also complete a `[providers.openai]`, or one of the others, that says neither where it is nor how to get in: key and address belong together, so one of them is never taken without the other.
+/// They also complete a `[providers.openai]`, or one of the others, that says neither where it is nor how to get in: key
+/// and address belong together, so one of them is never taken without the other.
 pub(crate) fn discover(written: &Merged, environment: &Environment, local: &[LocalServer]) -> Found {
     let providers = written.section("providers").unwrap_or_default();
     if written.root.contains_key("providers") && !providers.is_empty() {
