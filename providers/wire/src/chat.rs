@@ -319,6 +319,8 @@ pub enum Wire {
     Ollama,
     /// Anthropic messages.
     Anthropic,
+    /// OpenAI Responses.
+    OpenaiResponses,
 }
 
 /// What the chat language has no word for: kept as it was, sent on to the same wire, left out on another.
