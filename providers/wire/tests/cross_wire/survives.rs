@@ -15,6 +15,10 @@ use crate::{
 /// What stands before pictures that a tool gave, on a wire whose results are text.
 const FROM_TOOL: &str = "What the tool call above also gave:";
 
+fn is_openais(wire: Wire) -> bool {
+    matches!(wire, Wire::OpenaiChat | Wire::OpenaiResponses)
+}
+
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
     Text(String),
@@ -31,9 +35,9 @@ fn items(wire: Wire, role: Role, parts: &[Part]) -> Vec<Item> {
         match part {
             Part::Text { text } => items.push(Item::Text(text.clone())),
             Part::Image { source: MediaSource::Url { .. }, .. } if wire == Wire::Ollama => {}
-            // How closely to look is a wish that only OpenAI's wire has a word for.
+            // How closely to look is a wish that only OpenAI's wires have a word for.
             Part::Image { source, detail } => {
-                items.push(Item::Media(source.clone(), detail.clone().filter(|_| wire == Wire::OpenaiChat)));
+                items.push(Item::Media(source.clone(), detail.clone().filter(|_| is_openais(wire))));
             }
             Part::Document { source, name } if wire != Wire::Ollama => {
                 items.push(Item::Media(source.clone(), name.clone()));
@@ -132,8 +136,8 @@ fn losses(wire: Wire, request: &ChatRequest) -> Vec<String> {
                 Part::Image { .. } => wire == Wire::Ollama && is_linked(part),
                 Part::Document { .. } => wire == Wire::Ollama,
                 Part::Audio { .. } => wire != Wire::OpenaiChat,
-                // Thinking without a signature does not go back to Anthropic.
-                Part::Thinking { .. } => wire == Wire::Anthropic,
+                // Thinking without a signature does not go back to Anthropic, nor without what is hidden to OpenAI.
+                Part::Thinking { .. } => matches!(wire, Wire::Anthropic | Wire::OpenaiResponses),
                 Part::ToolResult { parts, error, .. } => {
                     losses.extend((*error && wire != Wire::Anthropic).then(|| format!("{place}.error")));
                     let parts = || parts.iter().enumerate();
@@ -141,14 +145,14 @@ fn losses(wire: Wire, request: &ChatRequest) -> Vec<String> {
                         let linked = parts().filter(|(_, part)| is_linked(part));
                         losses.extend(linked.map(|(index, _)| format!("{place}.parts[{index}]")));
                     }
-                    let details = parts().filter(|(_, part)| has_detail(part) && wire != Wire::OpenaiChat);
+                    let details = parts().filter(|(_, part)| has_detail(part) && !is_openais(wire));
                     losses.extend(details.map(|(index, _)| format!("{place}.parts[{index}].detail")));
                     // Moved, which is reported.
                     wire == Wire::OpenaiChat && parts().any(|(_, part)| is_picture(part))
                 }
                 _ => false,
             };
-            losses.extend((has_detail(part) && wire != Wire::OpenaiChat).then(|| format!("{place}.detail")));
+            losses.extend((has_detail(part) && !is_openais(wire)).then(|| format!("{place}.detail")));
             losses.extend(is_lost.then_some(place));
         }
     }
@@ -186,8 +190,9 @@ proptest! {
             if wire == Wire::OpenaiChat {
                 prop_assert_eq!(names(&read), names(&request.messages));
             }
-            // Anthropic's takes signed thinking only, and the others say a failure within the text.
+            // Anthropic's takes signed thinking only, and the others say a failure within the text. Responses do both.
             match wire {
+                Wire::OpenaiResponses => prop_assert_eq!(thoughts(&read), Vec::<&str>::new()),
                 Wire::Anthropic => prop_assert_eq!(failures(&read), failures(&request.messages)),
                 _ => prop_assert_eq!(thoughts(&read), thoughts(&request.messages), "{:?}", wire),
             }

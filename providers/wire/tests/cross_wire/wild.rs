@@ -56,6 +56,10 @@ fn secret() -> impl Strategy<Value = Part> {
         (0..3).prop_map(|call| json!({"extra_content": {"s": "#"}, "tool_call": call})),
         (0..3).prop_map(|call| json!({"caller": {"s": "#"}, "tool_call": call})),
         Just(json!({"type": "redacted_thinking", "data": "#"})),
+        Just(json!({"item": {"type": "reasoning", "encrypted_content": "#"}})),
+        Just(json!({"item": {"type": "web_search_call", "id": "#"}})),
+        Just(json!({"message": {"phase": "#"}})),
+        Just(json!({"call": {"call_id": "a", "status": "#"}})),
         Just(json!({"odd": "#"})),
     ];
     let origin = select(vec![ASKED, ASKED, ("", ""), ("p", "other"), ("q", "m")]);

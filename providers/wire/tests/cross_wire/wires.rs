@@ -5,10 +5,11 @@ use greenroom_wire::{
     chat::{Message, Wire},
     ollama,
     openai_chat::{self, Dialect, ToolNames},
+    openai_responses,
 };
 use serde_json::Value;
 
-pub(crate) const WIRES: [Wire; 3] = [Wire::OpenaiChat, Wire::Anthropic, Wire::Ollama];
+pub(crate) const WIRES: [Wire; 4] = [Wire::OpenaiChat, Wire::Anthropic, Wire::Ollama, Wire::OpenaiResponses];
 
 /// A body, and where something was left out of it.
 pub(crate) struct Encoded {
@@ -36,6 +37,7 @@ pub(crate) fn encode(wire: Wire, request: &ChatRequest, provider: &str, model: &
         Wire::OpenaiChat => Server::Openai(Dialect::REASONING_CONTENT),
         Wire::Anthropic => Server::Anthropic("claude-sonnet-4-5"),
         Wire::Ollama => Server::Ollama,
+        Wire::OpenaiResponses => Server::Responses(openai_responses::Dialect::OPENAI),
         other => panic!("{other:?} is not among the wires"),
     };
     server.encode(request, provider, model)
@@ -48,10 +50,11 @@ pub(crate) enum Server {
     /// With an id by which the dialect is told.
     Anthropic(&'static str),
     Ollama,
+    Responses(openai_responses::Dialect),
 }
 
 /// All kinds of servers.
-pub(crate) const SERVERS: [Server; 8] = [
+pub(crate) const SERVERS: [Server; 11] = [
     Server::Openai(Dialect::OPENAI),
     Server::Openai(Dialect::COMPATIBLE),
     Server::Openai(Dialect::OPENROUTER),
@@ -61,6 +64,9 @@ pub(crate) const SERVERS: [Server; 8] = [
     // It takes instructions within the conversation.
     Server::Anthropic("claude-opus-4-8"),
     Server::Ollama,
+    Server::Responses(openai_responses::Dialect::OPENAI),
+    Server::Responses(openai_responses::Dialect::COMPATIBLE),
+    Server::Responses(openai_responses::Dialect::CODEX),
 ];
 
 impl Server {
@@ -69,6 +75,7 @@ impl Server {
             Self::Openai(_) => Wire::OpenaiChat,
             Self::Anthropic(_) => Wire::Anthropic,
             Self::Ollama => Wire::Ollama,
+            Self::Responses(_) => Wire::OpenaiResponses,
         }
     }
 
@@ -79,6 +86,7 @@ impl Server {
                 anthropic::encode_request(request, provider, model, &anthropic::Dialect::of_model(id))
             }
             Self::Ollama => ollama::encode_request(request, model),
+            Self::Responses(dialect) => openai_responses::encode_request(request, provider, model, &dialect),
         };
         Encoded { body: encoded.body, left_out: encoded.left_out, names: encoded.names }
     }
@@ -90,6 +98,7 @@ pub(crate) fn decode(wire: Wire, body: &[u8]) -> Vec<Message> {
         Wire::OpenaiChat => openai_chat::decode_request(body).map(|served| served.request),
         Wire::Anthropic => anthropic::decode_request(body).map(|served| served.request),
         Wire::Ollama => ollama::decode_request(body).map(|served| served.request),
+        Wire::OpenaiResponses => openai_responses::decode_request(body).map(|served| served.request),
         other => panic!("{other:?} is not among the wires"),
     };
     request.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(body))).messages

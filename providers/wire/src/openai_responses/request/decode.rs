@@ -129,7 +129,7 @@ fn read_tool(at: &str, mut map: Map<String, Value>) -> Result<Tool, ChatError> {
         _ => string(&format!("{at}.type"), take(&mut map, at, "type")?)?,
     };
     // One in the form of chat completions, which some servers take here too.
-    let nests = map.get("function").is_some_and(Value::is_object) && map.get("name").is_none();
+    let nests = map.get("function").is_some_and(Value::is_object);
     if kind != "function" || nests {
         return Ok(Tool::Native { wire: Wire::OpenaiResponses, json: Value::Object(map) });
     }

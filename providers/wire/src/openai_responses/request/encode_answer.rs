@@ -34,20 +34,20 @@ impl<'a> Input<'a, '_> {
     pub(super) fn put_answer(&mut self, at: &str, message: &'a Message, said: &Said<'a>) {
         let extras = own(if said.fields { &message.extra } else { &[] });
         let items = self.items(at, &said.parts);
-        let last_message = items.iter().rposition(|item| matches!(item, Item::Message { .. }));
-        if last_message.is_none() {
+        // What only extras say of a message that is several items stands in its last text, or else in its last call.
+        let last_text = items.iter().rposition(|item| matches!(item, Item::Message { .. }));
+        let last = last_text.or_else(|| items.iter().rposition(|item| matches!(item, Item::Call { .. })));
+        if last.is_none() {
             self.miss_fields(at, extras);
         }
         self.open.clear();
         for (index, item) in items.into_iter().enumerate() {
             put_comma(self.out);
+            let extras = if Some(index) == last { extras } else { Extras::none() };
             match item {
                 Item::Verbatim(_, item) => put_value(self.out, item),
-                Item::Message { texts, fields } => {
-                    let extras = if Some(index) == last_message { extras } else { Extras::none() };
-                    self.put_texts(&texts, fields, extras);
-                }
-                Item::Call { call, fields } => self.put_call(call, fields),
+                Item::Message { texts, fields } => self.put_texts(&texts, fields, extras),
+                Item::Call { call, fields } => self.put_call(call, fields, extras),
             }
         }
     }
@@ -192,17 +192,10 @@ impl<'a> Input<'a, '_> {
             out.push(b'}');
         }
         out.push(b']');
-        let written = ["type", "role", "content"];
-        put_fields(out, fields, &written);
-        let said = |key: &str| fields.is_some_and(|fields| fields.contains_key(key));
-        for (key, json) in extras.keys_at("").filter(|(key, _)| !written.contains(&key.as_str()) && !said(key)) {
-            put_key(out, &key);
-            put_value(out, json);
-        }
-        out.push(b'}');
+        put_fields(out, fields, extras, &["type", "role", "content"]);
     }
 
-    fn put_call(&mut self, call: &'a Part, fields: Option<&'a Map<String, Value>>) {
+    fn put_call(&mut self, call: &'a Part, fields: Option<&'a Map<String, Value>>, extras: Extras<'a>) {
         let Part::ToolCall { id, name, arguments, kind } = call else { return };
         let nth = self.open.iter().filter(|open| open.id == id).count();
         let sent = self.ids.call(id);
@@ -221,8 +214,7 @@ impl<'a> Input<'a, '_> {
         put_str(out, self.names.name(name));
         put_key(out, key);
         put_str(out, arguments);
-        put_fields(out, fields, &["type", "call_id", "name", key]);
-        out.push(b'}');
+        put_fields(out, fields, extras, &["type", "call_id", "name", key]);
         self.open.push(SentCall { id, nth, sent, kind: *kind });
     }
 }
@@ -231,9 +223,17 @@ fn is_of(item: &Map<String, Value>, kind: &str) -> bool {
     item.get("type").is_some_and(|own| own == kind)
 }
 
-fn put_fields(out: &mut Vec<u8>, fields: Option<&Map<String, Value>>, written: &[&str]) {
-    for (key, json) in fields.into_iter().flatten().filter(|(key, _)| !written.contains(&key.as_str())) {
+/// The end of an item: what the provider said of it, and then what only extras say.
+fn put_fields(out: &mut Vec<u8>, fields: Option<&Map<String, Value>>, extras: Extras<'_>, written: &[&str]) {
+    let is_new = |key: &str| !written.contains(&key);
+    for (key, json) in fields.into_iter().flatten().filter(|(key, _)| is_new(key)) {
         put_key(out, key);
         put_value(out, json);
     }
+    let said = |key: &str| fields.is_some_and(|fields| fields.contains_key(key));
+    for (key, json) in extras.keys_at("").filter(|(key, _)| is_new(key) && !said(key)) {
+        put_key(out, &key);
+        put_value(out, json);
+    }
+    out.push(b'}');
 }
