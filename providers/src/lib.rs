@@ -14,6 +14,7 @@ pub mod drive;
 mod endpoint;
 pub mod ollama;
 pub mod openai;
+mod openai_responses;
 pub mod probe;
 pub mod provider;
 pub mod retry;

@@ -58,6 +58,7 @@ fn secret() -> impl Strategy<Value = Part> {
         Just(json!({"type": "redacted_thinking", "data": "#"})),
         Just(json!({"item": {"type": "reasoning", "encrypted_content": "#"}})),
         Just(json!({"item": {"type": "web_search_call", "id": "#"}})),
+        Just(json!({"item": {"type": "image_generation_call", "result": "#"}})),
         Just(json!({"message": {"phase": "#"}})),
         Just(json!({"call": {"call_id": "a", "status": "#"}})),
         Just(json!({"odd": "#"})),

@@ -24,8 +24,8 @@ enum Item<'a> {
         call: &'a Part,
         fields: Option<&'a Map<String, Value>>,
     },
-    /// What goes back as it is, and the place of the part that it was.
-    Verbatim(usize, &'a Map<String, Value>),
+    /// What goes back as it is.
+    Verbatim(&'a Map<String, Value>),
 }
 
 const ONLY_ITS_OWN: &str = "what only the provider that said it can read";
@@ -45,7 +45,7 @@ impl<'a> Input<'a, '_> {
             put_comma(self.out);
             let extras = if Some(index) == last { extras } else { Extras::none() };
             match item {
-                Item::Verbatim(_, item) => put_value(self.out, item),
+                Item::Verbatim(item) => put_value(self.out, item),
                 Item::Message { texts, fields } => self.put_texts(&texts, fields, extras),
                 Item::Call { call, fields } => self.put_call(call, fields, extras),
             }
@@ -84,11 +84,14 @@ impl<'a> Input<'a, '_> {
                 }
                 Part::Opaque { .. } if taken.contains(place) => None,
                 Part::Opaque { .. } => match self.own_data(part) {
-                    Some(("item", item)) if self.takes(item) => {
-                        flush(&mut texts, &mut items, None);
-                        items.push(Item::Verbatim(*place, item));
-                        None
-                    }
+                    Some(("item", item)) if self.takes(item) => match self.leads_on(item, after) {
+                        true => {
+                            flush(&mut texts, &mut items, None);
+                            items.push(Item::Verbatim(item));
+                            None
+                        }
+                        false => Some(report("reasoning that led to nothing, which this server refuses")),
+                    },
                     Some(("message", fields)) if !texts.is_empty() => {
                         flush(&mut texts, &mut items, Some(fields));
                         None
@@ -103,13 +106,6 @@ impl<'a> Input<'a, '_> {
             }
         }
         flush(&mut texts, &mut items, None);
-        while self.dialect.reasoning_leads
-            && let Some(Item::Verbatim(place, item)) = items.last()
-            && is_of(item, "reasoning")
-        {
-            self.miss(format!("{at}.parts[{place}]"), "reasoning that led to nothing, which this server refuses");
-            items.pop();
-        }
         items
     }
 
@@ -117,7 +113,7 @@ impl<'a> Input<'a, '_> {
     /// have the form of this wire.
     fn own_data(&self, part: &'a Part) -> Option<(&'a str, &'a Map<String, Value>)> {
         let Part::Opaque { provider, model, data } = part else { return None };
-        if !provider.is_empty() && (provider, model.as_str()) != (&self.provider.to_owned(), self.model) {
+        if !provider.is_empty() && (provider != self.provider || model != self.model) {
             return None;
         }
         let data = data.as_object().filter(|data| data.len() == 1)?;
@@ -127,18 +123,35 @@ impl<'a> Input<'a, '_> {
 
     /// Whether an item can go back. Of reasoning that the provider did not keep, only what has all of it in itself.
     fn takes(&self, item: &Map<String, Value>) -> bool {
-        let has = |key: &str| {
-            item.get(key)
-                .is_some_and(|json| !matches!(json, Value::Null) && *json != "" && *json != Value::Array(Vec::new()))
+        let is_filled = |json: &Value| match json {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(list) => !list.is_empty(),
+            _ => true,
         };
+        let has = |key: &str| item.get(key).is_some_and(is_filled);
         !is_of(item, "reasoning") || self.stored || has("encrypted_content") || has("content")
     }
 
-    /// Whether the reasoning after a thinking has it in itself.
+    /// Whether an item may stand before what comes after it: reasoning must lead to something where the server wants it.
+    fn leads_on(&self, item: &Map<String, Value>, after: &[(usize, &'a Part)]) -> bool {
+        let is_said = |part: &'a Part| match part {
+            Part::Text { text } | Part::Refusal { text } => !text.is_empty(),
+            Part::ToolCall { .. } => true,
+            part => matches!(self.own_data(part), Some(("item", item)) if !is_of(item, "reasoning")),
+        };
+        !is_of(item, "reasoning") || !self.dialect.reasoning_leads || after.iter().any(|(_, part)| is_said(part))
+    }
+
+    /// Whether the reasoning after a thinking goes back, and has it in itself.
     fn said_by_next(&self, after: &[(usize, &'a Part)], text: &str) -> bool {
-        let next = after.iter().find(|(_, part)| !matches!(part, Part::Thinking { .. }));
-        match next.and_then(|(_, part)| self.own_data(part)) {
-            Some(("item", item)) if is_of(item, "reasoning") && self.takes(item) => {
+        let Some(next) = after.iter().position(|(_, part)| !matches!(part, Part::Thinking { .. })) else {
+            return false;
+        };
+        match self.own_data(after[next].1) {
+            Some(("item", item))
+                if is_of(item, "reasoning") && self.takes(item) && self.leads_on(item, &after[next + 1..]) =>
+            {
                 let list = |key: &str| {
                     let parts = item.get(key).and_then(Value::as_array).into_iter().flatten();
                     parts.filter_map(|part| part.get("text")?.as_str()).collect::<Vec<_>>().join("\n\n")

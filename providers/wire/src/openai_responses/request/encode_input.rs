@@ -117,11 +117,12 @@ impl<'a> Input<'a, '_> {
         }
         let parts: Vec<_> = said.parts.iter().map(|(_, part)| *part).filter(|part| can_say(part)).collect();
         let place = Place { extras, at: "/content" };
-        match parts.as_slice() {
+        let only = if let [part] = parts.as_slice() { plain_text(part) } else { None };
+        match only {
             _ if extras.below("/content") => self.put_list(&parts, place),
-            [] => put_str(self.out, ""),
-            [part] if let Some(text) = plain_text(part) => put_str(self.out, text),
-            _ => self.put_list(&parts, place),
+            Some(text) => put_str(self.out, text),
+            None if parts.is_empty() => put_str(self.out, ""),
+            None => self.put_list(&parts, place),
         }
         extras.put_keys(self.out, "", &["type", "role", "content"]);
         self.out.push(b'}');

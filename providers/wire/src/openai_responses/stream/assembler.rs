@@ -157,6 +157,11 @@ impl Assembler {
         let response = || event.response.as_ref().ok_or(NOT_ALLOWED);
         match kind {
             "response.created" => self.start(response()?),
+            "response.in_progress" | "response.queued" => {
+                if let Some(response) = &event.response {
+                    self.start(response);
+                }
+            }
             "response.output_item.added" => self.begin(index, event.item.ok_or(NOT_ALLOWED)?)?,
             "response.output_item.done" => self.finish(index, event.item.ok_or(NOT_ALLOWED)?)?,
             "response.completed" | "response.incomplete" => {
