@@ -223,6 +223,13 @@ fn a_refusal_is_no_text() {
 }
 
 #[test]
+fn an_empty_refusal_refuses_nothing() {
+    let delta = of_item("refusal.delta", 0, json!({"content_index": 0, "delta": ""}));
+    let item = message_item("msg_1", json!([{"type": "refusal", "refusal": ""}]));
+    assert_eq!(read_content([delta, done(0, item)]), (vec![], FinishReason::Stop));
+}
+
+#[test]
 fn the_providers_own_tools_go_back_and_are_counted() {
     let search = json!({"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"query": "q"}});
     let image = json!({"type": "image_generation_call", "id": "ig_1", "result": "AAAA", "output_format": "webp"});

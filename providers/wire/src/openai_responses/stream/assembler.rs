@@ -243,7 +243,8 @@ impl Assembler {
                 self.items.len() - 1
             }
         };
-        self.refused |= kind.starts_with("response.refusal");
+        let refuses = || Str::filled(&event.delta).or(Str::filled(&event.refusal)).is_some();
+        self.refused |= kind.starts_with("response.refusal") && refuses();
         self.items[at].1.take(kind, index, event, &mut self.queue)
     }
 
