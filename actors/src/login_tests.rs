@@ -7,7 +7,7 @@ use std::{
 
 use greenroom_providers::{
     Credential,
-    auth::{Issuer, OAuthSource, Tokens},
+    auth::{EntraArgs, EntraClient, Issuer, OAuthSource, Tokens},
     transport::Transport,
 };
 use greenroom_wire::ChatError;
@@ -139,7 +139,9 @@ async fn answer(mut socket: TcpStream, told: Arc<Mutex<Told>>, mut go: watch::Re
     };
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let held = |told: &Mutex<Told>| told.lock().unwrap().mood == Mood::Held;
-    let (status, kind, body) = if head.starts_with("POST /token") {
+    let (status, kind, body) = if head.starts_with("POST /tenant/oauth2/v2.0/token") {
+        grant(&mut told.lock().unwrap(), body)
+    } else if head.starts_with("POST /token") {
         let answered = give(&mut told.lock().unwrap(), body);
         if held(&told) {
             let _ended = go.wait_for(|go| *go).await;
@@ -179,6 +181,17 @@ fn give(told: &mut Told, form: &str) -> (&'static str, &'static str, String) {
     let tokens = format!(
         "{{\"access_token\":\"access-{count}\",\"refresh_token\":\"refresh-{count}\",\"token_type\":\"bearer\",\"expires_in\":{expires_in}}}"
     );
+    ("200 OK", JSON, tokens)
+}
+
+/// Gives tokens to an application that nobody logs in to.
+fn grant(told: &mut Told, form: &str) -> (&'static str, &'static str, String) {
+    assert!(form.contains("grant_type=client_credentials") && form.contains("client_secret=own-secret"), "{form}");
+    told.given.push("application".to_owned());
+    told.refreshes += 1;
+    let (count, expires_in) = (told.refreshes, told.expires_in);
+    let tokens =
+        format!("{{\"access_token\":\"access-{count}\",\"token_type\":\"Bearer\",\"expires_in\":{expires_in}}}");
     ("200 OK", JSON, tokens)
 }
 
@@ -271,6 +284,34 @@ async fn a_token_that_is_refused_is_asked_for_anew_once_and_its_profile_is_not_m
 }
 
 #[tokio::test]
+async fn a_token_that_is_refused_while_its_successor_is_had_is_not_sent_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let place = Place::new(Mood::Held).await;
+    // It is renewed at once, ahead of its end.
+    let tokens = Tokens { refresh_at: Some(SystemTime::now()), ..place.tokens(HOUR) };
+    let login = Login::begin(place.args(&store), tokens, SystemTime::now()).await.unwrap();
+    let system = place.system(&store, vec![profile("me", Way::Login(login))]).await;
+    // Once that has come the provider takes the one before no more.
+    until("it is asked", async || !place.told().given.is_empty()).await;
+    let asking = {
+        let system = system.clone();
+        tokio::spawn(async move { chat(&system).await })
+    };
+    until("it is refused", async || !place.told().asked.is_empty()).await;
+    // Each goes through the mailbox in which the refusal is.
+    for _ in 0..100 {
+        assert!(status(&system, "me").await.login.unwrap().refreshing);
+    }
+    place.told().mood = Mood::Good;
+    place.go.send(true).unwrap();
+    assert_eq!(asking.await.unwrap().unwrap(), "me");
+    assert_eq!(place.told().asked, ["access-0", "access-1"]);
+    assert_eq!(place.told().given, ["refresh-0"]);
+    assert!(status(&system, "me").await.mark.is_none());
+}
+
+#[tokio::test]
 async fn an_actor_that_fails_in_the_midst_of_a_refresh_loses_nothing_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await;
@@ -346,6 +387,37 @@ async fn a_login_that_its_provider_ends_is_told_stays_so_and_begins_anew() {
     assert!(next.remove_profile("lab", "me").await.unwrap());
     let error = chat(&next).await.unwrap_err();
     assert!(error.details.hint.unwrap().contains("greenroom auth add lab"));
+}
+
+#[tokio::test]
+async fn tokens_that_nobody_logs_in_for_are_had_when_they_are_needed_kept_and_renewed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let place = Place::new(Mood::Good).await;
+    let login = async || {
+        let args = EntraArgs {
+            authority: place.address.parse().unwrap(),
+            tenant: "tenant".to_owned(),
+            client_id: "own".to_owned(),
+            client_secret: "own-secret".into(),
+            scope: "chat".to_owned(),
+        };
+        let source = EntraClient::new(args, Arc::new(Transport::new(Duration::from_secs(1)))).unwrap();
+        let args = LoginArgs { source: Arc::new(source), ..place.args(&store) };
+        profile("me", Way::Login(Login::load(args).await.unwrap()))
+    };
+    let system = place.system(&store, vec![login().await]).await;
+    assert_eq!(place.told().given.len(), 0, "nobody has asked yet");
+    let asked = (0..20).map(|_| chat(&system));
+    assert!(futures::future::join_all(asked).await.into_iter().all(|answered| answered.unwrap() == "me"));
+    assert_eq!(place.told().given.len(), 1);
+    system.stop().await;
+    let next = place.system(&store, vec![login().await]).await;
+    assert_eq!(chat(&next).await.unwrap(), "me");
+    assert_eq!(place.told().given.len(), 1, "the next process has it as well");
+    place.told().refreshes = 7;
+    assert_eq!(chat(&next).await.unwrap(), "me", "one that is refused is replaced");
+    assert_eq!(place.told().given.len(), 2);
 }
 
 #[tokio::test]

@@ -24,13 +24,13 @@ pub(crate) struct Found {
 type Finder = fn(&Environment) -> Option<Provider>;
 
 /// The providers that can be found, in the order in which they are tried.
-const FINDERS: [(&str, Kind, Finder); 2] =
-    [("anthropic", Kind::Anthropic, anthropic), ("openai", Kind::OpenAi, openai)];
+const FINDERS: [(&str, Kind, Finder); 3] =
+    [("anthropic", Kind::Anthropic, anthropic), ("openai", Kind::OpenAi, openai), ("gemini", Kind::Gemini, gemini)];
 
 /// Looks at the usual variables where no provider was written.
 ///
-/// They also complete a `[providers.openai]` or `[providers.anthropic]` that says neither where it is nor how to get in:
-/// key and address belong together, so one of them is never taken without the other.
+/// They also complete a `[providers.openai]`, or one of the others, that says neither where it is nor how to get in: key
+/// and address belong together, so one of them is never taken without the other.
 pub(crate) fn discover(written: &Merged, environment: &Environment, local: &[LocalServer]) -> Found {
     let providers = written.section("providers").unwrap_or_default();
     if written.root.contains_key("providers") && !providers.is_empty() {
@@ -102,6 +102,18 @@ fn openai(environment: &Environment) -> Option<Provider> {
     Some(found)
 }
 
+fn gemini(environment: &Environment) -> Option<Provider> {
+    const BASE: &str = "GOOGLE_GEMINI_BASE_URL";
+    let key = ["GEMINI_API_KEY", "GOOGLE_API_KEY"].into_iter().find(|key| environment.text(key).is_some())?;
+    let mut found = Provider::new("gemini", Origin::Environment { variable: key.to_owned() });
+    found.set("kind", Kind::Gemini.name(), key);
+    found.set("key", &format!("env:{key}"), key);
+    if let Some(base) = environment.text(BASE) {
+        found.set("base_url", base, BASE);
+    }
+    Some(found)
+}
+
 fn found_there(server: &LocalServer) -> Provider {
     let origin = Origin::Found { address: server.base_url.to_string() };
     let mut found = Provider::new(server.name, origin.clone());
@@ -151,9 +163,7 @@ fn layer(found: impl IntoIterator<Item = Provider>) -> Option<Layer> {
 }
 
 /// Variables of providers that this version has no kind for.
-const NOT_YET: [(&str, &str); 12] = [
-    ("GEMINI_API_KEY", "gemini"),
-    ("GOOGLE_API_KEY", "gemini"),
+const NOT_YET: [(&str, &str); 10] = [
     ("OPENROUTER_API_KEY", "openrouter"),
     ("AZURE_OPENAI_API_KEY", "azure"),
     ("AZURE_OPENAI_ENDPOINT", "azure"),
@@ -179,9 +189,6 @@ pub(crate) fn compatible_hint(provider: &str) -> Option<&'static str> {
     Some(match provider {
         "openrouter" => {
             "it works as kind = \"openai-compatible\" with base_url = \"https://openrouter.ai/api/v1\" and key = \"env:OPENROUTER_API_KEY\""
-        }
-        "gemini" => {
-            "it works as kind = \"openai-compatible\" with base_url = \"https://generativelanguage.googleapis.com/v1beta/openai\" and key = \"env:GEMINI_API_KEY\""
         }
         "llamacpp" => "it works as kind = \"openai-compatible\" with base_url = \"http://127.0.0.1:8080/v1\"",
         "groq" => {

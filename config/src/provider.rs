@@ -29,7 +29,7 @@ pub struct Provider {
     /// [`Kind::OpenAiCompatible`] alone.
     pub wire: Option<OpenAiWire>,
     /// The ways in, in the order in which they were written; ids are unique. None where nothing but what is added lets in:
-    /// for [`Kind::Anthropic`], [`Kind::OpenAi`] and where there is `oauth`, without a key.
+    /// for [`Kind::Anthropic`], [`Kind::OpenAi`], [`Kind::Gemini`] and where there is `oauth`, without a key.
     pub profiles: Vec<Profile>,
     /// How a person logs in, where that is a way in.
     pub oauth: Option<OAuth>,
@@ -83,7 +83,7 @@ impl Provider {
 
     /// Whether it may be without a profile, since it can do with what is added.
     pub(crate) fn waits_for_added(&self) -> bool {
-        matches!(self.kind, Kind::Anthropic | Kind::OpenAi) || self.oauth.is_some()
+        self.kind.wants_key() || self.oauth.is_some()
     }
 
     /// Every reference to what goes out with its requests: keys and headers.
@@ -103,6 +103,8 @@ pub enum Kind {
     OpenAi,
     /// Any server that speaks OpenAI's chat completions, or its Responses API.
     OpenAiCompatible,
+    /// Google's Gemini API, or what stands in for it at another address.
+    Gemini,
     /// Ollama, through its own API.
     Ollama,
     /// The built-in demo, which needs no network and no key.
@@ -111,7 +113,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind of this version.
-    pub const ALL: [Self; 5] = [Self::Anthropic, Self::OpenAi, Self::OpenAiCompatible, Self::Ollama, Self::Demo];
+    pub const ALL: [Self; 6] =
+        [Self::Anthropic, Self::OpenAi, Self::OpenAiCompatible, Self::Gemini, Self::Ollama, Self::Demo];
 
     /// As it is written.
     #[must_use]
@@ -120,6 +123,7 @@ impl Kind {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
             Self::OpenAiCompatible => "openai-compatible",
+            Self::Gemini => "gemini",
             Self::Ollama => "ollama",
             Self::Demo => "demo",
         }
@@ -129,6 +133,11 @@ impl Kind {
     #[must_use]
     pub fn has_wires(self) -> bool {
         matches!(self, Self::OpenAi | Self::OpenAiCompatible)
+    }
+
+    /// Whether nobody gets in without a key or a login.
+    pub(crate) fn wants_key(self) -> bool {
+        matches!(self, Self::Anthropic | Self::OpenAi | Self::Gemini)
     }
 
     /// The kind of that name.

@@ -138,6 +138,7 @@ impl Provider {
         let variable = match self.kind {
             Kind::Anthropic => Some("ANTHROPIC_API_KEY"),
             Kind::OpenAi => Some("OPENAI_API_KEY"),
+            Kind::Gemini => Some("GEMINI_API_KEY"),
             _ => None,
         };
         // With logins the variable is not what the person had in mind.

@@ -67,6 +67,26 @@ fn anthropic_is_found_first() {
 }
 
 #[test]
+fn gemini_is_found_by_either_of_its_keys() {
+    let key = |variables: &[(&str, &str)]| {
+        let loaded = with(variables);
+        let [gemini] = loaded.settings.providers.as_slice() else { panic!("one provider") };
+        assert_eq!((gemini.name.as_str(), gemini.kind), ("gemini", Kind::Gemini));
+        assert!(loaded.settings.ignored_variables.is_empty() && loaded.warnings.is_empty());
+        let base = gemini.base_url.as_ref().map(|url| url.as_str().to_owned());
+        (gemini.profiles[0].key.reference().cloned(), base)
+    };
+    let of = |variable: &str| Some(SecretReference::Environment { variable: variable.into() });
+    assert_eq!(key(&[("GEMINI_API_KEY", "a"), ("GOOGLE_API_KEY", "b")]), (of("GEMINI_API_KEY"), None));
+    let proxy = "https://proxy.example/gemini";
+    let both = [("GOOGLE_API_KEY", "b"), ("GOOGLE_GEMINI_BASE_URL", proxy)];
+    assert_eq!(key(&both), (of("GOOGLE_API_KEY"), Some(proxy.to_owned())));
+    let names =
+        with(&[("GEMINI_API_KEY", "a"), ("OPENAI_API_KEY", "b"), ("ANTHROPIC_API_KEY", "c")]).settings.providers;
+    assert_eq!(names.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["anthropic", "openai", "gemini"]);
+}
+
+#[test]
 fn an_address_alone_is_a_compatible_server() {
     let loaded = with(&[("OPENAI_BASE_URL", "http://10.0.0.5:8000/v1")]);
     let [lab] = loaded.settings.providers.as_slice() else { panic!("one provider") };

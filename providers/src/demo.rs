@@ -66,8 +66,8 @@ fn answer(prompt: &str) -> String {
     format!(
         "Hello from greenroom! {heard}This is the built-in demo provider: no language model is behind it, and this text \
          streamed to you through the same actors that a real answer takes.\n\nTo talk to a real model, set \
-         ANTHROPIC_API_KEY, or OPENAI_API_KEY (with OPENAI_BASE_URL for any OpenAI-compatible server), or start Ollama, and \
-         run this again; or name a provider in the file that `greenroom config path` prints.\n"
+         ANTHROPIC_API_KEY, GEMINI_API_KEY, or OPENAI_API_KEY (with OPENAI_BASE_URL for any OpenAI-compatible server), or \
+         start Ollama, and run this again; or name a provider in the file that `greenroom config path` prints.\n"
     )
 }
 

@@ -12,6 +12,7 @@ pub mod credential;
 pub mod demo;
 pub mod drive;
 mod endpoint;
+pub mod gemini;
 pub mod ollama;
 pub mod openai;
 mod openai_responses;

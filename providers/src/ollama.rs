@@ -18,6 +18,7 @@ use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, PullCall, PullSink, Sink,
     drive::{self, ERROR_WAIT, Language, WHOLE_BODY, read_bounded, read_error},
     endpoint::Endpoint,
+    scrub::hide_input,
     transport::{Transport, root_cause, send_failure},
 };
 
@@ -172,14 +173,6 @@ async fn within<T>(limit: Duration, what: impl Future<Output = Result<T, ChatErr
         Ok(outcome) => outcome,
         Err(_) => Err(ChatError::new(ErrorKind::Timeout, format!("nothing came for {limit:?}"))),
     }
-}
-
-/// Keeps what was to be embedded out of an error.
-fn hide_input(mut error: ChatError, request: &EmbedRequest) -> ChatError {
-    for text in request.input.iter().filter(|text| text.len() >= 12) {
-        error.message = error.message.replace(text.as_str(), "[…]");
-    }
-    error
 }
 
 fn is_for_embedding(model: &LocalModel) -> bool {

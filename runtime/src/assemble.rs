@@ -17,6 +17,7 @@ use greenroom_providers::{
     Catalog, Credential, Facts, ModelInfo, Price, Provider,
     anthropic::{ANTHROPIC_BASE, Anthropic, AnthropicArgs},
     demo::Demo,
+    gemini::{GEMINI_BASE, Gemini, GeminiArgs},
     ollama::{OLLAMA_BASE, Ollama, OllamaArgs},
     openai::{OPENAI_BASE, OpenAi, OpenAiArgs},
     transport::Transport,
@@ -240,7 +241,9 @@ fn catalogued(written: &config::Provider) -> &'static str {
         (_, Some("api.githubcopilot.com")) => "copilot",
         (_, Some(host)) if host.starts_with("bedrock-mantle.") && host.ends_with(".api.aws") => "bedrock-mantle",
         (_, Some(host)) if host.ends_with(".openai.azure.com") => "azure",
+        (Kind::Gemini, None) => "gemini",
         (Kind::Anthropic, _) => "anthropic-compatible",
+        (Kind::Gemini, Some(_)) => "gemini-compatible",
         (Kind::OpenAi | Kind::OpenAiCompatible, _) => "openai-compatible",
     }
 }
@@ -316,6 +319,10 @@ pub(crate) fn provider(
         }
         Kind::OpenAi => Arc::new(spoken(OpenAi::official(openai(headers()?))?)),
         Kind::OpenAiCompatible => Arc::new(spoken(OpenAi::compatible(openai(headers()?))?)),
+        Kind::Gemini => {
+            let (base, headers) = (base(GEMINI_BASE), headers()?);
+            Arc::new(Gemini::new(GeminiArgs { transport, base, headers })?)
+        }
         Kind::Ollama => {
             let (base, headers) = (base(OLLAMA_BASE), headers()?);
             Arc::new(Ollama::new(OllamaArgs { transport, base, headers })?)

@@ -20,6 +20,9 @@ fn the_address_tells_whose_models_a_provider_has() {
         (Kind::OpenAiCompatible, Some("https://generativelanguage.googleapis.com/v1beta/openai"), "gemini"),
         (Kind::OpenAiCompatible, Some("https://bedrock-mantle.us-east-1.api.aws/v1"), "bedrock-mantle"),
         (Kind::OpenAiCompatible, Some("https://mine.openai.azure.com/openai/v1"), "azure"),
+        (Kind::Gemini, None, "gemini"),
+        (Kind::Gemini, Some("https://generativelanguage.googleapis.com/v1beta"), "gemini"),
+        (Kind::Gemini, Some("http://127.0.0.1:8000"), "gemini-compatible"),
         (Kind::Demo, None, "demo"),
     ] {
         assert_eq!(catalogued(&written(kind, base)), catalogued_as, "{kind:?} {base:?}");

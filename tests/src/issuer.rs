@@ -154,6 +154,13 @@ impl ScriptedIssuer {
         self.shared.place().logins.values_mut().for_each(|login| login.good.clear());
     }
 
+    /// Ends the access tokens of one account before their time.
+    pub fn end_access_of(&self, account: &str) {
+        if let Some(login) = self.shared.place().logins.get_mut(account) {
+            login.good.clear();
+        }
+    }
+
     /// The forms that the token endpoint got, oldest first, with when that was.
     pub fn asked(&self) -> Vec<(Instant, BTreeMap<String, String>)> {
         self.shared.place().asked.clone()

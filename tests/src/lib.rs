@@ -6,6 +6,7 @@
 pub mod anthropic;
 mod attempt;
 pub mod client;
+pub mod gemini;
 pub mod harness;
 pub mod http1;
 pub mod issuer;

@@ -204,12 +204,13 @@ async fn a_key_that_was_told_as_added_survives_a_kill() {
         let _added = add(&home, &[profile], key).await.succeeded();
         daemon.signal(Signal::KILL);
         daemon.wait(LIMIT).await;
-        let daemon = home.serve(&[]).await;
+        let mut daemon = home.serve(&[]).await;
         let api = Api { url: daemon.url().to_owned(), token: daemon.token() };
         assert!(listed(&home).await.iter().any(|info| format!("lab/{}", info["profile"].as_str().unwrap()) == profile));
         assert_eq!(answer(&api.chat(&ask("lab/m1")).await), name_of(key));
         run_well(&home, &["auth", "remove", profile], "").await;
-        drop(daemon);
+        daemon.signal(Signal::KILL);
+        daemon.wait(LIMIT).await;
         assert!(listed(&home).await.is_empty(), "and so does its end");
     }
 }

@@ -12,10 +12,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use cli_support::running::Running;
-use cli_support::{assert_failed, run_well};
+use cli_support::{LIMIT, assert_failed, run_well};
 use greenroom::Runtime;
 use greenroom::config::{Environment, Source, load};
-use greenroom_tests::harness::{self, Home, Output};
+use greenroom_tests::harness::{self, Home, Output, Signal};
 use key_support::{ONE, TWO, add, briefly, home_of, keys_of_chats, listed, name_of, taking, waiting};
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_passphrase_seals_and_a_wrong_one_leaves_out_what_it_cannot_open_and_n
     assert_eq!(asked(&home, "lab/m1").await.succeeded().stdout.trim_end(), name_of(ONE));
 
     home.env("PASSPHRASE", "wrong horse");
-    let daemon = home.serve(&[]).await;
+    let mut daemon = home.serve(&[]).await;
     let (what, todo) = ("passphrase is not the one", "give the passphrase that was given first");
     let said = daemon.stderr();
     assert!(said.contains("warning: the credential lab/default can't be used") && said.contains(what), "{said}");
@@ -165,7 +165,8 @@ async fn a_passphrase_seals_and_a_wrong_one_leaves_out_what_it_cannot_open_and_n
     assert!(refused.code() != Some(0) && refused.stderr.contains(what), "{refused:?}");
     assert_failed(&add(&home, &["lab/more"], ONE).await, 1, what, todo);
     assert_eq!(briefly(&listed(&home).await), ["lab/default store", "other/default env:OTHER"]);
-    drop(daemon);
+    daemon.signal(Signal::TERM);
+    daemon.wait(LIMIT).await;
     home.config(&config.replace("passphrase = \"env:PASSPHRASE\"\n", ""));
     assert_failed(&add(&home, &["lab/more"], ONE).await, 1, "sealed with a passphrase", "credentials.passphrase");
     home.config(&config);

@@ -24,6 +24,12 @@ async fn served() -> Option<(OidcServer, Home, Daemon)> {
     Some((server, home, daemon))
 }
 
+/// The listener of a login that is over is gone; by now the port may be that of another one, which does not take it.
+async fn assert_nobody_takes(redirect: &url::Url) {
+    let late = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(deliver(redirect))).await;
+    assert!(late.is_err() || late.unwrap().status != 200, "somebody takes it");
+}
+
 #[tokio::test]
 async fn a_login_at_rest_answers_by_that_very_account() {
     let Some(server) = OidcServer::start(HOUR).await else { return };
@@ -97,9 +103,7 @@ async fn whoever_leaves_ends_the_login_and_another_begins_at_once() {
     let redirect = server.authorize(url.as_str(), Consent::Allow("ada")).await;
     login.reset().unwrap();
     let (mut login, url) = begin_login(&daemon, ROUTE).await;
-    let late = std::panic::AssertUnwindSafe(deliver(&redirect));
-    let late = futures::FutureExt::catch_unwind(late).await;
-    assert!(late.is_err() || late.unwrap().status != 200, "the listener of a login that was left is gone");
+    assert_nobody_takes(&redirect).await;
     let redirect = server.authorize(url.as_str(), Consent::Allow("ada")).await;
     deliver(&redirect).await;
     assert_eq!(next_line(&mut login).await["data"], true);
@@ -204,8 +208,7 @@ async fn a_code_is_used_once() {
     assert_eq!(said(&daemon).await, "You are ada.");
     assert_eq!(listed(&home, "me").await["state"], "ok");
     // What comes a second time from the browser finds nobody.
-    let again = std::panic::AssertUnwindSafe(deliver(&redirect));
-    assert!(futures::FutureExt::catch_unwind(again).await.is_err());
+    assert_nobody_takes(&redirect).await;
     assert_eq!(server.counts().await["authorization_code"], 2);
 }
 

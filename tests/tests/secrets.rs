@@ -3,18 +3,20 @@
 
 mod cli_support;
 mod http_support;
+mod key_support;
+mod secrets_support;
 mod session_support;
 
 use std::fs;
-use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use greenroom_tests::client::{self, Response};
+use greenroom_tests::client;
 use greenroom_tests::harness::{Home, Signal};
 use greenroom_tests::openai::{self, Answer};
-use greenroom_tests::{ScriptedProvider, When};
-use http_support::{Api, Greenroom, LIMIT, ask, ask_streamed, chats_asked, scripted, until};
+use greenroom_tests::{Route, Script, ScriptedProvider, When};
+use http_support::{Api, Greenroom, LIMIT, ask, ask_streamed, chats_asked, until};
+use secrets_support::Heard;
 use serde_json::json;
 use session_support::SESSIONS;
 
@@ -24,64 +26,13 @@ const FILE: &str = "sk-file-1a2b3c4d5e6f70811a2b3c4d5e6f";
 const PRINTED: &str = "sk-printed-5e4d3c2b1a0987655e4d3c2b1a09";
 const LITERAL: &str = "sk-literal-99887766554433229988776655";
 const HEADER: &str = "header-secret-abcdef0123456789abcdef";
+/// Keys that are added: on standard input, and over HTTP; and one that its provider refuses.
+const PIPED: &str = "sk-piped-2468ace013579bdf2468ace01357";
+const PUT: &str = "sk-put-fdb97531eca86420fdb97531eca864";
+const REFUSED: &str = "sk-refused-0246813579aceefdb02468135";
+const PASSPHRASE: &str = "a horse of 4711 batteries, all correct";
 /// What is said in a session, so that it is known that all of the data directory is looked through.
 const SAID: &str = "words-that-are-kept-4711";
-
-/// All that was said so far, wherever.
-#[derive(Default)]
-struct Heard(Vec<u8>);
-
-impl Heard {
-    fn add(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.extend_from_slice(bytes.as_ref());
-        self.0.push(b'\n');
-    }
-
-    fn response(&mut self, response: &Response) {
-        self.add(format!("{} {:?}", response.status, response.headers));
-        self.add(&response.body);
-    }
-
-    /// Every file below a directory, but the owner's token.
-    fn files(&mut self, dir: &Path) {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            self.add(path.to_string_lossy().as_bytes());
-            match fs::symlink_metadata(&path).unwrap().file_type() {
-                kind if kind.is_dir() => self.files(&path),
-                kind if kind.is_file() && path.file_name().unwrap() != "token" => self.add(fs::read(&path).unwrap()),
-                _ => {}
-            }
-        }
-    }
-
-    fn has(&self, form: &[u8]) -> bool {
-        memchr::memmem::find(&self.0, form).is_some()
-    }
-
-    /// Where a secret is, in whatever form.
-    fn leak(&self, secret: &str) -> Option<String> {
-        forms(secret).into_iter().find_map(|form| {
-            let at = memchr::memmem::find(&self.0, &form)?;
-            let before = &self.0[at.saturating_sub(300)..at];
-            Some(format!("{} follows upon {}", String::from_utf8_lossy(&form), String::from_utf8_lossy(before)))
-        })
-    }
-}
-
-/// A secret as it is, in hexadecimal digits, and in Base64 wherever in a text it may begin.
-fn forms(secret: &str) -> Vec<Vec<u8>> {
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let mut forms = vec![secret.as_bytes().to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
-    for begin in 0..3 {
-        let rest = &secret.as_bytes()[begin..];
-        // Of whole groups, what stands behind makes no difference.
-        let whole = &rest[..rest.len() / 3 * 3];
-        forms.push(STANDARD_NO_PAD.encode(whole).into_bytes());
-        forms.push(URL_SAFE_NO_PAD.encode(whole).into_bytes());
-    }
-    forms
-}
 
 /// A home in which every kind of secret is configured, in front of a provider that repeats keys where it refuses.
 fn home(lab: &ScriptedProvider) -> Home {
@@ -105,19 +56,98 @@ fn home(lab: &ScriptedProvider) -> Home {
         ("failing", &failing),
     ];
     let providers: String = providers.iter().map(|(name, key)| provider(name, key)).collect();
-    let config =
-        format!("[failover]\nmax_wait = \"0s\"\nattempts = 2\n{providers}[models]\ndefault = \"variable/m1\"\n");
+    let config = format!(
+        "[failover]\nmax_wait = \"0s\"\nattempts = 2\n{providers}{}[models]\ndefault = \"variable/m1\"\n",
+        added(&url)
+    );
     home.config(&config);
     fs::write(home.config_path().with_file_name("key"), format!("{FILE}\n")).unwrap();
     home.env("KEY", VARIABLE).env("HEADER_SECRET", HEADER).env("GREENROOM_LOG", "trace");
     home
 }
 
+/// Providers that have what is added and nothing else: one that takes all, and one that takes none.
+fn added(url: &str) -> String {
+    let headers = "headers = { X-Secret = \"env:HEADER_SECRET\" }\n";
+    let refusing = format!("{url}/refusing");
+    let [added, strict] = [("added", url), ("strict", &refusing)].map(|(name, url)| key_support::waiting(name, url));
+    [&added, headers, &strict, headers].concat()
+}
+
 async fn lab() -> ScriptedProvider {
-    let echo = format!("incorrect API key: {VARIABLE} {FILE} {LITERAL} {PRINTED} {HEADER}");
+    let echo = format!("incorrect API key: {VARIABLE} {FILE} {LITERAL} {PRINTED} {HEADER} {PIPED} {PUT} {REFUSED}");
     let refuses =
         |status, model| openai::error(status, "invalid_request_error", None, &echo).when(When::model(model)).always();
-    scripted([refuses(401, "m2"), refuses(400, "bad"), Answer::text(["fine"]).usage(1, 1).stream().always()]).await
+    let chat = [refuses(401, "m2"), refuses(400, "bad"), Answer::text(["fine"]).usage(1, 1).stream().always()];
+    let refusing = openai::error(401, "invalid_request_error", None, &echo).always();
+    let routes =
+        [openai::chat(chat), openai::models(["m1", "m2"]), Route::new("GET", "/refusing/v1/models", [refusing])];
+    ScriptedProvider::start(Script::new(routes)).await
+}
+
+/// Adds keys as a script does, well and badly, and removes some of them.
+async fn adding(home: &Home, heard: &mut Heard) {
+    for (command, input) in [
+        ("auth add added", PIPED.to_owned()),
+        ("auth add added/json --json", PIPED.to_owned()),
+        ("auth add added/again --no-verify", format!("  {PIPED}\n")),
+        ("auth add strict", REFUSED.to_owned()),
+        ("auth add strict/kept --no-verify", REFUSED.to_owned()),
+        ("auth add added/lines", format!("{PIPED}\n{PIPED}")),
+        ("auth add added/long", PIPED.repeat(1000)),
+        ("auth add added/control", format!("{PIPED}\u{1b}")),
+        ("auth add none", PIPED.to_owned()),
+        ("auth add variable", PIPED.to_owned()),
+        ("auth add added/a/b", PIPED.to_owned()),
+        ("auth add added --no-such-flag", PIPED.to_owned()),
+        ("auth add added extra", PIPED.to_owned()),
+        ("auth list", String::new()),
+        ("auth list --json", String::new()),
+        ("auth remove added/again", String::new()),
+        ("auth remove added/none", String::new()),
+        ("auth login added", PIPED.to_owned()),
+        ("chat -m added/m1 hello", String::new()),
+        ("chat -m added/m2 hello", String::new()),
+        ("chat -m strict/m1 hello", String::new()),
+        ("config show", String::new()),
+        ("providers status --json", String::new()),
+    ] {
+        let arguments: Vec<&str> = command.split_whitespace().collect();
+        heard.add(command);
+        heard.output(&home.run_with_input(&arguments, &input).await);
+    }
+}
+
+/// The same over HTTP.
+async fn putting(api: &Api, heard: &mut Heard) {
+    let key = json!({"key": PUT}).to_string();
+    for (method, path, body) in [
+        ("PUT", "added/put", key.clone()),
+        ("PUT", "added/put", json!({"key": PUT, "verify": false}).to_string()),
+        ("PUT", "added/other", json!({"key": PUT}).to_string()),
+        ("PUT", "strict/put", json!({"key": REFUSED}).to_string()),
+        ("PUT", "added/bad", json!({"key": PUT, "verify": PUT}).to_string()),
+        ("PUT", "added/bad", json!({"key": [PUT]}).to_string()),
+        ("PUT", "added/bad", json!({PUT: PUT}).to_string()),
+        ("PUT", "added/bad", format!("{key}{key}")),
+        ("PUT", "added/bad", PUT.to_owned()),
+        ("PUT", "added/bad", json!({"key": format!("{PUT}\n")  + PUT}).to_string()),
+        ("PUT", "none/x", key.clone()),
+        ("PUT", "variable/default", key.clone()),
+        ("POST", "added/put/login", key.clone()),
+        ("POST", "added/put/login/code", json!({"code": [PUT]}).to_string()),
+        ("DELETE", "added/other", key.clone()),
+        ("DELETE", "added/other", key.clone()),
+    ] {
+        let path = format!("/api/credentials/{path}");
+        heard.response(&api.ask(method, &path, &[], body.as_bytes()).await);
+    }
+    heard.response(&api.get("/api/credentials").await);
+    heard.response(&api.get("/api/providers").await);
+    for model in ["added/m1", "added/m2", "strict/m1"] {
+        heard.response(&api.chat(&ask(model)).await);
+        heard.response(&api.chat(&ask_streamed(model)).await);
+    }
 }
 
 /// Every command but those that run on, with good and with bad input. Those that print a token are heard on standard error
@@ -211,11 +241,13 @@ async fn no_secret_comes_out() {
     let lab = lab().await;
     let home = home(&lab);
     let mut heard = Heard::default();
+    adding(&home, &mut heard).await;
     commands(&home, &mut heard).await;
 
     let config = fs::read_to_string(home.config_path()).unwrap();
     let Greenroom { api, mut daemon, home } = Greenroom::start_in(home, &config).await;
-    let mut secrets: Vec<String> = [VARIABLE, FILE, LITERAL, PRINTED, HEADER].map(str::to_owned).to_vec();
+    let mut secrets: Vec<String> =
+        [VARIABLE, FILE, LITERAL, PRINTED, HEADER, PIPED, PUT, REFUSED].map(str::to_owned).to_vec();
     let mut callers = vec![api.clone()];
     for fields in [json!({"name": "wide"}), json!({"name": "narrow", "models": ["file/*"], "requests_per_minute": 90})]
     {
@@ -226,10 +258,12 @@ async fn no_secret_comes_out() {
     heard.add(&added.stderr);
     secrets.push(added.stdout.trim_end().to_owned());
     commands(&home, &mut heard).await;
+    adding(&home, &mut heard).await;
     // The commands have replaced it.
     callers[0].token = daemon.token();
     for caller in &callers {
         routes(caller, &mut heard).await;
+        putting(caller, &mut heard).await;
     }
     let wrong = format!("{}x", callers[1].token);
     heard.response(&client::get(&api.url, "/v1/models", Some(&wrong)).await.unwrap());
@@ -249,10 +283,11 @@ async fn no_secret_comes_out() {
 
     // What is looked through has all of it in it.
     let asked = chats_asked(&lab);
-    for key in [VARIABLE, FILE, LITERAL, PRINTED] {
+    for key in [VARIABLE, FILE, LITERAL, PRINTED, PIPED, PUT] {
         assert!(asked.iter().any(|request| request.bearer() == Some(key)), "{key} was really used");
     }
     assert!(asked.iter().any(|request| request.header("x-secret") == Some(HEADER)));
+    assert!(lab.requests().iter().any(|request| request.bearer() == Some(REFUSED)));
     for sign in [
         SAID,
         "incorrect API key",
@@ -260,12 +295,50 @@ async fn no_secret_comes_out() {
         "POST /api/token/rotate",
         "DEBUG",
         "\"digest\"",
+        "strict does not take this key",
+        "\"where\":\"store\"",
+        "PUT /api/credentials",
+        "\"sealed\"",
         "ended with exit code 3",
     ] {
         assert!(heard.has(sign.as_bytes()), "{sign} is nowhere");
     }
+    let sealing = fs::read_to_string(home.data_dir().join("sealing-key")).unwrap();
+    let digits = sealing.trim_end().as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    let sealing_key: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    assert_eq!((sealing_key.len(), heard.leak(&sealing_key)), (32, None));
     for secret in &secrets {
         assert!(secret.len() >= 32, "none is so short that it could be there by chance");
+        assert_eq!(heard.leak(secret), None);
+    }
+}
+
+#[tokio::test]
+async fn no_passphrase_and_nothing_that_it_seals_comes_out() {
+    let lab = lab().await;
+    let mut home = Home::new();
+    let config = format!("{}[credentials]\npassphrase = \"file:passphrase\"\n", added(&lab.url()));
+    home.config(&config);
+    let phrase = home.config_path().with_file_name("passphrase");
+    fs::write(&phrase, format!("{PASSPHRASE}\n")).unwrap();
+    home.env("HEADER_SECRET", HEADER).env("GREENROOM_LOG", "trace");
+    let mut heard = Heard::default();
+    adding(&home, &mut heard).await;
+    let Greenroom { api, mut daemon, home } = Greenroom::start_in(home, &config).await;
+    adding(&home, &mut heard).await;
+    putting(&api, &mut heard).await;
+    daemon.signal(Signal::TERM);
+    daemon.wait(LIMIT).await;
+    heard.add(daemon.output());
+    fs::write(&phrase, format!("{PASSPHRASE}, but wrong\n")).unwrap();
+    adding(&home, &mut heard).await;
+    heard.files(&home.data_dir());
+    for sign in ["the passphrase is not the one", "\"sealed\"", "is added, sealed"] {
+        assert!(heard.has(sign.as_bytes()), "{sign} is nowhere");
+    }
+    assert!(home.data_dir().join("sealing-key.salt").exists() && !home.data_dir().join("sealing-key").exists());
+    assert!(chats_asked(&lab).iter().any(|request| request.bearer() == Some(PIPED)), "it was really used");
+    for secret in [PIPED, PUT, REFUSED, HEADER, PASSPHRASE] {
         assert_eq!(heard.leak(secret), None);
     }
 }

@@ -238,6 +238,45 @@ mod tests {
         entries[0].0[0].provider.to_string()
     }
 
+    fn args(provider: &str) -> ShelfArgs {
+        let capabilities =
+            Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local: false };
+        ShelfArgs { provider: provider.into(), capabilities, models: Vec::new() }
+    }
+
+    fn state() -> State {
+        let facts = Arc::new(Facts::none());
+        let known =
+            RouterArgs { providers: Vec::new(), aliases: Vec::new(), default: None, unusable: Vec::new(), facts };
+        let book = Book { shelves: Vec::new(), aliases: Vec::new(), default: None, unusable: Vec::new() };
+        State { start: Arc::new(Mutex::new((known, Vec::new()))), book, speed: Speed::default() }
+    }
+
+    #[test]
+    fn a_provider_that_comes_in_is_where_it_is_to_be_for_this_incarnation_and_the_next() {
+        let mut state = state();
+        for (provider, before) in [("c", &[][..]), ("a", &["b", "c"]), ("b", &["c"]), ("d", &["e"]), ("a", &["d"])] {
+            let before: Vec<Arc<str>> = before.iter().map(|name| Arc::from(*name)).collect();
+            state.handle_added(args(provider), None, &before);
+        }
+        let now: Vec<&str> = state.book.shelves.iter().map(|shelf| &*shelf.provider).collect();
+        assert_eq!(now, ["a", "b", "c", "d"]);
+        let next: Vec<Arc<str>> =
+            lock(&state.start).0.providers.iter().map(|args| Arc::clone(&args.provider)).collect();
+        assert_eq!(next, ["a", "b", "c", "d"].map(Arc::from));
+    }
+
+    #[test]
+    fn why_there_is_no_list_is_asked_anew_once_another_may_be_had() {
+        let mut state = state();
+        state.handle_added(args("lab"), None, &[]);
+        state.handle_listed("lab", Err(ChatError::new(greenroom_wire::ErrorKind::Auth, "no key")));
+        let asked = |state: &mut State| state.handle_plan("", &Needs::default());
+        assert!(asked(&mut state).is_err(), "it was just asked");
+        state.handle_outdated("lab");
+        assert!(matches!(asked(&mut state), Ok(Plan::NeedsLists(providers)) if *providers[0] == *"lab"));
+    }
+
     #[test]
     fn the_quicker_one_comes_first_once_both_are_known() {
         let mut speed = Speed::default();

@@ -180,7 +180,8 @@ impl Dispatch {
             (Again::AfterRefresh, _) if renews && !asked_twice => {
                 self.tried[at].twice.push(profile.clone());
                 self.renewed = Some(profile.clone());
-                return self.ask(at, Some(profile.clone()), Duration::ZERO);
+                // Another profile may go meanwhile: a token endpoint can take its time.
+                return self.ask(at, None, Duration::ZERO);
             }
             (Again::Backoff | Again::AfterHint, Some(wait)) => {
                 self.tried[at].twice.push(profile.clone());

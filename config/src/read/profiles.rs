@@ -38,7 +38,7 @@ pub(crate) fn profiles(kind: Kind, has_logins: bool, limits: Limits, table: &Tab
         }
         (Some(key), None) => SecretReference::read(&key).map(|key| vec![only(Some(key), limits)]).unwrap_or_default(),
         (None, Some(list)) => read_all(&list, limits),
-        (None, None) if has_logins || matches!(kind, Kind::Anthropic | Kind::OpenAi) => Vec::new(),
+        (None, None) if has_logins || kind.wants_key() => Vec::new(),
         (None, None) => vec![only(None, limits)],
     }
 }

@@ -14,7 +14,7 @@ use crate::suggest::nearest;
 use crate::{ErrorKind, Kind, OpenAiWire, Provider, SecretReference, Timeouts};
 
 /// Kinds that greenroom knows of and this version has not.
-const KINDS_TO_COME: [&str; 7] = ["azure", "gemini", "vertex", "bedrock", "copilot", "openrouter", "llamacpp"];
+const KINDS_TO_COME: [&str; 6] = ["azure", "vertex", "bedrock", "copilot", "openrouter", "llamacpp"];
 
 /// What has no meaning for the demo, which goes nowhere.
 const NOT_FOR_DEMO: [&str; 9] =

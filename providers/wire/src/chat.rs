@@ -321,6 +321,8 @@ pub enum Wire {
     Anthropic,
     /// OpenAI Responses.
     OpenaiResponses,
+    /// Google's Gemini.
+    Gemini,
 }
 
 /// What the chat language has no word for: kept as it was, sent on to the same wire, left out on another.

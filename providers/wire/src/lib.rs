@@ -14,6 +14,7 @@ pub mod event;
 mod extras;
 pub mod fold;
 pub mod frame;
+pub mod gemini;
 pub mod json;
 mod names;
 mod object;

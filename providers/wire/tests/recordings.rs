@@ -8,6 +8,8 @@ mod anthropic;
 mod check;
 #[path = "recordings/errors.rs"]
 mod errors;
+#[path = "recordings/gemini/mod.rs"]
+mod gemini;
 #[path = "recordings/limits.rs"]
 mod limits;
 #[path = "recordings/load.rs"]
@@ -83,7 +85,10 @@ fn explain(recording: &Recording) -> Option<(&'static str, Result<(), String>)> 
             _ => openai_responses::explain(recording),
         },
         "ollama-native" => ollama::check(recording).map(|outcome| ("ollama", outcome)),
-        _ => anthropic::explain(recording).or_else(|| openai_responses::explain(recording)),
+        _ => {
+            let explained = anthropic::explain(recording).or_else(|| gemini::explain(recording));
+            explained.or_else(|| openai_responses::explain(recording))
+        }
     }
 }
 

@@ -171,8 +171,8 @@ impl Context {
         let file = self.source(Vec::new()).file.map_or_else(String::new, |file| format!(" to {}", file.display()));
         notes::note(&format!(
             "no provider is configured, so the built-in demo answers, which is no language model; to add a real one, set \
-             ANTHROPIC_API_KEY, or OPENAI_API_KEY (with OPENAI_BASE_URL for any compatible server), start Ollama, or add \
-             [providers.NAME]{file}"
+             ANTHROPIC_API_KEY, GEMINI_API_KEY, or OPENAI_API_KEY (with OPENAI_BASE_URL for any compatible server), run \
+             `greenroom auth add anthropic`, start Ollama, or add [providers.NAME]{file}"
         ));
     }
 

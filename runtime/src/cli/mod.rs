@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Providers(providers::ProvidersArgs),
     /// Show what answers used and cost
     Usage(usage::UsageArgs),
-    /// Let clients in
+    /// Keys and logins for providers, and who may come in
     Auth(auth::AuthArgs),
     /// Look at the configuration
     Config(config::ConfigArgs),

@@ -37,7 +37,7 @@ pub(super) enum KeptSecret {
 }
 
 /// The kinds that a provider of their own name has without a line in the configuration.
-const BY_NAME: [Kind; 2] = [Kind::Anthropic, Kind::OpenAi];
+const BY_NAME: [Kind; 3] = [Kind::Anthropic, Kind::OpenAi, Kind::Gemini];
 
 /// The kind of a provider that nobody wrote and that can be meant by its name alone.
 pub(super) fn kind_by_name(provider: &str) -> Option<Kind> {
@@ -138,9 +138,9 @@ mod tests {
     fn what_was_added_comes_in_place_of_what_stands_in_for_nothing() {
         for discovery in [Discovery::Demo, Discovery::Local] {
             let settings = written(vec![Provider::new("demo", Kind::Demo)], discovery);
-            let added = [own("openai", "a"), own("anthropic", "b"), own("anthropic", "a")];
+            let added = [own("gemini", "c"), own("openai", "a"), own("anthropic", "b"), own("anthropic", "a")];
             let joined = joined(&settings, &added);
-            assert_eq!(shown(&joined), ["anthropic: b+ a+", "openai: a+"]);
+            assert_eq!(shown(&joined), ["anthropic: b+ a+", "openai: a+", "gemini: c+"]);
             assert_eq!(joined.discovery, Discovery::Environment);
         }
         let settings = written(vec![Provider::new("demo", Kind::Demo)], Discovery::Demo);

@@ -146,7 +146,7 @@ impl Login {
             obtained: record.as_ref().map_or(SystemTime::UNIX_EPOCH, |record| record.obtained),
             generation: 0,
             refreshing: false,
-            cut: record.as_ref().is_some_and(|record| record.refreshing.is_some()),
+            was_cut: record.as_ref().is_some_and(|record| record.refreshing.is_some()),
             forced: false,
             rest: None,
             failures: 0,
@@ -225,8 +225,13 @@ impl Login {
         if standing.ended.is_some() {
             return false;
         }
-        if generation != standing.generation || standing.refreshing {
-            // There are new ones already, or will be.
+        if generation != standing.generation {
+            // There are new ones already.
+            return true;
+        }
+        if standing.refreshing {
+            // There will be. Until then what was refused is not used any more.
+            standing.credential = None;
             return true;
         }
         let can = standing.tokens.as_ref().is_some_and(|tokens| self.args.can_refresh(tokens));
@@ -411,10 +416,10 @@ impl Login {
         if error.is_transient() {
             return Failed::Endpoint(error);
         }
-        let is_used_up = matches!(error.kind, TokenErrorKind::Reused | TokenErrorKind::Revoked);
+        let was_cut = self.standing().was_cut && matches!(error.kind, TokenErrorKind::Revoked | TokenErrorKind::Reused);
         let ended = Ended {
-            reason: if is_used_up && self.standing().cut {
-                format!("{error}; nobody knows how the refresh before ended, which may have used it up")
+            reason: if was_cut {
+                format!("{error}; greenroom was ended in the midst of its last refresh")
             } else {
                 error.to_string()
             },
@@ -456,11 +461,7 @@ impl Login {
                 });
                 return;
             }
-            Err(Failed::Endpoint(error)) => {
-                // The endpoint may have done all of it.
-                standing.cut = true;
-                (error.clone().into_chat().kind, error.to_string())
-            }
+            Err(Failed::Endpoint(error)) => (error.clone().into_chat().kind, error.to_string()),
             Err(Failed::NotKept(error)) => (ErrorKind::Server, format!("new tokens could not be kept: {error}")),
         };
         let rest = (FIRST_REST * 2u32.saturating_pow(standing.failures)).min(LONGEST_REST);

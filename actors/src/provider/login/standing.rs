@@ -64,8 +64,8 @@ pub(super) struct Standing {
     /// Counts new tokens.
     pub(super) generation: u64,
     pub(super) refreshing: bool,
-    /// A refresh of these tokens was begun and nobody knows how it ended, say since the process did.
-    pub(super) cut: bool,
+    /// The process before this ended in the midst of a refresh, so that its refresh token may be used up.
+    pub(super) was_cut: bool,
     /// The tokens are of a refresh that a refusal asked for, and nothing was answered with them yet.
     pub(super) forced: bool,
     pub(super) rest: Option<Rest>,
@@ -87,7 +87,7 @@ impl Standing {
     /// There are new tokens.
     pub(super) fn take(&mut self, tokens: Tokens, obtained: SystemTime) {
         self.obtained = obtained;
-        (self.rest, self.failures, self.ended, self.cut) = (None, 0, None, false);
+        (self.rest, self.failures, self.ended, self.was_cut) = (None, 0, None, false);
         self.set(tokens);
     }
 

@@ -17,6 +17,8 @@ use crate::{
 pub(crate) enum Rule {
     /// `^[a-zA-Z0-9_-]+$`, at most so many.
     Words(usize),
+    /// `^[a-zA-Z_][a-zA-Z0-9_.:-]*$`, at most so many.
+    Dotted(usize),
     /// Any characters, at most so many.
     Length(usize),
     /// `^[a-zA-Z0-9]{9}$`, which is Mistral's.
@@ -29,6 +31,9 @@ impl Rule {
     fn allows(self, text: &str) -> bool {
         match self {
             Self::Words(most) => !text.is_empty() && text.len() <= most && text.chars().all(is_of_word),
+            Self::Dotted(most) => {
+                text.len() <= most && text.starts_with(begins_dotted) && text.chars().all(is_of_dotted)
+            }
             Self::Length(most) => !text.is_empty() && text.chars().count() <= most,
             Self::Nine => text.len() == Self::NINE && text.bytes().all(|byte| byte.is_ascii_alphanumeric()),
         }
@@ -40,8 +45,13 @@ impl Rule {
             return text.into();
         }
         match self {
-            Self::Words(_) | Self::Length(_) if text.is_empty() => "_".into(),
+            Self::Words(_) | Self::Dotted(_) | Self::Length(_) if text.is_empty() => "_".into(),
             Self::Words(most) => text.chars().take(most).map(|c| if is_of_word(c) { c } else { '_' }).collect(),
+            Self::Dotted(most) => {
+                let lead = if text.starts_with(begins_dotted) { "" } else { "_" };
+                let kept = text.chars().map(|c| if is_of_dotted(c) { c } else { '_' });
+                lead.chars().chain(kept).take(most).collect()
+            }
             Self::Length(most) => text.chars().take(most).collect(),
             // Providers begin their ids alike, and end them each in its own way.
             Self::Nine => {
@@ -55,7 +65,7 @@ impl Rule {
     /// An allowed text with a number at its end.
     fn numbered(self, text: &str, number: u32) -> String {
         let (most, number) = match self {
-            Self::Words(most) | Self::Length(most) => (most, format!("_{number}")),
+            Self::Words(most) | Self::Dotted(most) | Self::Length(most) => (most, format!("_{number}")),
             Self::Nine => (Self::NINE, number.to_string()),
         };
         let kept: String = text.chars().take(most.saturating_sub(number.len())).collect();
@@ -77,6 +87,14 @@ impl Rule {
 
 fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
+}
+
+fn begins_dotted(c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '_'
+}
+
+fn is_of_dotted(c: char) -> bool {
+    is_of_word(c) || matches!(c, '.' | ':')
 }
 
 /// What is sent for the ids of a conversation's calls, where every call of it must have an id of its own.
@@ -208,6 +226,14 @@ mod tests {
         assert_eq!([sent("AbCdEf123"), sent("call_0fypS1hVX"), sent("c:0")], ["AbCdEf123", "0fypS1hVX", "0000000c0"]);
         assert_eq!([sent("c0"), sent("c-0"), sent("c0")], ["0000000c2", "0000000c3", "0000000c2"]);
         assert_eq!([sent("é"), sent("é2")], ["000000000", "000000002"]);
+    }
+
+    #[test]
+    fn dotted_names_begin_with_a_letter() {
+        let mut names = Names::new(Rule::Dotted(8), Wire::Gemini, &[]);
+        let mut sent = |name| names.name(name).to_owned();
+        assert_eq!([sent("a.b:c-1"), sent("_x"), sent("1st"), sent("-x")], ["a.b:c-1", "_x", "_1st", "_-x"]);
+        assert_eq!([sent(""), sent("a b"), sent("123456789")], ["_", "a_b", "_1234567"]);
     }
 
     #[test]

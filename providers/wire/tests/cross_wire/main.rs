@@ -1,6 +1,7 @@
 //! What holds for a conversation on every wire, and for answers from one wire to another.
 
 mod accepted;
+mod accepted_gemini;
 mod accepted_responses;
 mod calls;
 mod growing;

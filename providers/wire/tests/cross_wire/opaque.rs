@@ -17,6 +17,7 @@ fn data(wire: Wire, secret: &str) -> Value {
     match wire {
         Wire::OpenaiChat => json!({"reasoning_details": [{"type": "reasoning.encrypted", "data": secret}]}),
         Wire::OpenaiResponses => json!({"item": {"type": "reasoning", "encrypted_content": secret}}),
+        Wire::Gemini => json!({"text": "", "thoughtSignature": secret}),
         _ => json!({"type": "redacted_thinking", "data": secret}),
     }
 }

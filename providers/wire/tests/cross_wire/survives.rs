@@ -19,6 +19,16 @@ fn is_openais(wire: Wire) -> bool {
     matches!(wire, Wire::OpenaiChat | Wire::OpenaiResponses)
 }
 
+/// Whether pictures by their address are taken.
+fn takes_links(wire: Wire) -> bool {
+    !matches!(wire, Wire::Ollama | Wire::Gemini)
+}
+
+/// Whether a failed call has a word of its own, and no text that says so.
+fn has_failures(wire: Wire) -> bool {
+    matches!(wire, Wire::Anthropic | Wire::Gemini)
+}
+
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
     Text(String),
@@ -34,24 +44,25 @@ fn items(wire: Wire, role: Role, parts: &[Part]) -> Vec<Item> {
     for part in parts {
         match part {
             Part::Text { text } => items.push(Item::Text(text.clone())),
-            Part::Image { source: MediaSource::Url { .. }, .. } if wire == Wire::Ollama => {}
+            Part::Image { source: MediaSource::Url { .. }, .. } if !takes_links(wire) => {}
             // How closely to look is a wish that only OpenAI's wires have a word for.
             Part::Image { source, detail } => {
                 items.push(Item::Media(source.clone(), detail.clone().filter(|_| is_openais(wire))));
             }
             Part::Document { source, name } if wire != Wire::Ollama => {
-                items.push(Item::Media(source.clone(), name.clone()));
+                items.push(Item::Media(source.clone(), name.clone().filter(|_| wire != Wire::Gemini)));
             }
-            Part::Audio { source } if wire == Wire::OpenaiChat => items.push(Item::Media(source.clone(), None)),
+            Part::Audio { source } if matches!(wire, Wire::OpenaiChat | Wire::Gemini) => {
+                items.push(Item::Media(source.clone(), None))
+            }
             Part::ToolCall { id, name, arguments, .. } => {
                 let arguments = serde_json::from_str(arguments).expect("arguments are JSON");
                 items.push(Item::Call(id.clone(), name.clone(), arguments));
             }
-            // That the call failed has a word on Anthropic's wire alone, where it is looked at below; on the others the
-            // first text of its result says so.
+            // Where that the call failed has a word, it is looked at below; elsewhere the first text of its result says so.
             Part::ToolResult { id, parts, error } => {
                 let mut parts = parts.clone();
-                if let (true, Some(Part::Text { text })) = (*error && wire != Wire::Anthropic, parts.first_mut()) {
+                if let (true, Some(Part::Text { text })) = (*error && !has_failures(wire), parts.first_mut()) {
                     text.insert_str(0, "Error: ");
                 }
                 items.push(Item::Result(id.clone(), self::items(wire, Role::Tool, &parts)))
@@ -117,8 +128,8 @@ fn losses(wire: Wire, request: &ChatRequest) -> Vec<String> {
     for (index, message) in request.messages.iter().enumerate() {
         let at = format!("messages[{index}]");
         losses.extend(foreign(&at, &message.extra));
-        // Instructions are no message on Anthropic's wire.
-        if wire == Wire::Anthropic && message.role == Role::System {
+        // Instructions are no message on these wires.
+        if matches!(wire, Wire::Anthropic | Wire::Gemini) && message.role == Role::System {
             let own = message.extra.iter().filter(|extra| extra.wire == wire);
             losses.extend(own.map(|extra| format!("{at}{}", extra.path)));
         }
@@ -133,15 +144,19 @@ fn losses(wire: Wire, request: &ChatRequest) -> Vec<String> {
             let place = format!("{at}.parts[{index}]");
             let is_lost = match part {
                 Part::Opaque { .. } => true,
-                Part::Image { .. } => wire == Wire::Ollama && is_linked(part),
+                Part::Image { .. } => !takes_links(wire) && is_linked(part),
+                Part::Document { name: Some(_), .. } if wire == Wire::Gemini => {
+                    losses.push(format!("{place}.name"));
+                    false
+                }
                 Part::Document { .. } => wire == Wire::Ollama,
-                Part::Audio { .. } => wire != Wire::OpenaiChat,
-                // Thinking without a signature does not go back to Anthropic, nor without what is hidden to OpenAI.
-                Part::Thinking { .. } => matches!(wire, Wire::Anthropic | Wire::OpenaiResponses),
+                Part::Audio { .. } => !matches!(wire, Wire::OpenaiChat | Wire::Gemini),
+                // Thinking without a signature does not go back where there are signatures, or what is hidden in their place.
+                Part::Thinking { .. } => matches!(wire, Wire::Anthropic | Wire::Gemini | Wire::OpenaiResponses),
                 Part::ToolResult { parts, error, .. } => {
-                    losses.extend((*error && wire != Wire::Anthropic).then(|| format!("{place}.error")));
+                    losses.extend((*error && !has_failures(wire)).then(|| format!("{place}.error")));
                     let parts = || parts.iter().enumerate();
-                    if wire == Wire::Ollama {
+                    if !takes_links(wire) {
                         let linked = parts().filter(|(_, part)| is_linked(part));
                         losses.extend(linked.map(|(index, _)| format!("{place}.parts[{index}]")));
                     }
@@ -190,10 +205,10 @@ proptest! {
             if wire == Wire::OpenaiChat {
                 prop_assert_eq!(names(&read), names(&request.messages));
             }
-            // Anthropic's takes signed thinking only, and the others say a failure within the text. Responses do both.
+            // These take signed thinking only, and the others say a failure within the text. Responses do both.
             match wire {
                 Wire::OpenaiResponses => prop_assert_eq!(thoughts(&read), Vec::<&str>::new()),
-                Wire::Anthropic => prop_assert_eq!(failures(&read), failures(&request.messages)),
+                Wire::Anthropic | Wire::Gemini => prop_assert_eq!(failures(&read), failures(&request.messages)),
                 _ => prop_assert_eq!(thoughts(&read), thoughts(&request.messages), "{:?}", wire),
             }
         }

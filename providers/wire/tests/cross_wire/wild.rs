@@ -61,6 +61,10 @@ fn secret() -> impl Strategy<Value = Part> {
         Just(json!({"item": {"type": "image_generation_call", "result": "#"}})),
         Just(json!({"message": {"phase": "#"}})),
         Just(json!({"call": {"call_id": "a", "status": "#"}})),
+        Just(json!({"text": "", "thoughtSignature": "#"})),
+        Just(json!({"text": "said", "thoughtSignature": "#"})),
+        Just(json!({"inlineData": {}, "thoughtSignature": "#"})),
+        (0..3).prop_map(|call| json!({"tool_call": call, "thoughtSignature": "#"})),
         Just(json!({"odd": "#"})),
     ];
     let origin = select(vec![ASKED, ASKED, ("", ""), ("p", "other"), ("q", "m")]);

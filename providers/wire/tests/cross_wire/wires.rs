@@ -3,13 +3,14 @@
 use greenroom_wire::{
     ChatRequest, LeftOut, anthropic,
     chat::{Message, Wire},
-    ollama,
+    gemini, ollama,
     openai_chat::{self, Dialect, ToolNames},
     openai_responses,
 };
 use serde_json::Value;
 
-pub(crate) const WIRES: [Wire; 4] = [Wire::OpenaiChat, Wire::Anthropic, Wire::Ollama, Wire::OpenaiResponses];
+pub(crate) const WIRES: [Wire; 5] =
+    [Wire::OpenaiChat, Wire::Anthropic, Wire::Ollama, Wire::Gemini, Wire::OpenaiResponses];
 
 /// A body, and where something was left out of it.
 pub(crate) struct Encoded {
@@ -38,6 +39,7 @@ pub(crate) fn encode(wire: Wire, request: &ChatRequest, provider: &str, model: &
         Wire::Anthropic => Server::Anthropic("claude-sonnet-4-5"),
         Wire::Ollama => Server::Ollama,
         Wire::OpenaiResponses => Server::Responses(openai_responses::Dialect::OPENAI),
+        Wire::Gemini => Server::Gemini("gemini-3-flash"),
         other => panic!("{other:?} is not among the wires"),
     };
     server.encode(request, provider, model)
@@ -51,10 +53,12 @@ pub(crate) enum Server {
     Anthropic(&'static str),
     Ollama,
     Responses(openai_responses::Dialect),
+    /// With an id by which the dialect is told.
+    Gemini(&'static str),
 }
 
 /// All kinds of servers.
-pub(crate) const SERVERS: [Server; 11] = [
+pub(crate) const SERVERS: [Server; 14] = [
     Server::Openai(Dialect::OPENAI),
     Server::Openai(Dialect::COMPATIBLE),
     Server::Openai(Dialect::OPENROUTER),
@@ -67,6 +71,11 @@ pub(crate) const SERVERS: [Server; 11] = [
     Server::Responses(openai_responses::Dialect::OPENAI),
     Server::Responses(openai_responses::Dialect::COMPATIBLE),
     Server::Responses(openai_responses::Dialect::CODEX),
+    Server::Gemini("gemini-2.5-flash"),
+    // It takes pictures in results, and wants calls to be signed.
+    Server::Gemini("gemini-3-flash"),
+    // It has no place for instructions.
+    Server::Gemini("gemma-3-27b-it"),
 ];
 
 impl Server {
@@ -76,6 +85,7 @@ impl Server {
             Self::Anthropic(_) => Wire::Anthropic,
             Self::Ollama => Wire::Ollama,
             Self::Responses(_) => Wire::OpenaiResponses,
+            Self::Gemini(_) => Wire::Gemini,
         }
     }
 
@@ -87,6 +97,7 @@ impl Server {
             }
             Self::Ollama => ollama::encode_request(request, model),
             Self::Responses(dialect) => openai_responses::encode_request(request, provider, model, &dialect),
+            Self::Gemini(id) => gemini::encode_request(request, provider, model, &gemini::Dialect::of_model(id)),
         };
         Encoded { body: encoded.body, left_out: encoded.left_out, names: encoded.names }
     }
@@ -99,6 +110,7 @@ pub(crate) fn decode(wire: Wire, body: &[u8]) -> Vec<Message> {
         Wire::Anthropic => anthropic::decode_request(body).map(|served| served.request),
         Wire::Ollama => ollama::decode_request(body).map(|served| served.request),
         Wire::OpenaiResponses => openai_responses::decode_request(body).map(|served| served.request),
+        Wire::Gemini => gemini::decode_request(body, "m"),
         other => panic!("{other:?} is not among the wires"),
     };
     request.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(body))).messages

@@ -21,8 +21,15 @@ use crate::cli::{context::Context, notes, signals::Interrupt};
 /// The name of the socket in a data directory.
 pub(crate) const SOCKET: &str = "socket";
 /// The variables that say a provider.
-pub(super) const VARIABLES: [&str; 4] =
-    ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL"];
+pub(super) const VARIABLES: [&str; 7] = [
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GOOGLE_GEMINI_BASE_URL",
+];
 /// How long a holder waits before it says for what.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a holder stays for the turns of others at most. Those that are left go on in the next holder.

@@ -19,6 +19,8 @@ use crate::cli::{
     signals::Interrupt,
 };
 
+/// Steps of a login that are not shown yet.
+const STEPS: usize = 16;
 /// How often the line of progress is written anew.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -89,7 +91,7 @@ impl From<Failure> for NoLogin {
 }
 
 async fn run(hand: Hand, new: NewLogin, screen: &mut Screen) -> Result<(), NoLogin> {
-    let (tell, mut steps) = mpsc::unbounded_channel();
+    let (tell, mut steps) = mpsc::channel(STEPS);
     let own = (new.provider.clone(), new.profile.clone());
     let mut lines = paste::lines(screen.takes_pastes());
     match hand {
@@ -111,7 +113,8 @@ async fn run(hand: Hand, new: NewLogin, screen: &mut Screen) -> Result<(), NoLog
         }
         Hand::Here(credentials) => {
             let outcome = async {
-                let mut step = |step: LoginStep| _ = tell.send(step);
+                // There is room for those that are shown; a step of waiting says nothing new.
+                let mut step = |step: LoginStep| _ = tell.try_send(step);
                 let login = credentials.login(new, &mut step);
                 tokio::pin!(login);
                 let mut tick = tokio::time::interval(TICK);
