@@ -53,7 +53,9 @@ pub use models::{Alias, AliasTarget, Models, Strategy, Weighted, fits};
 pub use oauth::{OAuth, OAuthFlow, OAuthPreset};
 pub use origin::{Origin, Origins};
 pub use paths::{NoHome, config_file, data_dir};
-pub use provider::{Cost, Header, Kind, Limits, ModelFacts, Profile, ProfileKey, Provider, Queue, RequestDefaults};
+pub use provider::{
+    Cost, Header, Kind, Limits, ModelFacts, OpenAiWire, Profile, ProfileKey, Provider, Queue, RequestDefaults,
+};
 pub use resolve::{Credential, CredentialError};
 pub use sandbox::{Sandbox, SandboxMode};
 pub use secret::{SecretError, SecretReference};

@@ -25,6 +25,9 @@ pub struct Provider {
     /// [`Kind::OpenAiCompatible`].
     #[serde(serialize_with = "serialize_url")]
     pub base_url: Option<Url>,
+    /// Which of OpenAI's languages it is spoken to in; `None` means [`OpenAiWire::Chat`]. Of [`Kind::OpenAi`] and
+    /// [`Kind::OpenAiCompatible`] alone.
+    pub wire: Option<OpenAiWire>,
     /// The ways in, in the order in which they were written; ids are unique. None where nothing but what is added lets in:
     /// for [`Kind::Anthropic`], [`Kind::OpenAi`], [`Kind::Gemini`] and where there is `oauth`, without a key.
     pub profiles: Vec<Profile>,
@@ -62,6 +65,7 @@ impl Provider {
             origin: Origin::BuiltIn,
             kind,
             base_url: None,
+            wire: None,
             profiles: vec![Profile::new(None)],
             oauth: None,
             limits: Limits::default(),
@@ -97,7 +101,7 @@ pub enum Kind {
     Anthropic,
     /// OpenAI itself.
     OpenAi,
-    /// Any server that speaks OpenAI's chat completions.
+    /// Any server that speaks OpenAI's chat completions, or its Responses API.
     OpenAiCompatible,
     /// Google's Gemini API, or what stands in for it at another address.
     Gemini,
@@ -125,6 +129,12 @@ impl Kind {
         }
     }
 
+    /// Whether [`Provider::wire`] means something for it.
+    #[must_use]
+    pub fn has_wires(self) -> bool {
+        matches!(self, Self::OpenAi | Self::OpenAiCompatible)
+    }
+
     /// Whether nobody gets in without a key or a login.
     pub(crate) fn wants_key(self) -> bool {
         matches!(self, Self::Anthropic | Self::OpenAi | Self::Gemini)
@@ -135,6 +145,22 @@ impl Kind {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
+}
+
+/// A language of OpenAI's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OpenAiWire {
+    /// Chat completions, which every compatible server speaks.
+    #[default]
+    Chat,
+    /// The Responses API, in which reasoning goes back to the model.
+    Responses,
+}
+
+impl OpenAiWire {
+    /// The words for it.
+    pub const WORDS: [(&'static str, Self); 2] = [("chat", Self::Chat), ("responses", Self::Responses)];
 }
 
 /// One way into a provider: a key with its share and its limits.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use common::{complaints, loaded, try_load, warnings};
 use greenroom_config::{
-    ConfigError, CredentialError, Environment, ErrorKind, Kind, Profile, ProfileKey, Provider, SecretReference,
-    Settings, WarningKind,
+    ConfigError, CredentialError, Environment, ErrorKind, Kind, OpenAiWire, Profile, ProfileKey, Provider,
+    SecretReference, Settings, WarningKind,
 };
 
 #[test]
@@ -274,4 +274,34 @@ fn settings_made_in_code_are_held_to_the_same_rules() {
     assert!(settings(vec![waiting]).validate(&environment).unwrap().is_empty(), "a key can be added to it");
     let nowhere = settings(vec![Provider { base_url: None, ..allowed }]).validate(&environment).unwrap_err();
     assert!(matches!(nowhere.errors[0].kind, ErrorKind::Missing { key: "base_url" }));
+}
+
+#[test]
+fn a_wire_is_one_of_openais() {
+    let text = "[providers.openai]\nkey = \"env:K\"\nwire = \"responses\"\n[providers.lab]\nkind = \"openai-compatible\"\nbase_url = \"http://127.0.0.1/v1\"\nwire = \"chat\"\n[providers.other]\nkind = \"openai-compatible\"\nbase_url = \"http://127.0.0.1/v1\"\n";
+    let all = loaded(text, &[("K", "k")]);
+    let wires: Vec<_> = all.settings.providers.iter().map(|provider| provider.wire).collect();
+    assert_eq!(wires, [Some(OpenAiWire::Responses), Some(OpenAiWire::Chat), None]);
+    assert_eq!(wires[2].unwrap_or_default(), OpenAiWire::Chat);
+    assert!(all.show_toml().contains("wire = \"responses\"  # "), "{}", all.show_toml());
+
+    let wrong = complaints("[providers.openai]\nkey = \"env:K\"\nwire = \"respones\"\n", &[("K", "k")], &[]);
+    assert!(wrong[0].starts_with("config.toml:3:8: providers.openai.wire: "), "{wrong:?}");
+    assert!(wrong[0].contains("responses"), "{wrong:?}");
+    let other = complaints("[providers.ollama]\nwire = \"chat\"\n", &[], &[]);
+    assert_eq!(
+        other,
+        [
+            "config.toml:2:1: providers.ollama.wire: a provider of the kind \"ollama\" has no \"wire\" | take it out: it would have no effect"
+        ]
+    );
+}
+
+#[test]
+fn a_wire_that_a_provider_cannot_have_is_refused_in_code_too() {
+    let mut provider = Provider::new("demo", Kind::Demo);
+    provider.wire = Some(OpenAiWire::Responses);
+    let settings = Settings { providers: vec![provider], ..Settings::default() };
+    let problems = settings.validate(&Environment::empty()).unwrap_err();
+    assert!(problems.errors.iter().any(|error| matches!(error.kind, ErrorKind::NotApplicable { key: "wire", .. })));
 }

@@ -67,6 +67,7 @@ fn the_sample_leaves_no_setting_out() {
         "queue",
         "shared_limits",
         "timeouts",
+        "wire",
     ];
     assert_eq!(keys, every);
     let every = ["audience", "authorize_url", "client_id", "client_secret", "device_url", "domain", "exchange", "flow"];

@@ -15,6 +15,7 @@ mod endpoint;
 pub mod gemini;
 pub mod ollama;
 pub mod openai;
+mod openai_responses;
 pub mod probe;
 pub mod provider;
 pub mod retry;

@@ -1,4 +1,4 @@
-//! OpenAI, and every server that is compatible with its chat completions.
+//! OpenAI, and every server that is compatible with its chat completions or its Responses API.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,18 +14,21 @@ use crate::{
     Capabilities, ChatCall, Credential, ModelInfo, Provider, Sink,
     drive::{self, Language},
     endpoint::Endpoint,
+    openai_responses,
     transport::Transport,
 };
 
 /// Where OpenAI's own API is.
 pub const OPENAI_BASE: &str = "https://api.openai.com/v1";
 
-/// One server of this wire.
+/// One server of these wires.
 #[derive(Debug)]
 pub struct OpenAi {
     kind: &'static str,
     endpoint: Endpoint,
     dialect: Dialect,
+    /// Whether it is spoken to in the Responses API.
+    responses: bool,
 }
 
 /// What a server is made of.
@@ -58,7 +61,14 @@ impl OpenAi {
 
     fn new(kind: &'static str, args: OpenAiArgs) -> Result<Self, ChatError> {
         let dialect = dialect(&args.base);
-        Ok(Self { kind, endpoint: Endpoint::new(args.transport, args.base, &args.headers)?, dialect })
+        let endpoint = Endpoint::new(args.transport, args.base, &args.headers)?;
+        Ok(Self { kind, endpoint, dialect, responses: false })
+    }
+
+    /// The same, spoken to in the Responses API instead of chat completions.
+    #[must_use]
+    pub fn with_responses(self) -> Self {
+        Self { responses: true, ..self }
     }
 
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
@@ -96,10 +106,14 @@ impl Provider for OpenAi {
 
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
-        Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local }
+        let audio = !self.responses;
+        Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
+        if self.responses {
+            return Box::pin(openai_responses::chat(&self.endpoint, call, sink));
+        }
         Box::pin(async move {
             let encoded = encode_request(call.request, call.provider, call.model, &self.dialect);
             for left_out in &encoded.left_out {

@@ -11,7 +11,7 @@ use greenroom_actors::{
     RouterArgs, SessionRules, ShelfArgs, Strategy, SystemArgs, Target, Timeouts, TurnLimits, Unusable, Way,
 };
 use greenroom_config::{
-    self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, SecretError, Settings,
+    self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, OpenAiWire, SecretError, Settings,
 };
 use greenroom_providers::{
     Catalog, Credential, Facts, ModelInfo, Price, Provider,
@@ -308,13 +308,17 @@ pub(crate) fn provider(
     let headers = || headers(written, environment);
     let transport = transports.get(written.timeouts.connect);
     let openai = |headers| OpenAiArgs { transport: Arc::clone(&transport), base: base(OPENAI_BASE), headers };
+    let spoken = |provider: OpenAi| match written.wire.unwrap_or_default() {
+        OpenAiWire::Chat => provider,
+        OpenAiWire::Responses => provider.with_responses(),
+    };
     Ok(match written.kind {
         Kind::Anthropic => {
             let (base, headers) = (base(ANTHROPIC_BASE), headers()?);
             Arc::new(Anthropic::new(AnthropicArgs { transport, base, headers })?)
         }
-        Kind::OpenAi => Arc::new(OpenAi::official(openai(headers()?))?),
-        Kind::OpenAiCompatible => Arc::new(OpenAi::compatible(openai(headers()?))?),
+        Kind::OpenAi => Arc::new(spoken(OpenAi::official(openai(headers()?))?)),
+        Kind::OpenAiCompatible => Arc::new(spoken(OpenAi::compatible(openai(headers()?))?)),
         Kind::Gemini => {
             let (base, headers) = (base(GEMINI_BASE), headers()?);
             Arc::new(Gemini::new(GeminiArgs { transport, base, headers })?)

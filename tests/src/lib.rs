@@ -16,6 +16,7 @@ pub mod openai;
 mod payload;
 mod provider;
 pub mod replay;
+pub mod responses;
 mod script;
 pub mod strict;
 

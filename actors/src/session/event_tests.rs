@@ -34,7 +34,13 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn wire() -> impl Strategy<Value = Wire> {
-    prop_oneof![Just(Wire::OpenaiChat), Just(Wire::Ollama), Just(Wire::Anthropic), Just(Wire::Gemini)]
+    prop_oneof![
+        Just(Wire::OpenaiChat),
+        Just(Wire::OpenaiResponses),
+        Just(Wire::Ollama),
+        Just(Wire::Anthropic),
+        Just(Wire::Gemini)
+    ]
 }
 
 fn extra() -> impl Strategy<Value = Extra> {

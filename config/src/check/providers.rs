@@ -53,6 +53,10 @@ pub(crate) fn shape(provider: &Provider, before: &[Provider], findings: &mut Fin
             findings.error(&profile_path, ErrorKind::Duplicate { name: profile.id.clone() }, None);
         }
     }
+    if provider.wire.is_some() && !provider.kind.has_wires() {
+        let kind = ErrorKind::NotApplicable { kind: provider.kind.name(), key: "wire" };
+        findings.error(&join(&path, "wire"), kind, None);
+    }
     if provider.kind == Kind::OpenAiCompatible && provider.base_url.is_none() {
         findings.error(&path, ErrorKind::Missing { key: "base_url" }, None);
     }

@@ -8,10 +8,10 @@ use url::Url;
 use crate::discovery::compatible_hint;
 use crate::provider::{Cost, Header, ModelFacts, Queue, RequestDefaults};
 use crate::read::profiles::{keyless, of_each, profiles};
-use crate::read::scalars::{Name, Positive, Read};
+use crate::read::scalars::{Name, Positive, Read, word};
 use crate::read::{Node, Table, oauth, profiles, tuning};
 use crate::suggest::nearest;
-use crate::{ErrorKind, Kind, Provider, SecretReference, Timeouts};
+use crate::{ErrorKind, Kind, OpenAiWire, Provider, SecretReference, Timeouts};
 
 /// Kinds that greenroom knows of and this version has not.
 const KINDS_TO_COME: [&str; 6] = ["azure", "vertex", "bedrock", "copilot", "openrouter", "llamacpp"];
@@ -40,6 +40,9 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
     if kind == Kind::Demo {
         table.not_applicable(kind.name(), &NOT_FOR_DEMO);
     }
+    if !kind.has_wires() {
+        table.not_applicable(kind.name(), &["wire"]);
+    }
     let base_url = if kind == Kind::Demo { None } else { base_url(kind, &table) };
     let oauth = if kind == Kind::Demo { None } else { table.node("oauth") };
     let limits = of_each(&table);
@@ -59,6 +62,7 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         defaults: table.node("defaults").map(|node| defaults(&node)).unwrap_or_default(),
         timeouts: tuning::timeouts(table.node("timeouts").as_ref(), timeouts),
         allow_http: table.get("allow_http").unwrap_or(false),
+        wire: table.node("wire").filter(|_| kind.has_wires()).and_then(|node| word(&node, &OpenAiWire::WORDS)),
         base_url,
     };
     table.not_yet(&["region"]);

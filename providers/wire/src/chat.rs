@@ -319,6 +319,8 @@ pub enum Wire {
     Ollama,
     /// Anthropic messages.
     Anthropic,
+    /// OpenAI Responses.
+    OpenaiResponses,
     /// Google's Gemini.
     Gemini,
 }

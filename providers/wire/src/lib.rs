@@ -20,6 +20,7 @@ mod names;
 mod object;
 pub mod ollama;
 pub mod openai_chat;
+pub mod openai_responses;
 mod queue;
 pub mod rate_limits;
 mod reader;

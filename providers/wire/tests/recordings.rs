@@ -18,6 +18,8 @@ mod load;
 mod models;
 #[path = "recordings/ollama.rs"]
 mod ollama;
+#[path = "recordings/openai_responses/mod.rs"]
+mod openai_responses;
 #[path = "recordings/reading.rs"]
 mod reading;
 #[path = "recordings/requests.rs"]
@@ -80,10 +82,13 @@ fn explain(recording: &Recording) -> Option<(&'static str, Result<(), String>)> 
         "bedrock-openai" | "llamacpp-misc" => match recording.path() {
             path if path.contains("/chat/completions") => Some(("openai-chat", chat(recording))),
             path if path.ends_with("/models") => Some(("openai-chat models", models::check(recording))),
-            _ => None,
+            _ => openai_responses::explain(recording),
         },
         "ollama-native" => ollama::check(recording).map(|outcome| ("ollama", outcome)),
-        _ => anthropic::explain(recording).or_else(|| gemini::explain(recording)),
+        _ => {
+            let explained = anthropic::explain(recording).or_else(|| gemini::explain(recording));
+            explained.or_else(|| openai_responses::explain(recording))
+        }
     }
 }
 

@@ -93,7 +93,10 @@ impl<'a> Order<'a, '_> {
             self.report_fields(wire, index);
         }
         if is_answer {
-            self.report_late(index);
+            // An answer is a list of items there, in any order.
+            if wire != Wire::OpenaiResponses {
+                self.report_late(index);
+            }
             if fields {
                 let parts = message.parts.iter().enumerate().filter(|(place, _)| !results.contains(place)).collect();
                 self.steps.push(Step::Said(Said { message: index, role: Role::Assistant, parts, fields: true }));

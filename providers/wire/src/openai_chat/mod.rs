@@ -16,6 +16,7 @@ mod stream;
 
 pub use answer::decode_answer;
 pub use error::decode_error;
+pub(crate) use error::decode_error_event;
 pub use models::{ModelEntry, ServedModel, decode_models, encode_models};
 pub use request::{CallIdForm, Dialect, MaxTokensKey, ServedRequest, ThinkingForm, decode_request, encode_request};
 pub use serve::{StreamWriter, error_body, whole_answer};

@@ -4,6 +4,7 @@ use greenroom_wire::{
     ChatEvent, FinishReason, StreamDecoder, StreamState, Usage,
     anthropic::{AnthropicDecoder, ToolNames},
     openai_chat::{OpenaiChatDecoder, StreamWriter},
+    openai_responses::OpenaiResponsesDecoder,
 };
 use proptest::{collection::vec, option, prelude::*, sample::Index};
 use serde_json::{Value, json};
@@ -59,8 +60,61 @@ fn delta(index: usize, delta: Value) -> Value {
     json!({"type": "content_block_delta", "index": index, "delta": delta})
 }
 
-/// A stream of Anthropic's with these calls, each after a text or at once after the call before it.
-fn stream(said: &[(Option<String>, Value, Vec<Index>)]) -> Vec<u8> {
+/// What is said: calls with their inputs, each after a text or at once after the call before it, and where the inputs are
+/// cut.
+type Said = [(Option<String>, Value, Vec<Index>)];
+
+fn cut(input: &str, cuts: &[Index]) -> Vec<String> {
+    let places: Vec<_> = input.char_indices().map(|(at, _)| at).collect();
+    let mut cuts: Vec<_> = cuts.iter().map(|cut| places[cut.index(places.len())]).chain([0, input.len()]).collect();
+    cuts.sort_unstable();
+    cuts.windows(2).map(|two| input[two[0]..two[1]].to_owned()).collect()
+}
+
+fn lines(events: &[Value]) -> Vec<u8> {
+    let line = |event: &Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default());
+    events.iter().flat_map(|event| line(event).into_bytes()).collect()
+}
+
+/// A stream of the Responses API, whose ids of calls are as Anthropic's.
+fn responses(said: &Said) -> Vec<u8> {
+    let mut events = vec![json!({"type": "response.created", "response": {"id": "resp_1", "model": "m"}})];
+    let mut item = 0;
+    let mut put = |item: u32, kind: &str, fields: Value| {
+        let mut event = json!({"type": format!("response.{kind}"), "output_index": item});
+        event.as_object_mut().expect("it is an object").extend(fields.as_object().cloned().unwrap_or_default());
+        events.push(event);
+    };
+    for (number, (text, input, cuts)) in said.iter().enumerate() {
+        if let Some(text) = text {
+            put(item, "output_text.delta", json!({"content_index": 0, "delta": text}));
+            let content = json!([{"type": "output_text", "text": text}]);
+            put(
+                item,
+                "output_item.done",
+                json!({"item": {"type": "message", "role": "assistant", "content": content}}),
+            );
+            item += 1;
+        }
+        let input = input.to_string();
+        let call = |arguments: &str| {
+            json!({"item": {"type": "function_call", "call_id": format!("toolu_{number}"), "name": format!("f{number}"),
+                "arguments": arguments}})
+        };
+        put(item, "output_item.added", call(""));
+        for piece in cut(&input, cuts) {
+            put(item, "function_call_arguments.delta", json!({"delta": piece}));
+        }
+        put(item, "output_item.done", call(&input));
+        item += 1;
+    }
+    let usage = json!({"input_tokens": 11, "output_tokens": 7});
+    events.push(json!({"type": "response.completed", "response": {"status": "completed", "usage": usage}}));
+    lines(&events)
+}
+
+/// A stream of Anthropic's.
+fn anthropic(said: &Said) -> Vec<u8> {
     let usage = json!({"input_tokens": 11, "output_tokens": 1});
     let head =
         json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage});
@@ -77,11 +131,8 @@ fn stream(said: &[(Option<String>, Value, Vec<Index>)]) -> Vec<u8> {
             put(json!({"type": "text", "text": ""}), vec![json!({"type": "text_delta", "text": text})]);
         }
         let input = input.to_string();
-        let places: Vec<_> = input.char_indices().map(|(at, _)| at).collect();
-        let mut cuts: Vec<_> = cuts.iter().map(|cut| places[cut.index(places.len())]).chain([0, input.len()]).collect();
-        cuts.sort_unstable();
-        let pieces =
-            cuts.windows(2).map(|two| json!({"type": "input_json_delta", "partial_json": input[two[0]..two[1]]}));
+        let pieces = cut(&input, cuts);
+        let pieces = pieces.iter().map(|piece| json!({"type": "input_json_delta", "partial_json": piece}));
         let start =
             json!({"type": "tool_use", "id": format!("toolu_{number}"), "name": format!("f{number}"), "input": {}});
         put(start, pieces.collect());
@@ -89,8 +140,7 @@ fn stream(said: &[(Option<String>, Value, Vec<Index>)]) -> Vec<u8> {
     let usage = json!({"output_tokens": 7});
     events.push(json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": usage}));
     events.push(json!({"type": "message_stop"}));
-    let lines = |event: &Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default());
-    events.iter().flat_map(|event| lines(event).into_bytes()).collect()
+    lines(&events)
 }
 
 proptest! {
@@ -104,7 +154,7 @@ proptest! {
         ),
         length in 1..90usize,
     ) {
-        let first = decode(AnthropicDecoder::new(ToolNames::default()), &stream(&said), length);
+        let first = decode(AnthropicDecoder::new(ToolNames::default()), &anthropic(&said), length);
         let want: Vec<_> = said
             .iter()
             .enumerate()
@@ -112,7 +162,9 @@ proptest! {
                 (format!("toolu_{number}"), format!("f{number}"), input.to_string(), true)
             })
             .collect();
-        prop_assert_eq!(calls(&first), want);
+        prop_assert_eq!(&calls(&first), &want);
+        let other = decode(OpenaiResponsesDecoder::new(ToolNames::default()), &responses(&said), length);
+        prop_assert_eq!((calls(&other), text(&other), end(&other)), (want, text(&first), end(&first)));
 
         let mut writer = StreamWriter::new("chatcmpl-1", 1, "m").include_usage(true);
         let mut written = Vec::new();

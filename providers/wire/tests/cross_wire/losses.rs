@@ -48,7 +48,7 @@ fn check_part(sent: &Sent<'_>, server: Server, place: &str, part: &Part) -> Resu
     match part {
         Part::Text { text } | Part::Refusal { text } | Part::Thinking { text } => sent.check(place, text),
         Part::Image { source, detail } => {
-            let has_word = server.wire() == Wire::OpenaiChat;
+            let has_word = matches!(server.wire(), Wire::OpenaiChat | Wire::OpenaiResponses);
             let detail_place = format!("{place}.detail");
             prop_assert!(detail.is_none() || has_word || sent.is_reported(&detail_place), "{detail_place} is lost");
             check_source(sent, place, source)

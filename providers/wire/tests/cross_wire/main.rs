@@ -2,6 +2,7 @@
 
 mod accepted;
 mod accepted_gemini;
+mod accepted_responses;
 mod calls;
 mod growing;
 mod language;

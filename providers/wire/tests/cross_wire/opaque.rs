@@ -16,6 +16,7 @@ const ORIGINS: [(&str, &str); 3] = [("a", "m1"), ("a", "m2"), ("b", "m1")];
 fn data(wire: Wire, secret: &str) -> Value {
     match wire {
         Wire::OpenaiChat => json!({"reasoning_details": [{"type": "reasoning.encrypted", "data": secret}]}),
+        Wire::OpenaiResponses => json!({"item": {"type": "reasoning", "encrypted_content": secret}}),
         Wire::Gemini => json!({"text": "", "thoughtSignature": secret}),
         _ => json!({"type": "redacted_thinking", "data": secret}),
     }

@@ -15,6 +15,10 @@ use crate::{
 /// What stands before pictures that a tool gave, on a wire whose results are text.
 const FROM_TOOL: &str = "What the tool call above also gave:";
 
+fn is_openais(wire: Wire) -> bool {
+    matches!(wire, Wire::OpenaiChat | Wire::OpenaiResponses)
+}
+
 /// Whether pictures by their address are taken.
 fn takes_links(wire: Wire) -> bool {
     !matches!(wire, Wire::Ollama | Wire::Gemini)
@@ -41,9 +45,9 @@ fn items(wire: Wire, role: Role, parts: &[Part]) -> Vec<Item> {
         match part {
             Part::Text { text } => items.push(Item::Text(text.clone())),
             Part::Image { source: MediaSource::Url { .. }, .. } if !takes_links(wire) => {}
-            // How closely to look is a wish that only OpenAI's wire has a word for.
+            // How closely to look is a wish that only OpenAI's wires have a word for.
             Part::Image { source, detail } => {
-                items.push(Item::Media(source.clone(), detail.clone().filter(|_| wire == Wire::OpenaiChat)));
+                items.push(Item::Media(source.clone(), detail.clone().filter(|_| is_openais(wire))));
             }
             Part::Document { source, name } if wire != Wire::Ollama => {
                 items.push(Item::Media(source.clone(), name.clone().filter(|_| wire != Wire::Gemini)));
@@ -147,8 +151,8 @@ fn losses(wire: Wire, request: &ChatRequest) -> Vec<String> {
                 }
                 Part::Document { .. } => wire == Wire::Ollama,
                 Part::Audio { .. } => !matches!(wire, Wire::OpenaiChat | Wire::Gemini),
-                // Thinking without a signature does not go back where there are signatures.
-                Part::Thinking { .. } => matches!(wire, Wire::Anthropic | Wire::Gemini),
+                // Thinking without a signature does not go back where there are signatures, or what is hidden in their place.
+                Part::Thinking { .. } => matches!(wire, Wire::Anthropic | Wire::Gemini | Wire::OpenaiResponses),
                 Part::ToolResult { parts, error, .. } => {
                     losses.extend((*error && !has_failures(wire)).then(|| format!("{place}.error")));
                     let parts = || parts.iter().enumerate();
@@ -156,14 +160,14 @@ fn losses(wire: Wire, request: &ChatRequest) -> Vec<String> {
                         let linked = parts().filter(|(_, part)| is_linked(part));
                         losses.extend(linked.map(|(index, _)| format!("{place}.parts[{index}]")));
                     }
-                    let details = parts().filter(|(_, part)| has_detail(part) && wire != Wire::OpenaiChat);
+                    let details = parts().filter(|(_, part)| has_detail(part) && !is_openais(wire));
                     losses.extend(details.map(|(index, _)| format!("{place}.parts[{index}].detail")));
                     // Moved, which is reported.
                     wire == Wire::OpenaiChat && parts().any(|(_, part)| is_picture(part))
                 }
                 _ => false,
             };
-            losses.extend((has_detail(part) && wire != Wire::OpenaiChat).then(|| format!("{place}.detail")));
+            losses.extend((has_detail(part) && !is_openais(wire)).then(|| format!("{place}.detail")));
             losses.extend(is_lost.then_some(place));
         }
     }
@@ -201,8 +205,9 @@ proptest! {
             if wire == Wire::OpenaiChat {
                 prop_assert_eq!(names(&read), names(&request.messages));
             }
-            // These take signed thinking only, and the others say a failure within the text.
+            // These take signed thinking only, and the others say a failure within the text. Responses do both.
             match wire {
+                Wire::OpenaiResponses => prop_assert_eq!(thoughts(&read), Vec::<&str>::new()),
                 Wire::Anthropic | Wire::Gemini => prop_assert_eq!(failures(&read), failures(&request.messages)),
                 _ => prop_assert_eq!(thoughts(&read), thoughts(&request.messages), "{:?}", wire),
             }

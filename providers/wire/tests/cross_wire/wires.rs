@@ -5,10 +5,12 @@ use greenroom_wire::{
     chat::{Message, Wire},
     gemini, ollama,
     openai_chat::{self, Dialect, ToolNames},
+    openai_responses,
 };
 use serde_json::Value;
 
-pub(crate) const WIRES: [Wire; 4] = [Wire::OpenaiChat, Wire::Anthropic, Wire::Ollama, Wire::Gemini];
+pub(crate) const WIRES: [Wire; 5] =
+    [Wire::OpenaiChat, Wire::Anthropic, Wire::Ollama, Wire::Gemini, Wire::OpenaiResponses];
 
 /// A body, and where something was left out of it.
 pub(crate) struct Encoded {
@@ -36,6 +38,7 @@ pub(crate) fn encode(wire: Wire, request: &ChatRequest, provider: &str, model: &
         Wire::OpenaiChat => Server::Openai(Dialect::REASONING_CONTENT),
         Wire::Anthropic => Server::Anthropic("claude-sonnet-4-5"),
         Wire::Ollama => Server::Ollama,
+        Wire::OpenaiResponses => Server::Responses(openai_responses::Dialect::OPENAI),
         Wire::Gemini => Server::Gemini("gemini-3-flash"),
         other => panic!("{other:?} is not among the wires"),
     };
@@ -49,12 +52,13 @@ pub(crate) enum Server {
     /// With an id by which the dialect is told.
     Anthropic(&'static str),
     Ollama,
+    Responses(openai_responses::Dialect),
     /// With an id by which the dialect is told.
     Gemini(&'static str),
 }
 
 /// All kinds of servers.
-pub(crate) const SERVERS: [Server; 11] = [
+pub(crate) const SERVERS: [Server; 14] = [
     Server::Openai(Dialect::OPENAI),
     Server::Openai(Dialect::COMPATIBLE),
     Server::Openai(Dialect::OPENROUTER),
@@ -64,6 +68,9 @@ pub(crate) const SERVERS: [Server; 11] = [
     // It takes instructions within the conversation.
     Server::Anthropic("claude-opus-4-8"),
     Server::Ollama,
+    Server::Responses(openai_responses::Dialect::OPENAI),
+    Server::Responses(openai_responses::Dialect::COMPATIBLE),
+    Server::Responses(openai_responses::Dialect::CODEX),
     Server::Gemini("gemini-2.5-flash"),
     // It takes pictures in results, and wants calls to be signed.
     Server::Gemini("gemini-3-flash"),
@@ -77,6 +84,7 @@ impl Server {
             Self::Openai(_) => Wire::OpenaiChat,
             Self::Anthropic(_) => Wire::Anthropic,
             Self::Ollama => Wire::Ollama,
+            Self::Responses(_) => Wire::OpenaiResponses,
             Self::Gemini(_) => Wire::Gemini,
         }
     }
@@ -88,6 +96,7 @@ impl Server {
                 anthropic::encode_request(request, provider, model, &anthropic::Dialect::of_model(id))
             }
             Self::Ollama => ollama::encode_request(request, model),
+            Self::Responses(dialect) => openai_responses::encode_request(request, provider, model, &dialect),
             Self::Gemini(id) => gemini::encode_request(request, provider, model, &gemini::Dialect::of_model(id)),
         };
         Encoded { body: encoded.body, left_out: encoded.left_out, names: encoded.names }
@@ -100,6 +109,7 @@ pub(crate) fn decode(wire: Wire, body: &[u8]) -> Vec<Message> {
         Wire::OpenaiChat => openai_chat::decode_request(body).map(|served| served.request),
         Wire::Anthropic => anthropic::decode_request(body).map(|served| served.request),
         Wire::Ollama => ollama::decode_request(body).map(|served| served.request),
+        Wire::OpenaiResponses => openai_responses::decode_request(body).map(|served| served.request),
         Wire::Gemini => gemini::decode_request(body, "m"),
         other => panic!("{other:?} is not among the wires"),
     };
