@@ -89,6 +89,8 @@ struct Login {
     /// The access tokens that are good, and until when.
     good: Vec<(String, Instant)>,
     refresh: Vec<String>,
+    /// The last of the refresh tokens that was used, by its place among them.
+    used: Option<usize>,
 }
 
 impl Shared {
@@ -219,14 +221,17 @@ impl Place {
     }
 
     fn refresh(&mut self, token: &str) -> Response {
-        let found = self.logins.iter().find_map(|(account, login)| {
+        let found = self.logins.iter_mut().find_map(|(account, login)| {
             let at = login.refresh.iter().position(|own| own == token)?;
-            Some((account.clone(), login.refresh.len() - 1 - at))
+            let is_new = login.used.is_none_or(|used| at > used);
+            // However often its successors were lost, none of them was used.
+            let is_good = is_new || (self.habits.grace && login.used == Some(at));
+            login.used = login.used.max(Some(at));
+            Some((account.clone(), is_good))
         });
         match found {
-            Some((account, 0)) => self.grant(&account),
-            Some((account, 1)) if self.habits.grace => self.grant(&account),
-            Some((account, _)) => {
+            Some((account, true)) => self.grant(&account),
+            Some((account, false)) => {
                 self.logins.remove(&account);
                 refusal("invalid_grant")
             }
