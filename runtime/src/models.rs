@@ -5,7 +5,8 @@ use std::{collections::HashSet, sync::Arc};
 use greenroom_actors::System;
 use greenroom_config::Settings;
 use greenroom_providers::{Facts, ModelInfo};
-use greenroom_wire::ChatError;
+use greenroom_wire::{ChatError, ErrorKind};
+use serde::{Deserialize, Serialize};
 
 use crate::assemble::model_info;
 
@@ -29,6 +30,110 @@ pub struct Model {
     pub provider: Arc<str>,
     /// What is known of it; its id is the provider's own.
     pub info: ModelInfo,
+}
+
+/// A listing as it is shown, at the command line and over HTTP in the same form.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShownListing {
+    /// The models, by provider in the order they were written.
+    pub models: Vec<ShownModel>,
+    /// The names in the configuration that stand for others, patterns left out.
+    pub aliases: Vec<String>,
+    /// Providers whose list could not be had.
+    pub failed: Vec<FailedList>,
+}
+
+/// A model as it is shown; what is not known is null.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShownModel {
+    /// The provider's own id.
+    pub id: String,
+    /// The configured provider.
+    pub provider: String,
+    /// A name for people.
+    pub name: Option<String>,
+    /// The window in tokens, prompt and answer together.
+    pub context: Option<u64>,
+    /// Most tokens of an answer.
+    pub max_output: Option<u64>,
+    /// What it takes beside text.
+    pub modalities: Option<Vec<String>>,
+    /// Whether it takes tools.
+    pub tools: Option<bool>,
+    /// Whether it can think before it answers.
+    pub reasoning: Option<bool>,
+    /// Whether it goes on with a trailing assistant message.
+    pub prefill: Option<bool>,
+    /// What it costs.
+    pub cost: ShownCost,
+}
+
+/// Prices in US dollars per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ShownCost {
+    /// What is sent and not cached.
+    pub input: Option<f64>,
+    /// What is answered.
+    pub output: Option<f64>,
+    /// What is read from the provider's cache.
+    pub cache_read: Option<f64>,
+    /// What is written to it.
+    pub cache_write: Option<f64>,
+}
+
+/// A list that could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedList {
+    /// The configured provider.
+    pub provider: String,
+    /// Why, for a person.
+    pub message: String,
+    /// One line on what to do.
+    pub hint: Option<String>,
+    /// The kind of failure.
+    pub kind: ErrorKind,
+    /// Whether its models are there all the same, as it listed them before.
+    pub old: bool,
+}
+
+impl From<&Listing> for ShownListing {
+    fn from(listing: &Listing) -> Self {
+        let failed = listing.failed.iter().map(|(provider, error)| FailedList {
+            provider: provider.to_string(),
+            message: error.to_string(),
+            hint: error.details.hint.as_deref().map(str::to_owned),
+            kind: error.kind,
+            old: listing.old.contains(provider),
+        });
+        Self {
+            models: listing.models.iter().map(ShownModel::from).collect(),
+            aliases: listing.aliases.clone(),
+            failed: failed.collect(),
+        }
+    }
+}
+
+impl From<&Model> for ShownModel {
+    fn from(Model { provider, info }: &Model) -> Self {
+        let price = info.price;
+        Self {
+            id: info.id.clone(),
+            provider: provider.to_string(),
+            name: info.name.clone(),
+            context: info.context,
+            max_output: info.max_output,
+            modalities: info.takes.known().map(|known| known.into_iter().map(str::to_owned).collect()),
+            tools: info.tools,
+            reasoning: info.reasoning,
+            prefill: info.prefill,
+            cost: ShownCost {
+                input: price.map(|price| price.input),
+                output: price.map(|price| price.output),
+                cache_read: price.and_then(|price| price.cache_read),
+                cache_write: price.and_then(|price| price.cache_write),
+            },
+        }
+    }
 }
 
 /// Every model; with `only`, those of this provider and no aliases.

@@ -117,6 +117,7 @@ async fn the_routes_of_clients_give_the_token_once_and_to_the_owner_alone() {
         ("GET", "/api/providers"),
         ("POST", "/api/providers/lab/reset"),
         ("GET", "/api/usage"),
+        ("GET", "/api/models"),
         ("POST", "/api/token/rotate"),
         ("POST", "/api/hand-over"),
         ("GET", "/api/holder"),

@@ -72,6 +72,11 @@ async fn a_provider_comes_in_beside_the_demo() {
     assert_eq!(answer(&api.chat(&ask("lab/m1")).await), name_of(ONE));
     assert_eq!(answer(&api.chat(&ask("m1")).await), name_of(ONE));
     assert_eq!(state(&api, "lab").await["state"], "ok");
+    let listed = home.run(&["models", "--json"]).await.succeeded().stdout;
+    assert!(listed.contains("\"id\":\"m1\",\"provider\":\"lab\"") && listed.contains("\"demo\""), "{listed}");
+    let own = home.run(&["models", "--provider", "lab"]).await.succeeded().stdout;
+    assert!(own.contains("lab/m1") && !own.contains("demo"), "{own}");
+    assert_failed(&home.run(&["models", "--provider", "labb"]).await, 2, "no provider \"labb\"", "lab");
     assert_eq!(
         answer(&api.chat(&ask("")).await),
         name_of(ONE),

@@ -183,6 +183,7 @@ async fn routes(api: &Api, heard: &mut Heard) {
         ("GET", "/v1/models/variable/m1"),
         ("GET", "/v1/models/none"),
         ("GET", "/api/usage?by=client"),
+        ("GET", "/api/models"),
         ("GET", "/api/providers"),
         ("POST", "/api/providers/variable/reset"),
         ("POST", "/api/providers/none/reset"),

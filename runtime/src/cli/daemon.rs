@@ -3,8 +3,8 @@
 
 use axum::http::{Method, StatusCode};
 use greenroom::{
-    Added, Client as KnownClient, CredentialInfo, NewClient, NewLogin, ProviderState, StoreState, UsageSum,
-    config::OAuthFlow,
+    Added, Client as KnownClient, CredentialInfo, NewClient, NewLogin, ProviderState, ShownListing, StoreState,
+    UsageSum, config::OAuthFlow,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -48,6 +48,12 @@ impl Daemon {
     /// How its providers are, and its store.
     pub(crate) async fn providers(&self) -> Result<Providers, Failure> {
         self.ask(Ask::get(path(&["providers"], &[]))).await
+    }
+
+    /// What can be named; of one provider alone, where one is said.
+    pub(crate) async fn models(&self, provider: Option<&str>) -> Result<ShownListing, Failure> {
+        let query: Vec<(&str, &str)> = provider.map(|provider| ("provider", provider)).into_iter().collect();
+        read(self.heard(Ask::get(path(&["models"], &query))).await?).await
     }
 
     /// What answers used, by this.

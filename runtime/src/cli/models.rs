@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use greenroom::{Listing, Model, Runtime, config::Settings};
-use serde_json::{Value, json};
+use greenroom::{FailedList, ShownListing, ShownModel, config::Settings};
 
 use super::{
     Exit, Failure,
     context::{Context, block_on},
+    daemon::Daemon,
     failure::hint_of,
     notes,
     output::Output,
@@ -30,32 +30,37 @@ pub(crate) struct ModelsArgs {
 }
 
 pub(crate) fn run(context: &Context, args: &ModelsArgs) -> Result<Exit, Failure> {
-    let settings = context.load(Vec::new())?.settings;
-    block_on(WORKERS, async {
-        let (runtime, listing) = match &args.provider {
-            None => {
-                let runtime = context.start(settings).await?;
-                let listing = runtime.fresh_models().await;
-                (runtime, listing)
-            }
-            Some(wanted) => of_one(context, settings, wanted).await?,
-        };
-        print(&listing, args.json)?;
-        for (provider, error) in &listing.failed {
-            notes::error(&format!("{provider} does not list its models: {error}"));
-            notes::hint(error.details.hint.as_deref().unwrap_or_else(|| hint_of(error.kind)));
-            if listing.old.contains(provider) {
-                notes::note(&format!("the models of {provider} are those that it listed before"));
-            }
+    let wanted = args.provider.as_deref();
+    let listing = block_on(WORKERS, async {
+        // Which has what was added, and has asked already.
+        if context.globals.config.is_none()
+            && let Some(daemon) = Daemon::find(context).await?
+        {
+            return daemon.models(wanted).await;
         }
-        runtime.shutdown(Duration::ZERO).await;
-        let all_failed = listing.models.is_empty() && !listing.failed.is_empty();
-        Ok(if all_failed { Exit::Failed } else { Exit::Done })
-    })
+        let settings = context.load_here().await?.settings;
+        here(context, settings, wanted).await
+    })?;
+    print(&listing, args.json)?;
+    for FailedList { provider, message, hint, kind, old } in &listing.failed {
+        notes::error(&format!("{provider} does not list its models: {message}"));
+        notes::hint(hint.as_deref().unwrap_or_else(|| hint_of(*kind)));
+        if *old {
+            notes::note(&format!("the models of {provider} are those that it listed before"));
+        }
+    }
+    let all_failed = listing.models.is_empty() && !listing.failed.is_empty();
+    Ok(if all_failed { Exit::Failed } else { Exit::Done })
 }
 
-/// The models of one provider; the others aren't asked, and what they lack is not said.
-async fn of_one(context: &Context, settings: Settings, wanted: &str) -> Result<(Runtime, Listing), Failure> {
+/// Asked by this process. Where one provider is wanted the others aren't asked, and what they lack is not said.
+async fn here(context: &Context, settings: Settings, wanted: Option<&str>) -> Result<ShownListing, Failure> {
+    let Some(wanted) = wanted else {
+        let runtime = context.start(settings).await?;
+        let listing = runtime.fresh_models().await;
+        runtime.shutdown(Duration::ZERO).await;
+        return Ok((&listing).into());
+    };
     let runtime = context.start_untold(settings).await?;
     let settings = runtime.settings();
     if settings.provider(wanted).is_none() {
@@ -64,12 +69,12 @@ async fn of_one(context: &Context, settings: Settings, wanted: &str) -> Result<(
         return Err(Failure::usage(format!("there is no provider \"{wanted}\""), suggestion(wanted, &names)));
     }
     let listing = runtime.fresh_models_of(wanted).await;
+    runtime.shutdown(Duration::ZERO).await;
     let lacking = runtime.warnings().iter().find(|warned| *warned.provider == *wanted);
     if let Some(warned) = lacking.filter(|_| listing.models.is_empty() && listing.failed.is_empty()) {
-        runtime.shutdown(Duration::ZERO).await;
         return Err(Failure::usage(&warned.message, &warned.hint));
     }
-    Ok((runtime, listing))
+    Ok((&listing).into())
 }
 
 /// What may have been meant.
@@ -86,10 +91,10 @@ pub(crate) fn suggestion(wanted: &str, known: &[&str]) -> String {
     }
 }
 
-fn print(listing: &Listing, json: bool) -> Result<(), Failure> {
+fn print(listing: &ShownListing, json: bool) -> Result<(), Failure> {
     let mut output = Output::new();
     if json {
-        return listing.models.iter().try_for_each(|model| output.json(&to_json(model)));
+        return listing.models.iter().try_for_each(|model| output.json(model));
     }
     let mut rows: Vec<Vec<String>> = listing.models.iter().map(row).collect();
     let alias = |name: &String| vec![name.clone(), "(alias)".to_owned()];
@@ -101,36 +106,15 @@ fn print(listing: &Listing, json: bool) -> Result<(), Failure> {
     output.text(&table(&head, &rows))
 }
 
-fn row(Model { provider, info }: &Model) -> Vec<String> {
+fn row(model: &ShownModel) -> Vec<String> {
     let tokens = |tokens: Option<u64>| tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string());
     let price = |price: Option<f64>| price.map_or_else(|| "-".to_owned(), |price| price.to_string());
     vec![
-        format!("{provider}/{}", info.id),
-        info.name.clone().unwrap_or_else(|| "-".to_owned()),
-        tokens(info.context),
-        tokens(info.max_output),
-        price(info.price.map(|price| price.input)),
-        price(info.price.map(|price| price.output)),
+        format!("{}/{}", model.provider, model.id),
+        model.name.clone().unwrap_or_else(|| "-".to_owned()),
+        tokens(model.context),
+        tokens(model.max_output),
+        price(model.cost.input),
+        price(model.cost.output),
     ]
-}
-
-fn to_json(Model { provider, info }: &Model) -> Value {
-    json!({
-        "id": info.id,
-        "provider": **provider,
-        "name": info.name,
-        "context": info.context,
-        "max_output": info.max_output,
-        // What it takes beside text.
-        "modalities": info.takes.known(),
-        "tools": info.tools,
-        "reasoning": info.reasoning,
-        "prefill": info.prefill,
-        "cost": {
-            "input": info.price.map(|price| price.input),
-            "output": info.price.map(|price| price.output),
-            "cache_read": info.price.map(|price| price.cache_read),
-            "cache_write": info.price.map(|price| price.cache_write),
-        },
-    })
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{body, errors::json_response, site::App};
-use crate::{Reset, UsageBy};
+use crate::{Reset, ShownListing, UsageBy};
 
 /// `GET /api/providers`: how the providers and their profiles are, and whether what is learnt of them is kept.
 pub(super) async fn providers(State(app): State<Arc<App>>) -> Response {
@@ -29,12 +29,7 @@ pub(super) async fn reset_provider(State(app): State<Arc<App>>, Path(id): Path<S
             let answer = json!({"provider": id, "kept": false, "reason": error.to_string(), "hint": error.hint()});
             json_response(StatusCode::OK, answer.to_string())
         }
-        Ok(Reset::Unknown) => {
-            let settings = app.runtime.settings();
-            let known: Vec<&str> = settings.providers.iter().map(|known| known.name.as_str()).collect();
-            let hint = format!("there are {}", known.join(", "));
-            error(StatusCode::NOT_FOUND, "not_found", &format!("there is no provider \"{id}\""), &hint)
-        }
+        Ok(Reset::Unknown) => unknown_provider(&app, &id),
         Err(down) => error(
             StatusCode::SERVICE_UNAVAILABLE,
             "overloaded",
@@ -42,6 +37,32 @@ pub(super) async fn reset_provider(State(app): State<Arc<App>>, Path(id): Path<S
             "ask again in a moment, or restart greenroom",
         ),
     }
+}
+
+/// What `GET /api/models` may be asked with.
+#[derive(Deserialize)]
+pub(super) struct ModelsQuery {
+    provider: Option<String>,
+}
+
+/// `GET /api/models?provider=openai`: what can be named, asked of the providers unless they listed it minutes ago.
+pub(super) async fn models(State(app): State<Arc<App>>, Query(query): Query<ModelsQuery>) -> Response {
+    let listing = match &query.provider {
+        None => app.runtime.fresh_models().await,
+        Some(provider) if app.runtime.settings().provider(provider).is_none() => {
+            return unknown_provider(&app, provider);
+        }
+        Some(provider) => app.runtime.fresh_models_of(provider).await,
+    };
+    let shown = ShownListing::from(&listing);
+    json_response(StatusCode::OK, json!(shown).to_string())
+}
+
+fn unknown_provider(app: &App, name: &str) -> Response {
+    let settings = app.runtime.settings();
+    let known: Vec<&str> = settings.providers.iter().map(|known| known.name.as_str()).collect();
+    let hint = format!("there are {}", known.join(", "));
+    error(StatusCode::NOT_FOUND, "not_found", &format!("there is no provider \"{name}\""), &hint)
 }
 
 /// What `GET /api/usage` may be asked with.

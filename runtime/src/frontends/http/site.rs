@@ -157,6 +157,7 @@ fn routes() -> Router<Arc<App>> {
 fn owners_routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/usage", get(api::usage))
+        .route("/api/models", get(api::models))
         .route("/api/providers", get(api::providers))
         .route("/api/providers/{id}/reset", post(api::reset_provider))
         .route("/api/token/rotate", post(admin::rotate))
