@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::{Environment, Settings};
+use crate::{Environment, GoogleCredentials, Identity, ProfileKey, Settings, gcloud_credentials};
 
 impl Settings {
-    /// Every file that the settings name, `~` expanded: those of secrets, the certificate and its key. Whoever adds a
+    /// Every file that the settings name, `~` expanded: those of secrets, the certificate and its key, Google's credentials. Whoever adds a
     /// setting that names a file adds it here, since a daemon in a sandbox can read no other.
     #[must_use]
     pub fn files(&self, environment: &Environment) -> Vec<PathBuf> {
@@ -13,6 +13,18 @@ impl Settings {
         let tls = tls.flat_map(|tls| [tls.certificate_file(environment), tls.key_file(environment)]);
         let clients = self.providers.iter().filter_map(|provider| provider.oauth.as_ref()?.client_secret.as_ref());
         let secrets = self.references().chain(clients).chain(self.credentials.passphrase.as_ref());
-        tls.chain(secrets.filter_map(|secret| secret.file(environment))).collect()
+        let google = self.google_credentials().flat_map(|credentials| {
+            let found = gcloud_credentials(environment).filter(|_| *credentials == GoogleCredentials::Default);
+            credentials.named_file(environment).or(found)
+        });
+        tls.chain(secrets.filter_map(|secret| secret.file(environment))).chain(google).collect()
+    }
+
+    fn google_credentials(&self) -> impl Iterator<Item = &GoogleCredentials> {
+        let profiles = self.providers.iter().flat_map(|provider| &provider.profiles);
+        profiles.filter_map(|profile| match &profile.key {
+            ProfileKey::Identity(Identity::GoogleCredentials(credentials)) => Some(credentials),
+            _ => None,
+        })
     }
 }

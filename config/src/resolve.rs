@@ -5,7 +5,7 @@ use std::fmt;
 use secrecy::SecretString;
 
 use crate::provider::{Header, Kind, Profile, ProfileKey, Provider};
-use crate::{CommandFailure, Environment, SecretError, Settings};
+use crate::{CommandFailure, Environment, Identity, SecretError, Settings};
 
 /// A secret that can't be had. Its `source()` says why.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -110,6 +110,11 @@ impl Provider {
             ProfileKey::None => Ok(None),
             ProfileKey::Reference(reference) => reference.resolve(environment).map(Some).map_err(failed),
             ProfileKey::Added => Err(failed(self.not_added())),
+            // What it has instead is asked for elsewhere, by a secret that has to be there.
+            ProfileKey::Identity(Identity::Entra(entra)) => {
+                entra.client_secret.resolve(environment).map(|_| None).map_err(failed)
+            }
+            ProfileKey::Identity(Identity::GoogleCredentials(_)) => Ok(None),
         }
     }
 
@@ -138,6 +143,7 @@ impl Provider {
         let variable = match self.kind {
             Kind::Anthropic => Some("ANTHROPIC_API_KEY"),
             Kind::OpenAi => Some("OPENAI_API_KEY"),
+            Kind::Azure => Some("AZURE_OPENAI_API_KEY"),
             Kind::Gemini => Some("GEMINI_API_KEY"),
             _ => None,
         };

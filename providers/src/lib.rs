@@ -6,6 +6,7 @@
 
 pub mod anthropic;
 pub mod auth;
+pub mod azure;
 pub mod catalog;
 pub mod cost;
 pub mod credential;
@@ -21,6 +22,7 @@ pub mod provider;
 pub mod retry;
 mod scrub;
 pub mod transport;
+pub mod vertex;
 pub mod watchdog;
 
 pub use catalog::{Catalog, Facts};

@@ -7,7 +7,7 @@ use greenroom_wire::{
     ChatError, ChatRequest,
     openai_chat::{Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_error, decode_models, encode_request},
 };
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use url::Url;
 
 use crate::{
@@ -89,7 +89,34 @@ fn dialect(base: &Url) -> Dialect {
     }
 }
 
-fn info(entry: ModelEntry) -> ModelInfo {
+/// Asks for one answer in chat completions, by a request that has its address and its credential.
+///
+/// # Errors
+/// Why the attempt failed; what had come before it is in `sink`.
+pub(crate) async fn chat(
+    endpoint: &Endpoint,
+    request: RequestBuilder,
+    dialect: &Dialect,
+    call: ChatCall<'_>,
+    sink: &mut dyn Sink,
+) -> Result<(), ChatError> {
+    let encoded = encode_request(call.request, call.provider, call.model, dialect);
+    for left_out in &encoded.left_out {
+        tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
+    }
+    let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
+    let choices = choices(call.request);
+    let names = encoded.names;
+    let language = Language {
+        decoder: &mut OpenaiChatDecoder::new(choices).with_names(names.clone()),
+        whole: &|body| decode_answer(body, choices, &names),
+        error: &decode_error,
+    };
+    let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
+    outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
+}
+
+pub(crate) fn info(entry: ModelEntry) -> ModelInfo {
     ModelInfo { name: entry.name, context: entry.context, max_output: entry.max_output, ..ModelInfo::named(entry.id) }
 }
 
@@ -112,24 +139,15 @@ impl Provider for OpenAi {
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
         if self.responses {
-            return Box::pin(openai_responses::chat(&self.endpoint, call, sink));
+            return Box::pin(async move {
+                let request = self.endpoint.bearer(Method::POST, "responses", call.credential)?;
+                let dialect = openai_responses::dialect(self.endpoint.base(call.credential), call.model, call.info);
+                openai_responses::chat(&self.endpoint, request, &dialect, call, sink).await
+            });
         }
         Box::pin(async move {
-            let encoded = encode_request(call.request, call.provider, call.model, &self.dialect);
-            for left_out in &encoded.left_out {
-                tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
-            }
             let request = self.endpoint.bearer(Method::POST, "chat/completions", call.credential)?;
-            let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
-            let choices = choices(call.request);
-            let names = encoded.names;
-            let language = Language {
-                decoder: &mut OpenaiChatDecoder::new(choices).with_names(names.clone()),
-                whole: &|body| decode_answer(body, choices, &names),
-                error: &decode_error,
-            };
-            let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-            outcome.map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))
+            chat(&self.endpoint, request, &self.dialect, call, sink).await
         })
     }
 

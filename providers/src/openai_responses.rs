@@ -4,7 +4,7 @@ use greenroom_wire::{
     ChatError,
     openai_responses::{Dialect, OpenaiResponsesDecoder, decode_answer, decode_error, encode_request},
 };
-use reqwest::Method;
+use reqwest::RequestBuilder;
 use url::Url;
 
 use crate::{
@@ -13,17 +13,21 @@ use crate::{
     endpoint::Endpoint,
 };
 
-/// Asks for one answer; see [`Provider::chat`](crate::Provider::chat).
+/// Asks for one answer, by a request that has its address and its credential.
 ///
 /// # Errors
 /// Why the attempt failed; what had come before it is in `sink`.
-pub(crate) async fn chat(endpoint: &Endpoint, call: ChatCall<'_>, sink: &mut dyn Sink) -> Result<(), ChatError> {
-    let dialect = dialect(endpoint.base(call.credential), call.model, call.info);
-    let encoded = encode_request(call.request, call.provider, call.model, &dialect);
+pub(crate) async fn chat(
+    endpoint: &Endpoint,
+    request: RequestBuilder,
+    dialect: &Dialect,
+    call: ChatCall<'_>,
+    sink: &mut dyn Sink,
+) -> Result<(), ChatError> {
+    let encoded = encode_request(call.request, call.provider, call.model, dialect);
     for left_out in &encoded.left_out {
         tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
     }
-    let request = endpoint.bearer(Method::POST, "responses", call.credential)?;
     let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
     let names = encoded.names;
     let language = Language {
@@ -36,7 +40,7 @@ pub(crate) async fn chat(endpoint: &Endpoint, call: ChatCall<'_>, sink: &mut dyn
 }
 
 /// What a server takes, guessed from its address, and what the model takes, by what is known of it and by its id.
-fn dialect(base: &Url, model: &str, info: &ModelInfo) -> Dialect {
+pub(crate) fn dialect(base: &Url, model: &str, info: &ModelInfo) -> Dialect {
     let host = base.host_str().unwrap_or_default();
     let dialect = match host {
         "chatgpt.com" => Dialect::CODEX,
@@ -44,6 +48,11 @@ fn dialect(base: &Url, model: &str, info: &ModelInfo) -> Dialect {
         host if host.ends_with(".azure.com") || host.ends_with(".githubcopilot.com") => Dialect::OPENAI,
         _ => Dialect::COMPATIBLE,
     };
+    of_model(dialect, model, info)
+}
+
+/// What is left of what a server takes once the model is known.
+pub(crate) fn of_model(dialect: Dialect, model: &str, info: &ModelInfo) -> Dialect {
     let by_id = dialect.of_model(model);
     Dialect { encrypted_reasoning: by_id.encrypted_reasoning && info.reasoning.unwrap_or(true), ..by_id }
 }

@@ -14,11 +14,22 @@ use crate::suggest::nearest;
 use crate::{ErrorKind, Kind, OpenAiWire, Provider, SecretReference, Timeouts};
 
 /// Kinds that greenroom knows of and this version has not.
-const KINDS_TO_COME: [&str; 6] = ["azure", "vertex", "bedrock", "copilot", "openrouter", "llamacpp"];
+const KINDS_TO_COME: [&str; 4] = ["bedrock", "copilot", "openrouter", "llamacpp"];
 
 /// What has no meaning for the demo, which goes nowhere.
-const NOT_FOR_DEMO: [&str; 9] =
-    ["base_url", "key", "profiles", "oauth", "organization", "project", "headers", "allow_http", "timeouts"];
+const NOT_FOR_DEMO: [&str; 11] = [
+    "base_url",
+    "key",
+    "google_credentials",
+    "entra",
+    "profiles",
+    "oauth",
+    "organization",
+    "project",
+    "headers",
+    "allow_http",
+    "timeouts",
+];
 
 /// Headers that the HTTP client sets, which a fixed value would break.
 const OWN_HEADERS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "content-type"];
@@ -43,6 +54,11 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
     if !kind.has_wires() {
         table.not_applicable(kind.name(), &["wire"]);
     }
+    for (key, of) in [("api_version", Kind::Azure), ("region", Kind::Vertex)] {
+        if kind != of {
+            table.not_applicable(kind.name(), &[key]);
+        }
+    }
     let base_url = if kind == Kind::Demo { None } else { base_url(kind, &table) };
     let oauth = if kind == Kind::Demo { None } else { table.node("oauth") };
     let limits = of_each(&table);
@@ -57,7 +73,9 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         queue: table.node("queue").map(|node| queue(&node)).unwrap_or_default(),
         models: table.node("models").map(|node| models(&node)).unwrap_or_default(),
         organization: table.get("organization").map(|Name(name)| name),
-        project: table.get("project").map(|Name(name)| name),
+        project: project(kind, &table),
+        region: table.node("region").filter(|_| kind == Kind::Vertex).and_then(|node| label(&node, "a region")),
+        api_version: table.node("api_version").filter(|_| kind == Kind::Azure).and_then(|node| api_version(&node)),
         headers: table.node("headers").map(|node| headers(&node)).unwrap_or_default(),
         defaults: table.node("defaults").map(|node| defaults(&node)).unwrap_or_default(),
         timeouts: tuning::timeouts(table.node("timeouts").as_ref(), timeouts),
@@ -65,7 +83,6 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         wire: table.node("wire").filter(|_| kind.has_wires()).and_then(|node| word(&node, &OpenAiWire::WORDS)),
         base_url,
     };
-    table.not_yet(&["region"]);
     table.finish();
     Some(read)
 }
@@ -103,10 +120,13 @@ fn kind(name: &str, table: &Table<'_>) -> Option<Kind> {
 
 fn base_url(kind: Kind, table: &Table<'_>) -> Option<Url> {
     let Some(node) = table.node("base_url") else {
-        if kind == Kind::OpenAiCompatible {
-            let hint = Some("such as base_url = \"http://127.0.0.1:8000/v1\"".to_owned());
-            table.node.refuse_key(ErrorKind::Missing { key: "base_url" }, hint);
-        }
+        let example = match kind {
+            Kind::OpenAiCompatible => "http://127.0.0.1:8000/v1",
+            Kind::Azure => "https://RESOURCE.openai.azure.com",
+            _ => return None,
+        };
+        let hint = Some(format!("such as base_url = \"{example}\""));
+        table.node.refuse_key(ErrorKind::Missing { key: "base_url" }, hint);
         return None;
     };
     let text = node.text()?.trim();
@@ -126,7 +146,54 @@ fn base_url(kind: Kind, table: &Table<'_>) -> Option<Url> {
         node.bad_unshown("an address without \"?\" and \"#\"");
         return None;
     }
+    if kind == Kind::Azure && url.path_segments().is_some_and(|mut segments| segments.any(|one| one == "anthropic")) {
+        let kind = ErrorKind::NotSupported { what: "Anthropic's wire in a provider of the kind \"azure\"".to_owned() };
+        node.refuse(kind, Some("set kind = \"anthropic\", with the same address".to_owned()));
+        return None;
+    }
     Some(url)
+}
+
+/// Of Vertex it is part of every address, but with a key of its express mode, which has a project of its own.
+fn project(kind: Kind, table: &Table<'_>) -> Option<String> {
+    let Some(node) = table.node("project") else {
+        if kind == Kind::Vertex && ["key", "profiles"].iter().all(|way| table.node(way).is_none()) {
+            let hint = Some("such as project = \"my-project\"; `gcloud config get project` says it".to_owned());
+            table.node.refuse_key(ErrorKind::Missing { key: "project" }, hint);
+        }
+        return None;
+    };
+    match kind {
+        Kind::Vertex => label(&node, "a project's id"),
+        _ => Name::read(&node).map(|Name(name)| name),
+    }
+}
+
+/// What becomes part of an address.
+fn label(node: &Node<'_>, expected: &str) -> Option<String> {
+    let Name(text) = Name::read(node)?;
+    // Old projects have the domain of their organisation before a colon.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_');
+    if !text.bytes().all(plain) || !text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+        node.bad(&text, expected);
+        return None;
+    }
+    Some(text)
+}
+
+fn api_version(node: &Node<'_>) -> Option<String> {
+    let Name(text) = Name::read(node)?;
+    let date = text.strip_suffix("-preview").unwrap_or(&text).as_bytes();
+    let is_date = date.len() == 10
+        && date
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| if matches!(at, 4 | 7) { *byte == b'-' } else { byte.is_ascii_digit() });
+    if !is_date && !matches!(text.as_str(), "v1" | "preview" | "latest") {
+        node.bad(&text, "a version of Azure's interface, such as \"2024-10-21\" or \"2025-04-01-preview\"");
+        return None;
+    }
+    Some(text)
 }
 
 fn queue(node: &Node<'_>) -> Queue {
