@@ -109,7 +109,7 @@ mod tests {
         let of = |provider: &Provider| {
             let profiles = provider.profiles.iter().map(|profile| match &profile.key {
                 ProfileKey::None => format!("{}-", profile.id),
-                ProfileKey::Reference(_) => profile.id.clone(),
+                ProfileKey::Reference(_) | ProfileKey::Identity(_) => profile.id.clone(),
                 ProfileKey::Added => format!("{}+", profile.id),
             });
             format!("{}: {}", provider.name, profiles.collect::<Vec<_>>().join(" "))
