@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use greenroom_providers::{EmbedCall, ModelInfo, PullCall, PullSink};
-use greenroom_wire::{ChatError, ChatEvent, EmbedRequest, Embeddings, ErrorKind, Usage, error::Origin};
+use greenroom_wire::{ChatError, ChatEvent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Usage, error::Origin};
 use tokio::time::Instant;
 
 use crate::{
@@ -35,7 +35,7 @@ pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Ca
     let candidates = plan(shared, &request.model, Needs::default()).await?.candidates;
     let candidate = candidates.into_iter().next().ok_or_else(|| unknown(&request.model))?;
     let (provider, name) = (of(shared, &candidate.provider)?, &candidate.provider);
-    let tokens = request.input.iter().map(String::len).sum::<usize>() / BYTES_PER_TOKEN;
+    let tokens = request.input.iter().map(tokens).fold(0, usize::saturating_add);
     let permit = acquire(&provider, name, &candidate.model.id, tokens).await?;
     let call = EmbedCall {
         request,
@@ -63,6 +63,14 @@ pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Ca
     booked.handle_end(outcome.as_ref().map(|_| ()), false);
     drop(booked);
     Ok((candidate, outcome?))
+}
+
+/// How many tokens a text has, about.
+fn tokens(input: &EmbedInput) -> usize {
+    match input {
+        EmbedInput::Text(text) => text.len() / BYTES_PER_TOKEN,
+        EmbedInput::Tokens(tokens) => tokens.len(),
+    }
 }
 
 /// What there is to know of a model.

@@ -12,6 +12,7 @@ pub mod cost;
 pub mod credential;
 pub mod demo;
 pub mod drive;
+mod embeddings;
 mod endpoint;
 pub mod gemini;
 pub mod ollama;

@@ -4,22 +4,33 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, ChatRequest,
-    openai_chat::{Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_error, decode_models, encode_request},
+    ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind,
+    openai_chat::{
+        Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_embeddings, decode_error, decode_models,
+        encode_embed_request, encode_request,
+    },
 };
 use reqwest::{Method, RequestBuilder};
 use url::Url;
 
 use crate::{
-    Capabilities, ChatCall, Credential, ModelInfo, Provider, Sink,
+    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink,
     drive::{self, Language},
+    embeddings::{counted, join, within},
     endpoint::Endpoint,
     openai_responses,
+    scrub::hide_input,
     transport::Transport,
 };
 
 /// Where OpenAI's own API is.
 pub const OPENAI_BASE: &str = "https://api.openai.com/v1";
+
+/// Where a ChatGPT subscription is asked.
+pub const CHATGPT_BASE: &str = "https://chatgpt.com/backend-api/codex";
+
+/// Most texts of one request for embeddings that OpenAI takes.
+const MOST_TEXTS: usize = 2048;
 
 /// One server of these wires.
 #[derive(Debug)]
@@ -27,8 +38,8 @@ pub struct OpenAi {
     kind: &'static str,
     endpoint: Endpoint,
     dialect: Dialect,
-    /// Whether it is spoken to in the Responses API.
-    responses: bool,
+    /// Whether it is spoken to in the Responses API; `None` leaves it to the model.
+    responses: Option<bool>,
 }
 
 /// What a server is made of.
@@ -62,16 +73,30 @@ impl OpenAi {
     fn new(kind: &'static str, args: OpenAiArgs) -> Result<Self, ChatError> {
         let dialect = dialect(&args.base);
         let endpoint = Endpoint::new(args.transport, args.base, &args.headers)?;
-        Ok(Self { kind, endpoint, dialect, responses: false })
+        Ok(Self { kind, endpoint, dialect, responses: None })
     }
 
-    /// The same, spoken to in the Responses API instead of chat completions.
+    /// The same, spoken to in one of its languages whatever the model: the Responses API, or else chat completions.
     #[must_use]
-    pub fn with_responses(self) -> Self {
-        Self { responses: true, ..self }
+    pub fn with_responses(self, responses: bool) -> Self {
+        Self { responses: Some(responses), ..self }
+    }
+
+    /// Whether this call is made in the Responses API: as was configured, else where nothing else is served.
+    fn in_responses(&self, call: &ChatCall<'_>) -> bool {
+        let by_model = || call.info.responses_only == Some(true);
+        self.responses
+            .unwrap_or_else(|| by_model() || openai_responses::is_chatgpt(self.endpoint.base(call.credential)))
+    }
+
+    async fn make_embeddings(&self, call: EmbedCall<'_>) -> Result<Embeddings, ChatError> {
+        embed(&self.endpoint, || self.endpoint.bearer(Method::POST, "embeddings", call.credential), call).await
     }
 
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
+        if openai_responses::is_chatgpt(self.endpoint.base(credential)) {
+            return Err(ChatError::new(ErrorKind::NotFound, "ChatGPT lists no models"));
+        }
         let request = self.endpoint.bearer(Method::GET, "models", credential)?;
         let body = self.endpoint.fetch(request, credential, &decode_error).await?;
         Ok(decode_models(&body)?.into_iter().map(info).collect())
@@ -116,6 +141,27 @@ pub(crate) async fn chat(
     outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
 }
 
+/// Makes vectors, by requests of which each has its address and its credential.
+///
+/// # Errors
+/// Why there are none.
+pub(crate) async fn embed(
+    endpoint: &Endpoint,
+    request: impl Fn() -> Result<RequestBuilder, ChatError>,
+    call: EmbedCall<'_>,
+) -> Result<Embeddings, ChatError> {
+    let EmbedCall { request: asked, model, credential, .. } = call;
+    let mut all = Embeddings::default();
+    for some in asked.input.chunks(MOST_TEXTS) {
+        let some = EmbedRequest { input: some.to_vec(), ..asked.clone() };
+        let request = request()?.header("content-type", "application/json").body(encode_embed_request(&some, model));
+        let fetched = endpoint.fetch(request, credential, &decode_error).await;
+        let made = decode_embeddings(&fetched.map_err(|error| hide_input(error, asked))?)?;
+        join(&mut all, counted(made, some.input.len())?);
+    }
+    Ok(all)
+}
+
 pub(crate) fn info(entry: ModelEntry) -> ModelInfo {
     ModelInfo { name: entry.name, context: entry.context, max_output: entry.max_output, ..ModelInfo::named(entry.id) }
 }
@@ -133,12 +179,12 @@ impl Provider for OpenAi {
 
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
-        let audio = !self.responses;
+        let audio = self.responses != Some(true);
         Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
-        if self.responses {
+        if self.in_responses(&call) {
             return Box::pin(async move {
                 let request = self.endpoint.bearer(Method::POST, "responses", call.credential)?;
                 let dialect = openai_responses::dialect(self.endpoint.base(call.credential), call.model, call.info);
@@ -153,6 +199,10 @@ impl Provider for OpenAi {
 
     fn models<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Vec<ModelInfo>, ChatError>> {
         Box::pin(self.list(credential))
+    }
+
+    fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {
+        Box::pin(within(call.limit, self.make_embeddings(call)))
     }
 }
 

@@ -186,6 +186,8 @@ pub struct ModelInfo {
     pub sampling_params: Option<bool>,
     /// Whether it goes on with a trailing assistant message.
     pub prefill: Option<bool>,
+    /// Whether its provider serves it in OpenAI's Responses API alone.
+    pub responses_only: Option<bool>,
     /// From when on the provider doesn't serve it any more.
     pub deprecated: Option<Date>,
     /// What it costs.
@@ -219,6 +221,7 @@ impl ModelInfo {
             reasoning_always: self.reasoning_always.or(always),
             sampling_params: self.sampling_params.or(other.sampling_params),
             prefill: self.prefill.or(other.prefill),
+            responses_only: self.responses_only.or(other.responses_only),
             deprecated: self.deprecated.or(other.deprecated),
             price: match (self.price, &other.price) {
                 (Some(price), Some(other)) => Some(price.or(other)),

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{Issuer, IssuerForm, TokenError, TokenErrorKind};
+use crate::openai::CHATGPT_BASE;
 
 /// The scope of Gemini's API.
 const GENERATIVE_LANGUAGE: &str = "https://www.googleapis.com/auth/generative-language";
@@ -92,6 +93,7 @@ fn chatgpt(client_id: &str) -> Issuer {
             ("originator", "greenroom"),
         ]),
         account: Some("/https:~1~1api.openai.com~1auth/chatgpt_account_id".into()),
+        base: Some(known(CHATGPT_BASE)),
         ..Issuer::new(known("https://auth.openai.com/oauth/token"), client_id)
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, ErrorKind,
+    ChatError, Embeddings, ErrorKind,
     openai_chat::{decode_error, decode_models},
     openai_responses,
 };
@@ -25,8 +25,8 @@ use self::{
     place::{Method, Surface, place},
 };
 use crate::{
-    Capabilities, ChatCall, Credential, ModelInfo, Provider, Sink, endpoint::Endpoint, openai,
-    openai_responses as responses, transport::Transport,
+    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink, embeddings::within, endpoint::Endpoint,
+    openai, openai_responses as responses, transport::Transport,
 };
 
 /// One resource.
@@ -34,8 +34,8 @@ use crate::{
 pub struct Azure {
     endpoint: Endpoint,
     surface: Surface,
-    /// Whether it is spoken to in the Responses API.
-    responses: bool,
+    /// Whether it is spoken to in the Responses API; `None` leaves it to the model.
+    responses: Option<bool>,
 }
 
 /// What a resource is made of.
@@ -60,13 +60,13 @@ impl Azure {
     /// `Config`: a header that can't be one, or an address that can't have a path.
     pub fn new(args: AzureArgs) -> Result<Self, ChatError> {
         let (base, surface) = place(args.base, args.api_version.as_deref())?;
-        Ok(Self { endpoint: Endpoint::new(args.transport, base, &args.headers)?, surface, responses: false })
+        Ok(Self { endpoint: Endpoint::new(args.transport, base, &args.headers)?, surface, responses: None })
     }
 
-    /// The same, spoken to in the Responses API instead of chat completions.
+    /// The same, spoken to in one of its languages whatever the model: the Responses API, or else chat completions.
     #[must_use]
-    pub fn with_responses(self) -> Self {
-        Self { responses: true, ..self }
+    pub fn with_responses(self, responses: bool) -> Self {
+        Self { responses: Some(responses), ..self }
     }
 
     /// A request that is signed: a key goes in Azure's own header, a token of Entra's as a bearer token.
@@ -160,16 +160,17 @@ impl Provider for Azure {
 
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
-        let audio = !self.responses;
+        let audio = self.responses != Some(true);
         Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
         Box::pin(async move {
-            let method = if self.responses { Method::Responses } else { Method::Chat };
+            let in_responses = self.responses.unwrap_or(call.info.responses_only == Some(true));
+            let method = if in_responses { Method::Responses } else { Method::Chat };
             let path = self.surface.path(method, call.model)?;
             let request = self.request(call.credential, |client, url| client.post(url), &path)?;
-            let outcome = if self.responses {
+            let outcome = if in_responses {
                 let dialect = responses::of_model(openai_responses::Dialect::OPENAI, call.model, call.info);
                 responses::chat(&self.endpoint, request, &dialect, call, sink).await
             } else {
@@ -181,6 +182,14 @@ impl Provider for Azure {
 
     fn models<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Vec<ModelInfo>, ChatError>> {
         Box::pin(self.list(credential))
+    }
+
+    fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {
+        Box::pin(within(call.limit, async move {
+            let path = self.surface.path(Method::Embeddings, call.model)?;
+            let request = || self.request(call.credential, |client, url| client.post(url), &path);
+            openai::embed(&self.endpoint, request, call).await.map_err(hinted)
+        }))
     }
 }
 

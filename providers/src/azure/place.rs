@@ -33,6 +33,7 @@ pub(super) enum Surface {
 pub(super) enum Method {
     Chat,
     Responses,
+    Embeddings,
     Models,
 }
 
@@ -70,13 +71,18 @@ impl Surface {
         Ok(match (self, method) {
             (Self::V1 { .. }, Method::Chat) => "openai/v1/chat/completions".to_owned(),
             (Self::V1 { .. }, Method::Responses) => "openai/v1/responses".to_owned(),
+            (Self::V1 { .. }, Method::Embeddings) => "openai/v1/embeddings".to_owned(),
             (Self::V1 { .. }, Method::Models) => "openai/v1/models".to_owned(),
             (Self::Dated { .. }, Method::Chat) => {
                 format!("openai/deployments/{}/chat/completions", segment(deployment)?)
             }
             (Self::Dated { .. }, Method::Responses) => "openai/responses".to_owned(),
+            (Self::Dated { .. }, Method::Embeddings) => {
+                format!("openai/deployments/{}/embeddings", segment(deployment)?)
+            }
             (Self::Dated { .. }, Method::Models) => "openai/models".to_owned(),
             (Self::Inference { .. }, Method::Chat) => "models/chat/completions".to_owned(),
+            (Self::Inference { .. }, Method::Embeddings) => "models/embeddings".to_owned(),
             (Self::Inference { .. }, Method::Responses) => return Err(missing("Responses API")),
             (Self::Inference { .. }, Method::Models) => return Err(missing("list of models")),
         })

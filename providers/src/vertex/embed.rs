@@ -25,7 +25,7 @@ impl Form {
     }
 
     /// The texts of each request, in their order. A text that is too long by itself goes alone, and its model says so.
-    pub(super) fn divide(self, texts: &[String]) -> Vec<&[String]> {
+    pub(super) fn divide<'a, 't>(self, texts: &'a [&'t str]) -> Vec<&'a [&'t str]> {
         let most = match self {
             Self::EmbedContent => 1,
             Self::Predict(most) => most,
@@ -52,12 +52,13 @@ mod tests {
 
     #[test]
     fn texts_are_divided_by_number_and_size_and_none_is_lost() {
-        let sizes = |form: Form, texts: &[String]| form.divide(texts).iter().map(|part| part.len()).collect::<Vec<_>>();
-        let short = vec!["a".to_owned(); 600];
+        let sizes = |form: Form, texts: &[&str]| form.divide(texts).iter().map(|part| part.len()).collect::<Vec<_>>();
+        let short = vec!["a"; 600];
         assert_eq!(sizes(Form::of("text-embedding-005"), &short), [250, 250, 100]);
         assert_eq!(sizes(Form::of("gemini-embedding-001"), &short[..3]), [1, 1, 1]);
         assert_eq!(Form::of("gemini-embedding-2"), Form::EmbedContent);
-        let long = vec!["b".repeat(MOST_BYTES), "c".to_owned(), "d".repeat(MOST_BYTES + 1), "e".to_owned()];
+        let (most, more) = ("b".repeat(MOST_BYTES), "d".repeat(MOST_BYTES + 1));
+        let long = [most.as_str(), "c", more.as_str(), "e"];
         let parts = Form::Predict(250).divide(&long);
         assert_eq!(parts.concat(), long);
         assert_eq!(parts.len(), 4);

@@ -5,7 +5,7 @@ mod place;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use futures::{StreamExt as _, future::BoxFuture, stream};
 use greenroom_wire::{
     ChatError, Embeddings, ErrorKind, anthropic as anthropic_wire,
     gemini::{Dialect, decode_embeddings, decode_error, decode_publisher_models, encode_embed_content, encode_predict},
@@ -21,8 +21,12 @@ use self::{
     place::{Owner, Place},
 };
 use crate::{
-    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink, anthropic, endpoint::Endpoint, gemini,
-    openai, scrub::hide_input, transport::Transport,
+    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink, anthropic,
+    embeddings::{counted, join, within},
+    endpoint::Endpoint,
+    gemini, openai,
+    scrub::hide_input,
+    transport::Transport,
 };
 
 /// The version of the interface of Google's own models, where the address names none.
@@ -152,18 +156,21 @@ impl Vertex {
         };
         let form = Form::of(id);
         let one = |texts| -> BoxFuture<'_, _> { Box::pin(self.embed_some(call, (id, form), texts)) };
-        let asked: Vec<_> = form.divide(&request.input).into_iter().map(one).collect();
-        let made: Vec<Embeddings> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-        let tokens = made.iter().filter_map(|some| some.tokens).reduce(u64::saturating_add);
-        let vectors = made.into_iter().flat_map(|some| some.vectors).collect();
-        Ok(Embeddings { model: model.to_owned(), vectors, tokens })
+        let texts = request.texts()?;
+        let asked: Vec<_> = form.divide(&texts).into_iter().map(one).collect();
+        let mut made = stream::iter(asked).buffered(AT_ONCE);
+        let mut all = Embeddings { model: model.to_owned(), ..Embeddings::default() };
+        while let Some(some) = made.next().await {
+            join(&mut all, some?);
+        }
+        Ok(all)
     }
 
     async fn embed_some(
         &self,
         call: EmbedCall<'_>,
         (id, form): (&str, Form),
-        texts: &[String],
+        texts: &[&str],
     ) -> Result<Embeddings, ChatError> {
         let (method, body) = match (form, texts) {
             (Form::EmbedContent, [text]) => ("embedContent", encode_embed_content(call.request, text)),
@@ -172,13 +179,7 @@ impl Vertex {
         let request = self.post(call.credential, GOOGLE_VERSION, &self.place.google(id, method))?;
         let request = request.header("content-type", "application/json").body(body);
         let fetched = self.endpoint.fetch(request, call.credential, &decode_error).await;
-        let made = decode_embeddings(&fetched.map_err(|error| hide_input(error, call.request))?)?;
-        if made.vectors.len() != texts.len() {
-            let (got, want) = (made.vectors.len(), texts.len());
-            let message = format!("the provider answered with {got} embeddings of {want}");
-            return Err(ChatError::new(ErrorKind::Protocol, message));
-        }
-        Ok(made)
+        counted(decode_embeddings(&fetched.map_err(|error| hide_input(error, call.request))?)?, texts.len())
     }
 }
 
@@ -232,11 +233,7 @@ impl Provider for Vertex {
     }
 
     fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {
-        Box::pin(async move {
-            let limit = call.limit;
-            let late = |_| ChatError::new(ErrorKind::Timeout, format!("nothing came for {limit:?}"));
-            tokio::time::timeout(limit, self.make_embeddings(call)).await.map_err(late)?
-        })
+        Box::pin(within(call.limit, self.make_embeddings(call)))
     }
 
     fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {

@@ -27,7 +27,7 @@ mod reader;
 
 pub use chat::{ChatRequest, Message, Part, Role};
 pub use decode::{StreamDecoder, StreamState};
-pub use embed::{EmbedRequest, Embeddings};
+pub use embed::{EmbedInput, EmbedRequest, Embeddings};
 pub use encode::LeftOut;
 pub use error::{ChatError, ErrorKind};
 pub use error_response::ErrorResponse;

@@ -38,7 +38,7 @@ pub(crate) fn run(context: &Context, args: &EmbedArgs) -> Result<Exit, Failure> 
     let settings = context.load(Vec::new())?.settings;
     block_on(WORKERS, async {
         let runtime = context.start(settings).await?;
-        let request = EmbedRequest { model: args.model.clone(), input: vec![text], ..EmbedRequest::default() };
+        let request = EmbedRequest { model: args.model.clone(), input: vec![text.into()], ..EmbedRequest::default() };
         let made = runtime.embed(&request).await;
         runtime.shutdown(Duration::ZERO).await;
         let (who, embeddings) = made.map_err(|error| Failure::answer(&event::Failure::from(&error), false))?;

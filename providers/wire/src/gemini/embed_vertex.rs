@@ -16,14 +16,14 @@ use crate::{
 const OF_TEXTS: [(&str, &str); 2] = [("taskType", "task_type"), ("title", "title")];
 
 /// Writes the body of `POST …:predict` for these of a request's texts.
-pub fn encode_predict(request: &EmbedRequest, texts: &[String]) -> Vec<u8> {
+pub fn encode_predict(request: &EmbedRequest, texts: &[&str]) -> Vec<u8> {
     let extra = |key: &str| {
         let own = request.extra.iter().filter(|extra| extra.wire == Wire::Gemini);
         own.rev().find(|extra| extra.path.strip_prefix('/') == Some(key)).map(|extra| extra.json.clone())
     };
     let said: Vec<_> = OF_TEXTS.iter().filter_map(|(key, name)| Some(((*name).to_owned(), extra(key)?))).collect();
     let instances = texts.iter().map(|text| {
-        let mut instance = Map::from_iter([("content".to_owned(), text.as_str().into())]);
+        let mut instance = Map::from_iter([("content".to_owned(), (*text).into())]);
         instance.extend(said.iter().cloned());
         Value::Object(instance)
     });
@@ -66,7 +66,8 @@ pub fn decode_predict(body: &[u8], model: &str) -> Result<EmbedRequest, ChatErro
     for (index, one) in instances.into_iter().enumerate() {
         let at = format!("instances[{index}]");
         let mut one = object(&at, one)?;
-        read.input.push(string(&format!("{at}.content"), one.shift_remove("content").unwrap_or_default())?);
+        let content = string(&format!("{at}.content"), one.shift_remove("content").unwrap_or_default())?;
+        read.input.push(content.into());
         let said = OF_TEXTS.iter().filter_map(|(key, name)| Some(own(key, one.shift_remove(*name)?)));
         let said: Vec<Extra> = said.collect();
         if index > 0 && said != read.extra {
@@ -101,10 +102,10 @@ mod tests {
             "parameters": {"outputDimensionality": 8, "autoTruncate": false}});
         let read = decode_predict(body.to_string().as_bytes(), "m").unwrap();
         assert_eq!((read.input.len(), read.dimensions, read.model.as_str()), (2, Some(8), "m"));
-        let again: Value = serde_json::from_slice(&encode_predict(&read, &read.input)).unwrap();
+        let again: Value = serde_json::from_slice(&encode_predict(&read, &read.texts().unwrap())).unwrap();
         assert_eq!(again, body);
-        let plain = EmbedRequest { input: vec!["a".into()], ..EmbedRequest::default() };
-        let again: Value = serde_json::from_slice(&encode_predict(&plain, &plain.input)).unwrap();
+        let plain = EmbedRequest::default();
+        let again: Value = serde_json::from_slice(&encode_predict(&plain, &["a"])).unwrap();
         assert_eq!(again, json!({"instances": [{"content": "a"}]}));
     }
 
