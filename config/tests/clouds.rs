@@ -113,6 +113,8 @@ fn vertex_goes_by_googles_default_credentials_unless_others_are_written() {
 #[test]
 fn what_is_wrong_with_vertex_is_told() {
     assert!(refused("[providers.vertex]\n", &[]).contains("\"project\" is missing"));
+    let profile = "[providers.vertex]\nprofiles = [{ id = \"a\", google_credentials = \"default\" }]\n";
+    assert!(refused(profile, &[]).contains("\"project\" is missing"));
     assert!(refused("[providers.vertex]\nproject = \"a/b\"\n", &[]).contains("is not a project's id"));
     assert!(refused("[providers.vertex]\nproject = \"p\"\nregion = \"x/y\"\n", &[]).contains("is not a region"));
     let pasted = refused("[providers.vertex]\nproject = \"p\"\ngoogle_credentials = \"{sentinel}\"\n", &[]);

@@ -77,6 +77,30 @@ async fn tokens_of_each_publishers_models_are_counted_where_it_counts_them() {
 }
 
 #[tokio::test]
+async fn whose_quota_is_used_is_said_for_who_is_of_no_project() {
+    let list = || whole(200, "", &json!({"publisherModels": [{"name": "publishers/google/models/gemini-3-pro"}]}));
+    let answers = vec![list(), list(), list(), list()];
+    let (base, seen) = server(answers).await;
+    for account in [None, Some("users-project".to_owned())] {
+        let credential = Credential::Token(AccessToken { token: TOKEN.into(), account, base: None });
+        assert!(!provider(&base).models(&credential).await.unwrap().is_empty());
+    }
+    let said: Vec<_> =
+        seen.await.unwrap().iter().map(|seen| seen.header("x-goog-user-project").map(str::to_owned)).collect();
+    assert_eq!(said, ["p", "p", "users-project", "users-project"].map(|project| Some(project.to_owned())));
+}
+
+#[tokio::test]
+async fn a_token_without_a_project_asks_nobody() {
+    let transport = Arc::new(Transport::new(Duration::from_secs(1)));
+    let base = "http://127.0.0.1:9".parse().unwrap();
+    let args = VertexArgs { transport, base, project: None, region: "global".into(), headers: BTreeMap::new() };
+    let error = Vertex::new(args).unwrap().models(&token()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Config);
+    assert!(error.details.hint.is_some_and(|hint| hint.contains("project")));
+}
+
+#[tokio::test]
 async fn vectors_come_in_the_order_of_their_texts_whichever_is_made_first() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

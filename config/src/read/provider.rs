@@ -11,7 +11,7 @@ use crate::read::profiles::{keyless, of_each, profiles};
 use crate::read::scalars::{Name, Positive, Read, word};
 use crate::read::{Node, Table, oauth, profiles, tuning};
 use crate::suggest::nearest;
-use crate::{ErrorKind, Kind, OpenAiWire, Provider, SecretReference, Timeouts};
+use crate::{ErrorKind, Kind, OpenAiWire, ProfileKey, Provider, SecretReference, Timeouts};
 
 /// Kinds that greenroom knows of and this version has not.
 const KINDS_TO_COME: [&str; 4] = ["bedrock", "copilot", "openrouter", "llamacpp"];
@@ -83,6 +83,10 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         wire: table.node("wire").filter(|_| kind.has_wires()).and_then(|node| word(&node, &OpenAiWire::WORDS)),
         base_url,
     };
+    if kind == Kind::Vertex && table.node("project").is_none() && (read.oauth.is_some() || has_identity(&read)) {
+        let hint = Some("such as project = \"my-project\"; `gcloud config get project` says it".to_owned());
+        node.refuse_key(ErrorKind::Missing { key: "project" }, hint);
+    }
     table.finish();
     Some(read)
 }
@@ -154,15 +158,14 @@ fn base_url(kind: Kind, table: &Table<'_>) -> Option<Url> {
     Some(url)
 }
 
-/// Of Vertex it is part of every address, but with a key of its express mode, which has a project of its own.
+/// Whether somebody comes in who has no project of their own, as a key of Vertex's express mode has.
+fn has_identity(provider: &Provider) -> bool {
+    provider.profiles.iter().any(|profile| matches!(profile.key, ProfileKey::Identity(_)))
+}
+
+/// Of Vertex it is part of every address.
 fn project(kind: Kind, table: &Table<'_>) -> Option<String> {
-    let Some(node) = table.node("project") else {
-        if kind == Kind::Vertex && ["key", "profiles"].iter().all(|way| table.node(way).is_none()) {
-            let hint = Some("such as project = \"my-project\"; `gcloud config get project` says it".to_owned());
-            table.node.refuse_key(ErrorKind::Missing { key: "project" }, hint);
-        }
-        return None;
-    };
+    let node = table.node("project")?;
     match kind {
         Kind::Vertex => label(&node, "a project's id"),
         _ => Name::read(&node).map(|Name(name)| name),

@@ -45,7 +45,12 @@ const AT_ONCE: usize = 8;
 pub struct Vertex {
     endpoint: Endpoint,
     place: Place,
+    /// Whether the user's own headers say whose quota it is.
+    says_quota: bool,
 }
+
+/// What a request says whose quota it uses.
+const QUOTA_PROJECT: &str = "x-goog-user-project";
 
 /// What it is made of.
 #[derive(Debug)]
@@ -68,8 +73,9 @@ impl Vertex {
     /// # Errors
     /// `Config`: a header that can't be one.
     pub fn new(args: VertexArgs) -> Result<Self, ChatError> {
+        let says_quota = args.headers.keys().any(|name| name.eq_ignore_ascii_case(QUOTA_PROJECT));
         let endpoint = Endpoint::new(args.transport, args.base, &args.headers)?;
-        Ok(Self { endpoint, place: Place { project: args.project, region: args.region } })
+        Ok(Self { endpoint, place: Place { project: args.project, region: args.region }, says_quota })
     }
 
     fn request(
@@ -82,7 +88,18 @@ impl Vertex {
         let request = self.endpoint.request(make, &path, credential)?;
         let key = match credential {
             Credential::None => return Ok(request),
-            Credential::Token(token) => return Ok(request.bearer_auth(token.token.expose_secret())),
+            Credential::Token(_) if self.place.project.is_none() => {
+                return Err(ChatError::new(ErrorKind::Config, "Vertex wants to be told the project")
+                    .with_hint("set project = \"…\"; `gcloud config get project` says it"));
+            }
+            Credential::Token(token) => {
+                let request = request.bearer_auth(token.token.expose_secret());
+                let quota = token.account.as_ref().filter(|_| !self.says_quota);
+                return Ok(match quota.and_then(|project| HeaderValue::from_str(project).ok()) {
+                    Some(project) => request.header(QUOTA_PROJECT, project),
+                    None => request,
+                });
+            }
             Credential::Key(key) => key.expose_secret(),
         };
         if !self.is_api_key(key) {
@@ -135,8 +152,9 @@ impl Vertex {
             };
             let mut request = self.request(credential, get, (GOOGLE_VERSION, &path))?;
             // The list is of no project, so that of who asks has to be said.
-            if let Some(project) = &self.place.project {
-                request = request.header("x-goog-user-project", project);
+            let is_said = self.says_quota || credential.account().is_some();
+            if let Some(project) = self.place.project.as_ref().filter(|_| !is_said) {
+                request = request.header(QUOTA_PROJECT, project);
             }
             let page = decode_publisher_models(&self.endpoint.fetch(request, credential, &decode_error).await?)?;
             models.extend(page.models.into_iter().map(|model| model.id));
