@@ -19,7 +19,7 @@ mod vault;
 pub use handle::Unavailable;
 pub use provider::{
     CachedList, Ended, Limits, ListedHook, Login, LoginArgs, LoginStatus, MarkStatus, ModelStatus, ProfileArgs,
-    ProfileId, ProfileStatus, ProviderArgs, ProviderStatus, Way, reset_kept,
+    ProfileId, ProfileStatus, ProfileTest, ProviderArgs, ProviderStatus, Way, reset_kept,
 };
 pub use router::{Budget, Candidate, RouterArgs, ShelfArgs, Strategy, Target, Unusable};
 pub use session::{

@@ -25,7 +25,7 @@ use crate::{
     direct,
     handle::{Handle, Unavailable},
     provider::{
-        ListedHook, ProfileArgs, ProviderArgs, ProviderStatus,
+        ListedHook, ProfileArgs, ProfileTest, ProviderArgs, ProviderStatus,
         actor::{ProviderActor, ProviderMsg},
         keep::prune,
         limiter::Limiters,
@@ -315,6 +315,17 @@ impl System {
     /// How a provider is. `None` if it is down.
     pub async fn status(&self, provider: &str) -> Option<ProviderStatus> {
         self.shared.provider(provider)?.handle.call(ProviderMsg::Status).await.ok()
+    }
+
+    /// Whether each profile of a provider gets in; `None` if there is no such provider.
+    ///
+    /// # Errors
+    /// It is down.
+    pub async fn test(&self, provider: &str) -> Result<Option<Vec<ProfileTest>>, Unavailable> {
+        match self.shared.provider(provider) {
+            Some(provider) => provider.handle.call(ProviderMsg::Test).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Forgets what a provider has learnt of its profiles' failures. Whether that is kept, once that is known; `None`

@@ -30,6 +30,7 @@ mod session;
 mod sessions;
 mod state;
 mod store;
+mod tested;
 mod usage;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -65,6 +66,7 @@ pub use session::{Events, Session, Turn};
 pub use sessions::Sessions;
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
 pub use store::{StoreKind, StoreState, has_store, repair_store, reset_at_rest};
+pub use tested::{Outcome, TestError, TestedProfile, TestedProvider};
 pub use usage::{UsageBy, UsageSum, usage_at_rest};
 
 use greenroom_actors::{System, store::Store};
@@ -389,6 +391,18 @@ impl Runtime {
     /// How each provider is, in the order they were written; those that can't be used are there as well.
     pub async fn providers(&self) -> Vec<ProviderState> {
         state::states(&self.system, &self.settings(), &self.warnings).await
+    }
+
+    /// Whether each profile of a provider gets in, without an answer being paid for; `None` if there is no such provider.
+    /// It takes nothing of a limit and changes no mark.
+    ///
+    /// # Errors
+    /// It is down.
+    pub async fn test_provider(&self, provider: &str) -> Result<Option<TestedProvider>, Error> {
+        match self.settings().provider(provider) {
+            Some(written) => tested::test(&self.system, written, &self.warnings).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Forgets what a provider has learnt of its profiles' failures. When this returns, that lasts, or it says why not.

@@ -111,6 +111,7 @@ async fn adding(home: &Home, heard: &mut Heard) {
         ("chat -m strict/m1 hello", String::new()),
         ("config show", String::new()),
         ("providers status --json", String::new()),
+        ("providers test --json", String::new()),
     ] {
         let arguments: Vec<&str> = command.split_whitespace().collect();
         heard.add(command);
@@ -185,6 +186,7 @@ async fn routes(api: &Api, heard: &mut Heard) {
         ("GET", "/api/usage?by=client"),
         ("GET", "/api/models"),
         ("GET", "/api/providers"),
+        ("POST", "/api/providers/variable/test"),
         ("POST", "/api/providers/variable/reset"),
         ("POST", "/api/providers/none/reset"),
         ("GET", "/api/clients"),

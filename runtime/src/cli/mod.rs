@@ -14,6 +14,7 @@ mod lock;
 mod models;
 mod notes;
 mod output;
+mod provider_tests;
 mod providers;
 mod pull;
 mod sandbox;

@@ -160,6 +160,7 @@ fn owners_routes() -> Router<Arc<App>> {
         .route("/api/models", get(api::models))
         .route("/api/providers", get(api::providers))
         .route("/api/providers/{id}/reset", post(api::reset_provider))
+        .route("/api/providers/{id}/test", post(api::test_provider))
         .route("/api/token/rotate", post(admin::rotate))
         .merge(clients::routes())
         .merge(credentials::routes())
