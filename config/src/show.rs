@@ -25,6 +25,15 @@ impl Settings {
             }
         }
         prune(&mut shown);
+        // Of a model nothing need be known but that it is there.
+        for written in self.providers.iter().filter(|written| !written.models.is_empty()) {
+            for id in written.models.keys() {
+                let known = &mut shown["providers"][&written.name]["models"][id];
+                if known.is_null() {
+                    *known = json!({});
+                }
+            }
+        }
         shown
     }
 

@@ -47,8 +47,7 @@ impl Case {
 /// The recordings of an API; none where the folder is not named.
 pub fn cases(api: &str) -> Vec<Case> {
     let Some(folder) = env::var_os("GREENROOM_RECORDINGS") else {
-        // Written past the harness, which shows nothing of a test that passes.
-        writeln!(std::io::stdout(), "{api}: passed over, since GREENROOM_RECORDINGS is not set").unwrap();
+        say(&format!("{api}: passed over, since GREENROOM_RECORDINGS is not set"));
         return Vec::new();
     };
     let Ok(files) = fs::read_dir(Path::new(&folder).join(api)) else { return Vec::new() };
@@ -71,9 +70,15 @@ fn read(path: PathBuf) -> Case {
     }
 }
 
+/// Written past the harness, which shows nothing of a test that passes.
+fn say(line: &str) {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}").unwrap();
+}
+
 /// Says how many recordings of an API came through.
 pub fn tell(api: &str, cases: &[Case]) {
-    writeln!(std::io::stdout(), "{api}: {} recordings came through the program", cases.len()).unwrap();
+    say(&format!("{api}: {} recordings came through the program", cases.len()));
 }
 
 /// All deltas of a text field.
