@@ -5,6 +5,7 @@
 
 pub mod anthropic;
 pub mod chat;
+mod count;
 pub mod decode;
 pub mod embed;
 pub mod encode;
