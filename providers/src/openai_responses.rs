@@ -7,7 +7,7 @@ use greenroom_wire::{
         Dialect, OpenaiResponsesDecoder, decode_answer, decode_count, decode_error, encode_count, encode_request,
     },
 };
-use reqwest::{RequestBuilder, header::HeaderValue};
+use reqwest::{Method, RequestBuilder, header::HeaderValue};
 use url::Url;
 
 use crate::{

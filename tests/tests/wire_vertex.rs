@@ -300,6 +300,34 @@ async fn recorded_exchanges_come_through_the_program() {
 }
 
 #[tokio::test]
+async fn recorded_counts_come_through_the_program() {
+    let cases = cases("vertex-count-tokens");
+    for case in &cases {
+        let name = &case.name;
+        let attempt = replay(&case.path).unwrap().attempt.always();
+        let lab = ScriptedProvider::start(Script::new([Route::new("POST", "*", [attempt])])).await;
+        let home = Home::new();
+        home.config(&vertex(&lab, ""));
+        let json = case.json();
+        // Of Claude's tokens it is told in Anthropic's words.
+        let model = if json["input_tokens"].is_u64() { "claude-opus-4-5" } else { "gemini-2.5-flash" };
+        let told =
+            home.run(&["tokens", "What is the capital of France?", "-m", &format!("vertex/{model}"), "--json"]).await;
+        let told: Value = serde_json::from_str(&told.succeeded().stdout).unwrap();
+        if case.status == 200 {
+            let want = [&json["totalTokens"], &json["input_tokens"]].into_iter().find(|count| count.is_u64());
+            assert_eq!((Some(&told["tokens"]), &told["exact"]), (want, &json!(true)), "{name}");
+        } else {
+            assert_eq!(told["exact"], false, "{name}");
+        }
+        let asked = &posted(&lab)[0];
+        let method = |target: &str| target.rsplit(':').next().unwrap().to_owned();
+        assert_eq!(method(asked.path()), method(case.target_path()), "{name}");
+    }
+    tell("vertex-count-tokens", &cases);
+}
+
+#[tokio::test]
 async fn recorded_embeddings_come_through_the_program() {
     let cases = cases("vertex-embeddings");
     for case in &cases {
