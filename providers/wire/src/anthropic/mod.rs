@@ -26,7 +26,7 @@ mod answer;
 mod count;
 mod error;
 mod models;
-mod request;
+pub(crate) mod request;
 mod stream;
 
 pub use answer::decode_answer;
