@@ -45,6 +45,11 @@ pub struct Provider {
     pub organization: Option<String>,
     /// The project that requests are booked to.
     pub project: Option<String>,
+    /// The AWS region; `None` leaves it to `AWS_REGION` and to AWS's own configuration. Of [`Kind::Bedrock`] alone.
+    pub region: Option<String>,
+    /// The profile of AWS's own configuration that credentials and region come from; `None` is the default one. Of
+    /// [`Kind::Bedrock`] alone.
+    pub aws_profile: Option<String>,
     /// Sent with every request; names are unique without regard to case.
     #[serde(serialize_with = "serialize_headers")]
     pub headers: Vec<Header>,
@@ -74,6 +79,8 @@ impl Provider {
             models: BTreeMap::new(),
             organization: None,
             project: None,
+            region: None,
+            aws_profile: None,
             headers: Vec::new(),
             defaults: RequestDefaults::default(),
             timeouts: Timeouts::default(),
@@ -105,6 +112,8 @@ pub enum Kind {
     OpenAiCompatible,
     /// Google's Gemini API, or what stands in for it at another address.
     Gemini,
+    /// Amazon Bedrock, let in by an API key, or by AWS's own credentials where there is none.
+    Bedrock,
     /// Ollama, through its own API.
     Ollama,
     /// The built-in demo, which needs no network and no key.
@@ -113,8 +122,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind of this version.
-    pub const ALL: [Self; 6] =
-        [Self::Anthropic, Self::OpenAi, Self::OpenAiCompatible, Self::Gemini, Self::Ollama, Self::Demo];
+    pub const ALL: [Self; 7] =
+        [Self::Anthropic, Self::OpenAi, Self::OpenAiCompatible, Self::Gemini, Self::Bedrock, Self::Ollama, Self::Demo];
 
     /// As it is written.
     #[must_use]
@@ -124,6 +133,7 @@ impl Kind {
             Self::OpenAi => "openai",
             Self::OpenAiCompatible => "openai-compatible",
             Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
             Self::Ollama => "ollama",
             Self::Demo => "demo",
         }
@@ -138,6 +148,12 @@ impl Kind {
     /// Whether nobody gets in without a key or a login.
     pub(crate) fn wants_key(self) -> bool {
         matches!(self, Self::Anthropic | Self::OpenAi | Self::Gemini)
+    }
+
+    /// Whether it was built into this program.
+    #[must_use]
+    pub fn is_built(self) -> bool {
+        self != Self::Bedrock || cfg!(feature = "bedrock")
     }
 
     /// The kind of that name.

@@ -6,6 +6,8 @@
 
 pub mod anthropic;
 pub mod auth;
+#[cfg(feature = "bedrock")]
+pub mod bedrock;
 pub mod catalog;
 pub mod cost;
 pub mod credential;

@@ -14,7 +14,13 @@ use crate::suggest::nearest;
 use crate::{ErrorKind, Kind, OpenAiWire, Provider, SecretReference, Timeouts};
 
 /// Kinds that greenroom knows of and this version has not.
-const KINDS_TO_COME: [&str; 6] = ["azure", "vertex", "bedrock", "copilot", "openrouter", "llamacpp"];
+const KINDS_TO_COME: [&str; 5] = ["azure", "vertex", "copilot", "openrouter", "llamacpp"];
+
+/// What has no meaning for Bedrock, where nobody logs in through greenroom.
+const NOT_FOR_BEDROCK: [&str; 3] = ["oauth", "organization", "project"];
+
+/// What has one for Bedrock alone.
+const FOR_BEDROCK: [&str; 1] = ["aws_profile"];
 
 /// What has no meaning for the demo, which goes nowhere.
 const NOT_FOR_DEMO: [&str; 9] =
@@ -40,11 +46,13 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
     if kind == Kind::Demo {
         table.not_applicable(kind.name(), &NOT_FOR_DEMO);
     }
+    let is_bedrock = kind == Kind::Bedrock;
+    table.not_applicable(kind.name(), if is_bedrock { &NOT_FOR_BEDROCK } else { &FOR_BEDROCK });
     if !kind.has_wires() {
         table.not_applicable(kind.name(), &["wire"]);
     }
     let base_url = if kind == Kind::Demo { None } else { base_url(kind, &table) };
-    let oauth = if kind == Kind::Demo { None } else { table.node("oauth") };
+    let oauth = if matches!(kind, Kind::Bedrock | Kind::Demo) { None } else { table.node("oauth") };
     let limits = of_each(&table);
     let read = Provider {
         name: name.to_owned(),
@@ -58,6 +66,12 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         models: table.node("models").map(|node| models(&node)).unwrap_or_default(),
         organization: table.get("organization").map(|Name(name)| name),
         project: table.get("project").map(|Name(name)| name),
+        region: table.node("region").filter(|_| is_bedrock).and_then(|node| region(&node)),
+        aws_profile: table
+            .node("aws_profile")
+            .filter(|_| is_bedrock)
+            .and_then(|node| Name::read(&node))
+            .map(|Name(name)| name),
         headers: table.node("headers").map(|node| headers(&node)).unwrap_or_default(),
         defaults: table.node("defaults").map(|node| defaults(&node)).unwrap_or_default(),
         timeouts: tuning::timeouts(table.node("timeouts").as_ref(), timeouts),
@@ -65,7 +79,9 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         wire: table.node("wire").filter(|_| kind.has_wires()).and_then(|node| word(&node, &OpenAiWire::WORDS)),
         base_url,
     };
-    table.not_yet(&["region"]);
+    if !is_bedrock {
+        table.not_yet(&["region"]);
+    }
     table.finish();
     Some(read)
 }
@@ -77,14 +93,19 @@ fn kind(name: &str, table: &Table<'_>) -> Option<Kind> {
         Some(node) => (node, node.text()?.trim()),
         None => (&table.node, name),
     };
-    if let Some(kind) = Kind::named(text) {
+    let named = Kind::named(text);
+    if let Some(kind) = named.filter(|kind| kind.is_built()) {
         return Some(kind);
     }
     let refuse = |kind, hint| match written {
         Some(_) => node.refuse(kind, hint),
         None => node.refuse_key(kind, hint),
     };
-    if KINDS_TO_COME.contains(&text) {
+    if named.is_some() {
+        let what = format!("the kind \"{text}\" in this program");
+        let hint = format!("it was built without it: build with the feature \"{text}\"");
+        refuse(ErrorKind::NotSupported { what }, Some(hint));
+    } else if KINDS_TO_COME.contains(&text) {
         let hint =
             compatible_hint(text).map_or_else(|| format!("this version has {}", known.join(", ")), str::to_owned);
         refuse(ErrorKind::NotSupported { what: format!("the kind \"{text}\"") }, Some(hint));
@@ -99,6 +120,16 @@ fn kind(name: &str, table: &Table<'_>) -> Option<Kind> {
         refuse(ErrorKind::UnknownKind { kind: text.to_owned(), known: known.to_vec() }, Some(hint));
     }
     None
+}
+
+/// The name of a region, which becomes a part of an address.
+fn region(node: &Node<'_>) -> Option<String> {
+    let Name(region) = Name::read(node)?;
+    if !region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        node.bad(&region, "the name of a region, such as \"us-east-1\"");
+        return None;
+    }
+    Some(region)
 }
 
 fn base_url(kind: Kind, table: &Table<'_>) -> Option<Url> {

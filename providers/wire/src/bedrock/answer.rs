@@ -66,8 +66,8 @@ fn put_block(decoder: &mut ConverseDecoder, block: i64, json: &Value) -> Option<
             let mut start = inside.as_object()?.clone();
             let content = start.shift_remove("content");
             say(ConverseEvent::ToolResult { block, start });
-            for json in content.as_ref().and_then(Value::as_array).into_iter().flatten() {
-                say(ConverseEvent::ToolResultContent { block, json: json.clone() });
+            if let Some(Value::Array(content)) = content {
+                say(ConverseEvent::ToolResultContent { block, content });
             }
         }
         "citationsContent" => {

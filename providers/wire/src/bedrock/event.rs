@@ -33,12 +33,12 @@ pub enum ConverseEvent {
         /// `toolUseId` and whatever else its start says.
         start: Map<String, Value>,
     },
-    /// A piece of what a tool of the provider's own gave.
+    /// More of what a tool of the provider's own gave.
     ToolResultContent {
         /// The block.
         block: i64,
-        /// `{"text": …}` or `{"json": …}`.
-        json: Value,
+        /// Each a `{"text": …}` or a `{"json": …}`.
+        content: Vec<Value>,
     },
     /// More text.
     Text {

@@ -113,10 +113,10 @@ impl ConverseDecoder {
                     _ => false,
                 });
             }
-            ConverseEvent::ToolResultContent { block, json } => {
+            ConverseEvent::ToolResultContent { block, content: more } => {
                 self.take_begun(block, |known, _| match known {
                     Block::ServerResult { content, .. } => {
-                        content.push(json);
+                        content.extend(more);
                         true
                     }
                     _ => false,

@@ -114,7 +114,7 @@ fn tools_of_the_provider_are_not_the_callers_to_run() {
         input(0, "{\"q\":1}"),
         end(0),
         ConverseEvent::ToolResult { block: 1, start },
-        ConverseEvent::ToolResultContent { block: 1, json: json!({"text": "found"}) },
+        ConverseEvent::ToolResultContent { block: 1, content: vec![json!({"text": "found"})] },
         end(1),
         stop("end_turn"),
         usage(TokenCounts::default()),
