@@ -187,22 +187,26 @@ struct Tap {
     frames: Frames,
     /// Whether it is a stream of frames, once its first byte has come.
     framed: Option<bool>,
+    /// Why it goes no further, once what came before has been passed on.
+    broken: Option<ChatError>,
 }
 
 impl Tap {
     fn new(inner: reqwest::Body, seen: Arc<Seen>) -> Self {
-        Self { inner, seen, frames: Frames::default(), framed: None }
+        Self { inner, seen, frames: Frames::default(), framed: None, broken: None }
     }
 
-    /// Takes the next bytes; whether the SDK is to see them.
-    fn take(&mut self, bytes: &Bytes) -> Result<bool, ChatError> {
-        let Some(first) = bytes.first() else { return Ok(false) };
+    /// Takes the next bytes; how many of them the SDK is to see.
+    fn take(&mut self, bytes: &Bytes) -> Result<usize, ChatError> {
+        let Some(first) = bytes.first() else { return Ok(0) };
         let mut state = self.seen.state();
         state.last_byte = Some(Instant::now());
         // No frame is so large that the first byte of its length could be another.
         if *self.framed.get_or_insert(*first == 0) {
             drop(state);
-            return self.frames.take(bytes).map(|()| true);
+            let Err((before, error)) = self.frames.take(bytes) else { return Ok(bytes.len()) };
+            self.broken = Some(error);
+            return Ok(before);
         }
         let whole = state.whole.get_or_insert_default();
         if whole.len() + bytes.len() > WHOLE_BODY {
@@ -210,7 +214,7 @@ impl Tap {
             return Err(ChatError::new(ErrorKind::Protocol, message));
         }
         whole.extend_from_slice(bytes);
-        Ok(false)
+        Ok(0)
     }
 }
 
@@ -220,6 +224,9 @@ impl Body for Tap {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
+            if let Some(error) = self.broken.take() {
+                return Poll::Ready(Some(Err(Box::new(error))));
+            }
             let frame = match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return Poll::Ready(Some(Err(Box::new(cut(error))))),
@@ -227,8 +234,8 @@ impl Body for Tap {
             };
             let Ok(bytes) = frame.into_data() else { continue };
             match self.take(&bytes) {
-                Ok(true) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Ok(false) => {}
+                Ok(0) => {}
+                Ok(count) => return Poll::Ready(Some(Ok(Frame::data(bytes.slice(..count))))),
                 Err(error) => return Poll::Ready(Some(Err(Box::new(error)))),
             }
         }

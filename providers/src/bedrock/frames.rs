@@ -21,8 +21,9 @@ impl Frames {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// A frame that can't be one (`Protocol`).
-    pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), ChatError> {
+    /// A frame that can't be one (`Protocol`), and how many of the bytes are of those before it.
+    pub(super) fn take(&mut self, all: &[u8]) -> Result<(), (usize, ChatError)> {
+        let mut bytes = all;
         while !bytes.is_empty() {
             if self.left > 0 {
                 let passed = self.left.min(bytes.len());
@@ -30,11 +31,12 @@ impl Frames {
                 bytes = &bytes[passed..];
                 continue;
             }
+            let before = all.len() - bytes.len();
             let (more, rest) = bytes.split_at(bytes.len().min(LENGTHS - self.lengths.len()));
             self.lengths.extend_from_slice(more);
             bytes = rest;
             if self.lengths.len() == LENGTHS {
-                self.begin()?;
+                self.begin().map_err(|error| (before, error))?;
             }
         }
         Ok(())
@@ -78,8 +80,8 @@ mod tests {
     fn a_length_that_can_not_be_is_known_before_anything_is_kept() {
         for (whole, headers) in [(1 << 30, 0), (LARGEST + 1, 0), (15, 0), (0, 0), (40, 25), (40, u32::MAX)] {
             let mut frames = Frames::default();
-            let error = frames.take(&[frame(16, 0), frame(whole, headers)].concat()).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Protocol, "{whole} {headers}");
+            let (before, error) = frames.take(&[frame(16, 0), frame(whole, headers)].concat()).unwrap_err();
+            assert_eq!((before, error.kind), (16, ErrorKind::Protocol), "{whole} {headers}");
         }
         assert!(Frames::default().take(&frame(LARGEST, 0)).is_ok());
     }
