@@ -46,7 +46,7 @@ impl Bedrock {
         let (stream, seen) = watched(&mut watchdog, asked).await??;
         let (id, limits) = {
             let state = seen.state();
-            (state.id.clone(), state.limits.clone())
+            (state.id.clone(), state.limits)
         };
         if !limits.is_empty() {
             sink.handle_limits(&limits);
