@@ -25,7 +25,7 @@ pub struct Provider {
     /// [`Kind::OpenAiCompatible`].
     #[serde(serialize_with = "serialize_url")]
     pub base_url: Option<Url>,
-    /// Which of OpenAI's languages it is spoken to in; `None` means [`OpenAiWire::Chat`]. Of [`Kind::OpenAi`] and
+    /// Which of OpenAI's languages it is spoken to in; `None` leaves it to the model. Of [`Kind::OpenAi`] and
     /// [`Kind::OpenAiCompatible`] alone.
     pub wire: Option<OpenAiWire>,
     /// The ways in, in the order in which they were written; ids are unique. None where nothing but what is added lets in:
@@ -164,11 +164,10 @@ impl Kind {
 }
 
 /// A language of OpenAI's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OpenAiWire {
     /// Chat completions, which every compatible server speaks.
-    #[default]
     Chat,
     /// The Responses API, in which reasoning goes back to the model.
     Responses,

@@ -35,6 +35,14 @@ impl Credential {
         }
     }
 
+    /// The account that it is for, where the provider wants that named.
+    pub(crate) fn account(&self) -> Option<&str> {
+        match self {
+            Self::None | Self::Key(_) => None,
+            Self::Token(token) => token.account.as_deref(),
+        }
+    }
+
     /// The address that it is good for, where that isn't the provider's configured one.
     pub(crate) fn base(&self) -> Option<&Url> {
         match self {

@@ -17,6 +17,7 @@ use url::Url;
 use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink,
     drive::{self, Language},
+    embeddings::{counted, join, within},
     endpoint::Endpoint,
     scrub::hide_input,
     transport::Transport,
@@ -139,16 +140,10 @@ impl Gemini {
         let mut all = Embeddings { model: model.to_owned(), ..Embeddings::default() };
         for texts in request.input.chunks(MOST_TEXTS) {
             let some = EmbedRequest { input: texts.to_vec(), ..request.clone() };
-            let asked = self.post(credential, (model, "batchEmbedContents"), encode_embed_request(&some, model))?;
+            let asked = self.post(credential, (model, "batchEmbedContents"), encode_embed_request(&some, model)?)?;
             let fetched = self.endpoint.fetch(asked, credential, &decode_error).await;
             let made = decode_embeddings(&fetched.map_err(|error| hide_input(error, request))?)?;
-            if made.vectors.len() != texts.len() {
-                let (got, want) = (made.vectors.len(), texts.len());
-                let message = format!("the provider answered with {got} embeddings of {want}");
-                return Err(ChatError::new(ErrorKind::Protocol, message));
-            }
-            all.vectors.extend(made.vectors);
-            all.tokens = made.tokens.map(|tokens| tokens.saturating_add(all.tokens.unwrap_or(0))).or(all.tokens);
+            join(&mut all, counted(made, texts.len())?);
         }
         Ok(all)
     }
@@ -218,11 +213,7 @@ impl Provider for Gemini {
     }
 
     fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {
-        Box::pin(async move {
-            let limit = call.limit;
-            let late = |_| ChatError::new(ErrorKind::Timeout, format!("nothing came for {limit:?}"));
-            tokio::time::timeout(limit, self.make_embeddings(call)).await.map_err(late)?
-        })
+        Box::pin(within(call.limit, self.make_embeddings(call)))
     }
 
     fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {

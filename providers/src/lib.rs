@@ -13,6 +13,7 @@ pub mod cost;
 pub mod credential;
 pub mod demo;
 pub mod drive;
+mod embeddings;
 mod endpoint;
 pub mod gemini;
 pub mod ollama;
@@ -29,7 +30,7 @@ pub use catalog::{Catalog, Facts};
 pub use cost::{Cost, Price};
 pub use credential::{AccessToken, Credential};
 pub use provider::{
-    Capabilities, ChatCall, EmbedCall, Modalities, ModelInfo, Provider, PullCall, PullSink, Sink, SinkState,
+    Capabilities, ChatCall, EmbedCall, Health, Modalities, ModelInfo, Provider, PullCall, PullSink, Sink, SinkState,
     unsupported,
 };
 pub use watchdog::Deadlines;

@@ -1,6 +1,6 @@
 //! Ollama, through its own API: a local server, one elsewhere, or ollama.com.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
@@ -17,6 +17,7 @@ use url::Url;
 use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, PullCall, PullSink, Sink,
     drive::{self, ERROR_WAIT, Language, WHOLE_BODY, read_bounded, read_error},
+    embeddings::{counted, within},
     endpoint::Endpoint,
     scrub::hide_input,
     transport::{Transport, root_cause, send_failure},
@@ -106,7 +107,7 @@ impl Ollama {
 
     async fn make_embeddings(&self, call: EmbedCall<'_>) -> Result<Embeddings, ChatError> {
         let EmbedCall { request, model, credential, .. } = call;
-        let asked = self.post("api/embed", credential, encode_embed_request(request, model))?;
+        let asked = self.post("api/embed", credential, encode_embed_request(request, model)?)?;
         let embeddings = match self.whole(asked, credential).await {
             Ok(body) => decode_embeddings(&body)?,
             // A server that has no such address, which is another thing than one that has no such model.
@@ -115,11 +116,7 @@ impl Ollama {
             }
             Err(error) => return Err(hide_input(error, request)),
         };
-        if embeddings.vectors.len() == request.input.len() {
-            return Ok(embeddings);
-        }
-        let (got, want) = (embeddings.vectors.len(), request.input.len());
-        Err(ChatError::new(ErrorKind::Protocol, format!("the provider answered with {got} embeddings of {want}")))
+        counted(embeddings, request.input.len())
     }
 
     async fn make_old_embeddings(
@@ -129,7 +126,7 @@ impl Ollama {
         credential: &Credential,
     ) -> Result<Embeddings, ChatError> {
         let mut all = Embeddings { model: model.to_owned(), ..Embeddings::default() };
-        for text in &request.input {
+        for text in request.texts()? {
             let asked = self.post("api/embeddings", credential, encode_legacy_embed_request(request, model, text))?;
             let body = self.whole(asked, credential).await.map_err(|error| hide_input(error, request))?;
             all.vectors.extend(decode_embeddings(&body)?.vectors);
@@ -168,13 +165,6 @@ impl Ollama {
 }
 
 /// Waits for something, but not for ever.
-async fn within<T>(limit: Duration, what: impl Future<Output = Result<T, ChatError>>) -> Result<T, ChatError> {
-    match tokio::time::timeout(limit, what).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(ChatError::new(ErrorKind::Timeout, format!("nothing came for {limit:?}"))),
-    }
-}
-
 fn is_for_embedding(model: &LocalModel) -> bool {
     let is_encoder = |family: &String| family.contains("bert");
     model.family.as_ref().is_some_and(is_encoder) || model.id.contains("embed")

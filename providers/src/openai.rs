@@ -4,22 +4,34 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, ChatRequest,
-    openai_chat::{Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_error, decode_models, encode_request},
+    ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind,
+    openai_chat::{
+        Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_embeddings, decode_error, decode_models,
+        encode_embed_request, encode_request,
+    },
 };
 use reqwest::Method;
 use url::Url;
 
 use crate::{
-    Capabilities, ChatCall, Credential, ModelInfo, Provider, Sink,
+    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink,
     drive::{self, Language},
+    embeddings::{counted, join, within},
     endpoint::Endpoint,
     openai_responses,
+    provider::unsupported,
+    scrub::hide_input,
     transport::Transport,
 };
 
 /// Where OpenAI's own API is.
 pub const OPENAI_BASE: &str = "https://api.openai.com/v1";
+
+/// Where a ChatGPT subscription is asked.
+pub const CHATGPT_BASE: &str = "https://chatgpt.com/backend-api/codex";
+
+/// Most texts of one request for embeddings that OpenAI takes.
+const MOST_TEXTS: usize = 2048;
 
 /// One server of these wires.
 #[derive(Debug)]
@@ -27,8 +39,8 @@ pub struct OpenAi {
     kind: &'static str,
     endpoint: Endpoint,
     dialect: Dialect,
-    /// Whether it is spoken to in the Responses API.
-    responses: bool,
+    /// Whether it is spoken to in the Responses API; `None` leaves it to the model.
+    responses: Option<bool>,
 }
 
 /// What a server is made of.
@@ -62,16 +74,40 @@ impl OpenAi {
     fn new(kind: &'static str, args: OpenAiArgs) -> Result<Self, ChatError> {
         let dialect = dialect(&args.base);
         let endpoint = Endpoint::new(args.transport, args.base, &args.headers)?;
-        Ok(Self { kind, endpoint, dialect, responses: false })
+        Ok(Self { kind, endpoint, dialect, responses: None })
     }
 
-    /// The same, spoken to in the Responses API instead of chat completions.
+    /// The same, spoken to in one of its languages whatever the model: the Responses API, or else chat completions.
     #[must_use]
-    pub fn with_responses(self) -> Self {
-        Self { responses: true, ..self }
+    pub fn with_responses(self, responses: bool) -> Self {
+        Self { responses: Some(responses), ..self }
+    }
+
+    /// Whether this call is made in the Responses API: as was configured, else where nothing else is served.
+    fn in_responses(&self, call: &ChatCall<'_>) -> bool {
+        let by_model = || call.info.responses_only == Some(true);
+        self.responses
+            .unwrap_or_else(|| by_model() || openai_responses::is_chatgpt(self.endpoint.base(call.credential)))
+    }
+
+    async fn make_embeddings(&self, call: EmbedCall<'_>) -> Result<Embeddings, ChatError> {
+        let EmbedCall { request, model, credential, .. } = call;
+        let mut all = Embeddings::default();
+        for some in request.input.chunks(MOST_TEXTS) {
+            let some = EmbedRequest { input: some.to_vec(), ..request.clone() };
+            let asked = self.endpoint.bearer(Method::POST, "embeddings", credential)?;
+            let asked = asked.header("content-type", "application/json").body(encode_embed_request(&some, model));
+            let fetched = self.endpoint.fetch(asked, credential, &decode_error).await;
+            let made = decode_embeddings(&fetched.map_err(|error| hide_input(error, request))?)?;
+            join(&mut all, counted(made, some.input.len())?);
+        }
+        Ok(all)
     }
 
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
+        if openai_responses::is_chatgpt(self.endpoint.base(credential)) {
+            return Err(ChatError::new(ErrorKind::NotFound, "ChatGPT lists no models"));
+        }
         let request = self.endpoint.bearer(Method::GET, "models", credential)?;
         let body = self.endpoint.fetch(request, credential, &decode_error).await?;
         Ok(decode_models(&body)?.into_iter().map(info).collect())
@@ -106,12 +142,12 @@ impl Provider for OpenAi {
 
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
-        let audio = !self.responses;
+        let audio = self.responses != Some(true);
         Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
-        if self.responses {
+        if self.in_responses(&call) {
             return Box::pin(openai_responses::chat(&self.endpoint, call, sink));
         }
         Box::pin(async move {
@@ -135,6 +171,18 @@ impl Provider for OpenAi {
 
     fn models<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Vec<ModelInfo>, ChatError>> {
         Box::pin(self.list(credential))
+    }
+
+    fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {
+        let is_chatgpt = openai_responses::is_chatgpt(self.endpoint.base(call.credential));
+        if self.kind != "openai" || is_chatgpt {
+            return Box::pin(async { Err(unsupported(self.kind, "count tokens")) });
+        }
+        Box::pin(openai_responses::count(self.kind, &self.endpoint, call))
+    }
+
+    fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {
+        Box::pin(within(call.limit, self.make_embeddings(call)))
     }
 }
 

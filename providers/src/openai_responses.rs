@@ -2,15 +2,20 @@
 
 use greenroom_wire::{
     ChatError,
-    openai_responses::{Dialect, OpenaiResponsesDecoder, decode_answer, decode_error, encode_request},
+    chat::{Extra, Wire},
+    openai_responses::{
+        Dialect, OpenaiResponsesDecoder, decode_answer, decode_count, decode_error, encode_count, encode_request,
+    },
 };
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder, header::HeaderValue};
 use url::Url;
 
 use crate::{
     ChatCall, ModelInfo, Sink,
     drive::{self, Language},
+    embeddings::within,
     endpoint::Endpoint,
+    provider::unsupported,
 };
 
 /// Asks for one answer; see [`Provider::chat`](crate::Provider::chat).
@@ -25,6 +30,10 @@ pub(crate) async fn chat(endpoint: &Endpoint, call: ChatCall<'_>, sink: &mut dyn
     }
     let request = endpoint.bearer(Method::POST, "responses", call.credential)?;
     let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
+    let request = match is_chatgpt(endpoint.base(call.credential)) {
+        true => for_chatgpt(request, &call),
+        false => request,
+    };
     let names = encoded.names;
     let language = Language {
         decoder: &mut OpenaiResponsesDecoder::new(names.clone()),
@@ -35,11 +44,47 @@ pub(crate) async fn chat(endpoint: &Endpoint, call: ChatCall<'_>, sink: &mut dyn
     outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
 }
 
+/// How many tokens a prompt has; see [`Provider::count_tokens`](crate::Provider::count_tokens).
+///
+/// # Errors
+/// Why they can't be counted: a server that has no such address counts none.
+pub(crate) async fn count(kind: &str, endpoint: &Endpoint, call: ChatCall<'_>) -> Result<u64, ChatError> {
+    let dialect = dialect(endpoint.base(call.credential), call.model, call.info);
+    let encoded = encode_count(call.request, call.provider, call.model, &dialect);
+    let request = endpoint.bearer(Method::POST, "responses/input_tokens", call.credential)?;
+    let request = request.header("content-type", "application/json").body(encoded.body);
+    match within(call.deadlines.first_content, endpoint.fetch(request, call.credential, &decode_error)).await {
+        Ok(body) => decode_count(&body),
+        Err(error) if matches!(error.details.status, Some(404 | 405 | 501)) && error.details.code.is_none() => {
+            Err(unsupported(kind, "count tokens"))
+        }
+        Err(error) => Err(endpoint.scrub(error, call.credential, Some(call.request))),
+    }
+}
+
+/// Whether that is where a ChatGPT subscription is asked, which knows this API alone and wants to be told whose it is.
+pub(crate) fn is_chatgpt(base: &Url) -> bool {
+    base.host_str() == Some("chatgpt.com")
+}
+
+/// With the headers that ChatGPT's backend wants; a conversation is told by the key of its prompt cache, if it has one.
+fn for_chatgpt(request: RequestBuilder, call: &ChatCall<'_>) -> RequestBuilder {
+    let mut request = request.header("openai-beta", "responses=experimental").header("originator", "greenroom");
+    if let Some(account) = call.credential.account() {
+        request = request.header("chatgpt-account-id", account);
+    }
+    let own = |extra: &&Extra| extra.wire == Wire::OpenaiResponses && extra.path == "/prompt_cache_key";
+    match call.request.extra.iter().find(own).and_then(|extra| extra.json.as_str()) {
+        Some(key) if HeaderValue::from_str(key).is_ok() => request.header("session_id", key),
+        _ => request,
+    }
+}
+
 /// What a server takes, guessed from its address, and what the model takes, by what is known of it and by its id.
 fn dialect(base: &Url, model: &str, info: &ModelInfo) -> Dialect {
     let host = base.host_str().unwrap_or_default();
     let dialect = match host {
-        "chatgpt.com" => Dialect::CODEX,
+        _ if is_chatgpt(base) => Dialect::CODEX,
         "api.openai.com" => Dialect::OPENAI,
         host if host.ends_with(".azure.com") || host.ends_with(".githubcopilot.com") => Dialect::OPENAI,
         _ => Dialect::COMPATIBLE,
@@ -50,7 +95,40 @@ fn dialect(base: &Url, model: &str, info: &ModelInfo) -> Dialect {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use greenroom_wire::ChatRequest;
+
     use super::*;
+    use crate::{AccessToken, Credential, Deadlines};
+
+    #[test]
+    fn chatgpt_is_told_whose_the_subscription_is() {
+        let base: Url = crate::openai::CHATGPT_BASE.parse().expect("it is an address");
+        assert!(is_chatgpt(&base));
+        let token = AccessToken { token: "t".into(), account: Some("acct-1".into()), base: Some(base.clone()) };
+        let credential = Credential::Token(token);
+        let key = Extra { wire: Wire::OpenaiResponses, path: "/prompt_cache_key".into(), json: "talk-1".into() };
+        let request = ChatRequest { extra: vec![key], ..ChatRequest::default() };
+        let second = Duration::from_secs(1);
+        let call = ChatCall {
+            request: &request,
+            model: "gpt-5.4",
+            info: &ModelInfo::named("gpt-5.4"),
+            provider: "openai",
+            credential: &credential,
+            deadlines: &Deadlines { first_content: second, idle: second, silent: second, finish: second },
+        };
+        let made = for_chatgpt(reqwest::Client::new().post(base), &call).build().expect("it can be made");
+        for (name, value) in [
+            ("chatgpt-account-id", "acct-1"),
+            ("openai-beta", "responses=experimental"),
+            ("originator", "greenroom"),
+            ("session_id", "talk-1"),
+        ] {
+            assert_eq!(made.headers()[name], value);
+        }
+    }
 
     #[test]
     fn an_address_and_a_model_say_what_is_taken() {

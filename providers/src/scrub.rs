@@ -1,6 +1,6 @@
 //! Keeps keys and prompts out of what a provider says of a failure: some servers echo both.
 
-use greenroom_wire::{ChatError, ChatRequest, EmbedRequest, Part};
+use greenroom_wire::{ChatError, ChatRequest, EmbedInput, EmbedRequest, Part};
 
 use crate::Credential;
 
@@ -45,8 +45,8 @@ fn clean(message: &mut String, credential: &Credential, headers: &[&str], reques
 
 /// Keeps what was to be embedded out of an error.
 pub(crate) fn hide_input(mut error: ChatError, request: &EmbedRequest) -> ChatError {
-    for text in request.input.iter().filter(|text| text.len() >= SHORTEST_PROMPT) {
-        error.message = error.message.replace(text.as_str(), "[…]");
+    for text in request.input.iter().filter_map(EmbedInput::text).filter(|text| text.len() >= SHORTEST_PROMPT) {
+        error.message = error.message.replace(text, "[…]");
     }
     error
 }

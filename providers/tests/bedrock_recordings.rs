@@ -300,7 +300,7 @@ async fn recordings_are_explained() {
 async fn embeddings(recording: &Recording) {
     let asked = &recording.request["body"];
     let texts = match asked["texts"].as_array() {
-        Some(texts) => texts.iter().map(|text| text.as_str().unwrap().to_owned()).collect(),
+        Some(texts) => texts.iter().map(|text| text.as_str().unwrap().into()).collect(),
         None => vec![
             asked
                 .pointer("/singleEmbeddingParams/text/value")
@@ -308,7 +308,7 @@ async fn embeddings(recording: &Recording) {
                 .unwrap()
                 .as_str()
                 .unwrap()
-                .to_owned(),
+                .into(),
         ],
     };
     let dimensions = asked.pointer("/singleEmbeddingParams/embeddingDimension").or(asked.get("dimensions"));

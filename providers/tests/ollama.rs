@@ -263,8 +263,7 @@ async fn what_other_clients_want_at_the_end_of_the_address_is_left_out() {
 
 async fn embed(answers: Vec<Answer>, input: &[&str]) -> (Result<Vec<Vec<f32>>, ChatError>, Asked) {
     let (provider, asked) = server(answers).await;
-    let request =
-        EmbedRequest { input: input.iter().map(|text| (*text).to_owned()).collect(), ..EmbedRequest::default() };
+    let request = EmbedRequest { input: input.iter().map(|text| (*text).into()).collect(), ..EmbedRequest::default() };
     let call =
         EmbedCall { request: &request, model: "m", credential: &Credential::None, limit: Duration::from_secs(2) };
     (provider.embed(call).await.map(|embeddings| embeddings.vectors), asked)

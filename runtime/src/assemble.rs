@@ -11,7 +11,8 @@ use greenroom_actors::{
     RouterArgs, SessionRules, ShelfArgs, Strategy, SystemArgs, Target, Timeouts, TurnLimits, Unusable, Way,
 };
 use greenroom_config::{
-    self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, OpenAiWire, SecretError, Settings,
+    self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, OAuthPreset, OpenAiWire, SecretError,
+    Settings,
 };
 #[cfg(feature = "bedrock")]
 use greenroom_providers::bedrock::{Bedrock, BedrockArgs};
@@ -232,10 +233,15 @@ fn facts(settings: &Settings) -> Facts {
 /// answers there, with prices of its own.
 fn catalogued(written: &config::Provider) -> &'static str {
     let host = written.base_url.as_ref().map(|url| url.host_str().unwrap_or_default());
+    let preset = written.oauth.as_ref().and_then(|oauth| oauth.preset);
+    // A subscription has windows of its own, and no prices.
+    let is_chatgpt = preset == Some(OAuthPreset::ChatGpt);
     match (written.kind, host) {
         (Kind::Demo, _) => "demo",
         (Kind::Ollama, _) => "ollama",
         (Kind::Anthropic, None) => "anthropic",
+        (Kind::OpenAi, None) if is_chatgpt => "chatgpt",
+        (_, Some("chatgpt.com")) => "chatgpt",
         (Kind::OpenAi, None) | (_, Some("api.openai.com")) => "openai",
         (_, Some("openrouter.ai")) => "openrouter",
         (_, Some("generativelanguage.googleapis.com")) => "gemini",
@@ -313,9 +319,9 @@ pub(crate) fn provider(
     let headers = || headers(written, environment);
     let transport = transports.get(written.timeouts.connect);
     let openai = |headers| OpenAiArgs { transport: Arc::clone(&transport), base: base(OPENAI_BASE), headers };
-    let spoken = |provider: OpenAi| match written.wire.unwrap_or_default() {
-        OpenAiWire::Chat => provider,
-        OpenAiWire::Responses => provider.with_responses(),
+    let spoken = |provider: OpenAi| match written.wire {
+        None => provider,
+        Some(wire) => provider.with_responses(wire == OpenAiWire::Responses),
     };
     Ok(match written.kind {
         Kind::Anthropic => {

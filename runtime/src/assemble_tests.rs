@@ -26,6 +26,7 @@ fn the_address_tells_whose_models_a_provider_has() {
         (Kind::Bedrock, None, "bedrock"),
         (Kind::Bedrock, Some("https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com"), "bedrock"),
         (Kind::Bedrock, Some("http://127.0.0.1:8000"), "bedrock-compatible"),
+        (Kind::OpenAi, Some("https://chatgpt.com/backend-api/codex"), "chatgpt"),
         (Kind::Demo, None, "demo"),
     ] {
         assert_eq!(catalogued(&written(kind, base)), catalogued_as, "{kind:?} {base:?}");

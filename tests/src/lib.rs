@@ -11,6 +11,7 @@ pub mod gemini;
 pub mod harness;
 pub mod http1;
 pub mod issuer;
+pub mod live;
 pub mod oidc;
 pub mod ollama;
 pub mod openai;

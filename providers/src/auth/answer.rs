@@ -152,7 +152,7 @@ pub(crate) fn tokens(
         refresh_at: None,
         scopes: scopes.unwrap_or_else(|| issuer.scopes.clone()),
         account: account.or_else(|| before.and_then(|before| before.account.clone())),
-        base: before.and_then(|before| before.base.clone()),
+        base: before.and_then(|before| before.base.clone()).or_else(|| issuer.base.clone()),
     })
 }
 

@@ -86,6 +86,8 @@ fn what_an_answer_is_silent_of_stays_as_it_was() {
     assert_eq!((rotated.scopes, rotated.expires_at), (vec!["less".to_owned()], None));
     let first = read(json!({"access_token": "new"}), None).unwrap();
     assert_eq!((first.scopes, first.refresh.is_none()), (vec!["asked".to_owned()], true));
+    assert_eq!(first.base, issuer().base, "what its tokens are good for is the issuer's to say");
+    assert!(first.base.is_some());
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub struct Issuer {
     pub form: IssuerForm,
     /// Where in the id token's claims the account is, as a JSON pointer, where calls must name it.
     pub account: Option<String>,
+    /// The address that its tokens are good for, where that isn't the provider's.
+    pub base: Option<Url>,
 }
 
 /// Where a client's secret is put.
@@ -70,6 +72,7 @@ impl Issuer {
             extra: Vec::new(),
             form: IssuerForm::default(),
             account: None,
+            base: None,
         }
     }
 }

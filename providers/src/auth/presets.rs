@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{Issuer, IssuerForm, TokenError, TokenErrorKind};
+use crate::openai::CHATGPT_BASE;
 
 /// The scopes of Gemini's API, and of all of Google's cloud.
 const GENERATIVE_LANGUAGE: &str = "https://www.googleapis.com/auth/generative-language";
@@ -91,6 +92,7 @@ fn chatgpt(client_id: &str) -> Issuer {
             ("originator", "greenroom"),
         ]),
         account: Some("/https:~1~1api.openai.com~1auth/chatgpt_account_id".into()),
+        base: Some(known(CHATGPT_BASE)),
         ..Issuer::new(known("https://auth.openai.com/oauth/token"), client_id)
     }
 }

@@ -25,7 +25,8 @@ use greenroom_wire::{
 use url::Url;
 
 use crate::{
-    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink, endpoint::Endpoint, transport::Transport,
+    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink, embeddings::within, endpoint::Endpoint,
+    transport::Transport,
 };
 use client::Clients;
 
@@ -129,11 +130,7 @@ impl Provider for Bedrock {
     }
 
     fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {
-        Box::pin(async move {
-            let limit = call.limit;
-            let late = |_| ChatError::new(ErrorKind::Timeout, format!("nothing came for {limit:?}"));
-            tokio::time::timeout(limit, self.make_embeddings(call)).await.map_err(late)?
-        })
+        Box::pin(within(call.limit, self.make_embeddings(call)))
     }
 
     fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {

@@ -228,7 +228,7 @@ impl Catalog {
         let home = name.family().map(Family::home).filter(|home| *home != kind)?;
         let mut entry = entry(self.row(*self.named(home, name, None).first()?));
         let info = &mut entry.info;
-        (info.price, info.deprecated) = (None, None);
+        (info.price, info.deprecated, info.responses_only) = (None, None, None);
         if !borrowed.windows {
             (info.context, info.max_input, info.max_output) = (None, None, None);
         }
@@ -287,7 +287,13 @@ fn index_key(provider: &str, name: &Name) -> String {
 }
 
 fn entry(row: parse::Row<'_>) -> Entry {
-    Entry { provider: row.provider.to_owned(), entry: row.info.id.clone(), mode: row.mode, info: row.info }
+    let responses_only = match row.mode {
+        Mode::Responses => Some(true),
+        Mode::Chat => Some(false),
+        Mode::Completion | Mode::Embedding => None,
+    };
+    let info = ModelInfo { responses_only, ..row.info };
+    Entry { provider: row.provider.to_owned(), entry: info.id.clone(), mode: row.mode, info }
 }
 
 /// Whether every line is as it should be.

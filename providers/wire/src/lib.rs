@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod chat;
+mod count;
 pub mod decode;
 pub mod embed;
 pub mod encode;
@@ -28,7 +29,7 @@ mod reader;
 
 pub use chat::{ChatRequest, Message, Part, Role};
 pub use decode::{StreamDecoder, StreamState};
-pub use embed::{EmbedRequest, Embeddings};
+pub use embed::{EmbedInput, EmbedRequest, Embeddings};
 pub use encode::LeftOut;
 pub use error::{ChatError, ErrorKind};
 pub use error_response::ErrorResponse;

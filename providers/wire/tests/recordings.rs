@@ -6,6 +6,8 @@
 mod anthropic;
 #[path = "recordings/check.rs"]
 mod check;
+#[path = "recordings/embeddings.rs"]
+mod embeddings;
 #[path = "recordings/errors.rs"]
 mod errors;
 #[path = "recordings/gemini/mod.rs"]
@@ -86,6 +88,11 @@ fn explain(recording: &Recording) -> Option<(&'static str, Result<(), String>)> 
         }
         "openai-chat" | "openai-compat" | "azure-chat" | "copilot-chat" | "openrouter-chat" | "ollama-openai"
         | "llamacpp-chat" => Some(("openai-chat", chat(recording))),
+        "openai-embeddings"
+        | "azure-embeddings"
+        | "copilot-embeddings"
+        | "openrouter-embeddings"
+        | "llamacpp-embeddings" => Some(("openai-chat embeddings", embeddings::check(recording))),
         "bedrock-openai" | "llamacpp-misc" => match recording.path() {
             path if path.contains("/chat/completions") => Some(("openai-chat", chat(recording))),
             path if path.ends_with("/models") => Some(("openai-chat models", models::check(recording))),

@@ -62,6 +62,8 @@ fn made(
         issuer.scopes.clone_from(&oauth.scopes);
     }
     issuer.audience.clone_from(&oauth.audience);
+    // Whoever says where the provider is means its logins as well.
+    issuer.base.take_if(|_| written.base_url.is_some());
     Ok(issuer)
 }
 

@@ -50,8 +50,8 @@ impl EmbedForm {
 }
 
 /// Writes the body for some texts, at most as many as the form takes in one.
-pub fn encode_embed_request(form: EmbedForm, texts: &[String], request: &EmbedRequest) -> Vec<u8> {
-    let text = texts.first().map_or("", String::as_str);
+pub fn encode_embed_request(form: EmbedForm, texts: &[&str], request: &EmbedRequest) -> Vec<u8> {
+    let text = texts.first().copied().unwrap_or_default();
     let mut body = Map::new();
     let mut put = |key: &str, value: Value| body.insert(key.to_owned(), value);
     match form {
@@ -130,9 +130,8 @@ mod tests {
         let foreign = Extra { wire: Wire::OpenaiChat, path: "/user".into(), json: "u".into() };
         let request = EmbedRequest { dimensions: Some(256), extra: vec![extra, foreign], ..EmbedRequest::default() };
         let plain = EmbedRequest { extra: Vec::new(), ..request.clone() };
-        let body = |form, request: &EmbedRequest| {
-            String::from_utf8(encode_embed_request(form, &["a".into(), "b".into()], request)).unwrap()
-        };
+        let body =
+            |form, request: &EmbedRequest| String::from_utf8(encode_embed_request(form, &["a", "b"], request)).unwrap();
         assert_eq!(body(EmbedForm::Titan, &plain), r#"{"inputText":"a","dimensions":256}"#);
         assert_eq!(body(EmbedForm::FirstTitan, &plain), r#"{"inputText":"a"}"#);
         let cohere = r#"{"texts":["a","b"],"input_type":"search_query","output_dimension":256}"#;

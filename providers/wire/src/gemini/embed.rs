@@ -16,9 +16,13 @@ use crate::{
 
 /// Writes the body of `POST …:batchEmbedContents`; `model` is the provider's own id of it. What only extras say
 /// (`taskType`, `title`) is said of each text.
-pub fn encode_embed_request(request: &EmbedRequest, model: &str) -> Vec<u8> {
+///
+/// # Errors
+///
+/// As [`EmbedRequest::texts`].
+pub fn encode_embed_request(request: &EmbedRequest, model: &str) -> Result<Vec<u8>, ChatError> {
     let mut out = b"{\"requests\":[".to_vec();
-    for text in &request.input {
+    for text in request.texts()? {
         put_comma(&mut out);
         out.extend_from_slice(b"{\"model\":");
         put_str(&mut out, &super::request::resource(model));
@@ -34,7 +38,7 @@ pub fn encode_embed_request(request: &EmbedRequest, model: &str) -> Vec<u8> {
         out.push(b'}');
     }
     out.extend_from_slice(b"]}");
-    out
+    Ok(out)
 }
 
 /// Reads the body of `batchEmbedContents`, or of `embedContent` with one text; `model` is the one in the path.
@@ -56,7 +60,7 @@ pub fn decode_embed_request(body: &[u8], model: &str) -> Result<EmbedRequest, Ch
         let at = format!("requests[{index}]");
         let mut one = object(&at, one)?;
         one.shift_remove("model");
-        read.input.push(read_text(&format!("{at}.content"), &mut one)?);
+        read.input.push(read_text(&format!("{at}.content"), &mut one)?.into());
         let dimensions = match take_any(&mut one, "outputDimensionality") {
             None => None,
             Some(value) => {
@@ -152,14 +156,14 @@ mod tests {
         let body = json!({"requests": [one("a"), one("b")]});
         let request = decode_embed_request(body.to_string().as_bytes(), "m").unwrap();
         assert_eq!((request.input.len(), request.dimensions, request.extra.len()), (2, Some(8), 1));
-        let again: Value = serde_json::from_slice(&encode_embed_request(&request, "m")).unwrap();
+        let again: Value = serde_json::from_slice(&encode_embed_request(&request, "m").unwrap()).unwrap();
         assert_eq!(again, body);
         let foreign = Extra { wire: Wire::OpenaiChat, path: "/user".into(), json: json!("u") };
         let other = EmbedRequest { extra: vec![foreign], input: vec!["a".into()], dimensions: None, ..request };
-        let again: Value = serde_json::from_slice(&encode_embed_request(&other, "models/m")).unwrap();
+        let again: Value = serde_json::from_slice(&encode_embed_request(&other, "models/m").unwrap()).unwrap();
         assert_eq!(again, json!({"requests": [{"model": "models/m", "content": {"parts": [{"text": "a"}]}}]}));
         let single = decode_embed_request(br#"{"content":{"parts":[{"text":"a"},{"text":"b"}]}}"#, "m").unwrap();
-        assert_eq!(single.input, ["ab"]);
+        assert_eq!(single.input, ["ab".into()]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::request::{extra, own_extras};
 use crate::{
     chat::Extra,
-    embed::{EmbedRequest, Embeddings},
+    embed::{EmbedInput, EmbedRequest, Embeddings},
     error::{ChatError, ErrorKind},
     error_response::not_json,
     extras::pointer,
@@ -15,18 +15,22 @@ use crate::{
 };
 
 /// Writes the body of `POST /api/embed`; `model` is the provider's own id of it.
-pub fn encode_embed_request(request: &EmbedRequest, model: &str) -> Vec<u8> {
+///
+/// # Errors
+///
+/// As [`EmbedRequest::texts`].
+pub fn encode_embed_request(request: &EmbedRequest, model: &str) -> Result<Vec<u8>, ChatError> {
     let mut out = vec![b'{'];
     put_key(&mut out, "model");
     put_str(&mut out, model);
     put_key(&mut out, "input");
-    put_value(&mut out, &request.input);
+    put_value(&mut out, &request.texts()?);
     if let Some(dimensions) = request.dimensions {
         put_key(&mut out, "dimensions");
         put_value(&mut out, &dimensions);
     }
     put_extras(&mut out, &request.extra, &["model", "input", "dimensions"]);
-    out
+    Ok(out)
 }
 
 /// Writes the body of `POST /api/embeddings`, which takes one text at a time.
@@ -59,13 +63,13 @@ pub fn decode_embed_request(body: &[u8]) -> Result<EmbedRequest, ChatError> {
     };
     let model = string("model", take(&mut map, "", "model")?)?;
     let input = match map.shift_remove("prompt").filter(|_| !map.contains_key("input")) {
-        Some(prompt) => vec![string("prompt", prompt)?],
+        Some(prompt) => vec![string("prompt", prompt)?.into()],
         None => match take(&mut map, "", "input")? {
-            Value::String(text) => vec![text],
+            Value::String(text) => vec![text.into()],
             list => array("input", list)?
                 .into_iter()
                 .enumerate()
-                .map(|(index, text)| string(&format!("input[{index}]"), text))
+                .map(|(index, text)| string(&format!("input[{index}]"), text).map(EmbedInput::Text))
                 .collect::<Result<_, _>>()?,
         },
     };
@@ -120,18 +124,18 @@ mod tests {
         let body = json!({"model": "m", "input": ["a", "b"], "dimensions": 8, "truncate": false, "keep_alive": "5m"});
         let request = decode_embed_request(body.to_string().as_bytes()).unwrap();
         assert_eq!((request.input.len(), request.dimensions, request.extra.len()), (2, Some(8), 2));
-        let again: Value = serde_json::from_slice(&encode_embed_request(&request, "m")).unwrap();
+        let again: Value = serde_json::from_slice(&encode_embed_request(&request, "m").unwrap()).unwrap();
         assert_eq!(again, body);
         let foreign = Extra { wire: Wire::OpenaiChat, path: "/user".into(), json: json!("u") };
         let other = EmbedRequest { extra: vec![foreign], ..request };
-        let again: Value = serde_json::from_slice(&encode_embed_request(&other, "m")).unwrap();
+        let again: Value = serde_json::from_slice(&encode_embed_request(&other, "m").unwrap()).unwrap();
         assert_eq!(again, json!({"model": "m", "input": ["a", "b"], "dimensions": 8}));
     }
 
     #[test]
     fn one_text_has_two_forms() {
         let request = decode_embed_request(br#"{"model":"m","input":"a"}"#).unwrap();
-        assert_eq!(request.input, ["a"]);
+        assert_eq!(request.input, ["a".into()]);
         let request = decode_embed_request(br#"{"model":"m","prompt":"a","options":{"num_ctx":9},"keep_alive":null}"#);
         let request = request.unwrap();
         let again: Value = serde_json::from_slice(&encode_legacy_embed_request(&request, "m", "a")).unwrap();

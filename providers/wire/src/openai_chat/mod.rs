@@ -8,6 +8,7 @@
 //! form the answer had.
 
 mod answer;
+mod embed;
 mod error;
 mod models;
 mod request;
@@ -15,6 +16,7 @@ mod serve;
 mod stream;
 
 pub use answer::decode_answer;
+pub use embed::{ServedEmbed, decode_embed_request, decode_embeddings, embeddings_body, encode_embed_request};
 pub use error::decode_error;
 pub(crate) use error::decode_error_event;
 pub use models::{ModelEntry, ServedModel, decode_models, encode_models};

@@ -321,7 +321,7 @@ fn request(recording: &Recording, place: &str) -> Result<(), String> {
         }
         "embed" | "embeddings" => match decode_embed_request(bytes.as_bytes()) {
             Ok(request) => {
-                let encoded = encode_embed_request(&request, &request.model);
+                let encoded = encode_embed_request(&request, &request.model).expect("these are texts");
                 (serde_json::from_slice(&encoded).expect("an encoded request is JSON"), Vec::new())
             }
             Err(error) => return refused(error),

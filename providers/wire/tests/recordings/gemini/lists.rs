@@ -81,7 +81,8 @@ fn embed_request(recording: &Recording) -> Result<(), String> {
     let model = requests::model(recording);
     let read =
         decode_embed_request(body.to_string().as_bytes(), &model).map_err(|error| format!("refused: {error}"))?;
-    let again: Value = serde_json::from_slice(&encode_embed_request(&read, &model)).expect("a body is JSON");
+    let again: Value =
+        serde_json::from_slice(&encode_embed_request(&read, &model).expect("these are texts")).expect("a body is JSON");
     let mut want = match body["requests"].as_array() {
         Some(_) => body.clone(),
         None => json!({"requests": [body]}),
