@@ -14,6 +14,9 @@ pub(crate) const OPENAI_HOST: &str = "api.openai.com";
 
 const COMPATIBLE: &str = "openai-compatible";
 
+/// The variables that name an AWS region, the first of which counts.
+pub(crate) const AWS_REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
 /// What was found.
 pub(crate) struct Found {
     /// The lowest layers: what the usual variables say of a provider, or what was found.
@@ -26,12 +29,13 @@ pub(crate) struct Found {
 type Finder = fn(&Environment) -> Option<Provider>;
 
 /// The providers that can be found, in the order in which they are tried.
-const FINDERS: [(&str, Kind, Finder); 5] = [
+const FINDERS: [(&str, Kind, Finder); 6] = [
     ("anthropic", Kind::Anthropic, anthropic),
     ("openai", Kind::OpenAi, openai),
     ("azure", Kind::Azure, clouds::azure),
     ("gemini", Kind::Gemini, gemini),
     ("vertex", Kind::Vertex, clouds::vertex),
+    ("bedrock", Kind::Bedrock, bedrock),
 ];
 
 /// Looks at the usual variables where no provider was written.
@@ -65,7 +69,7 @@ fn needs_variables(provider: &Value, kind: Kind) -> bool {
         Some(_) => false,
     };
     own_kind
-        && !["key", "profiles", "oauth", "base_url", "google_credentials", "entra"]
+        && !["key", "profiles", "oauth", "base_url", "google_credentials", "entra", "aws_profile"]
             .iter()
             .any(|key| table.contains_key(*key))
 }
@@ -123,6 +127,24 @@ fn gemini(environment: &Environment) -> Option<Provider> {
     found.set("key", &format!("env:{key}"), key);
     if let Some(base) = environment.text(BASE) {
         found.set("base_url", base, BASE);
+    }
+    Some(found)
+}
+
+fn bedrock(environment: &Environment) -> Option<Provider> {
+    const KEY: &str = "AWS_BEARER_TOKEN_BEDROCK";
+    if !Kind::Bedrock.is_built() {
+        return None;
+    }
+    environment.text(KEY)?;
+    let mut found = Provider::new("bedrock", Origin::Environment { variable: KEY.to_owned() });
+    found.set("kind", Kind::Bedrock.name(), KEY);
+    found.set("key", &format!("env:{KEY}"), KEY);
+    for variable in AWS_REGION {
+        if let Some(region) = environment.text(variable) {
+            found.set("region", region, variable);
+            break;
+        }
     }
     Some(found)
 }
@@ -205,6 +227,7 @@ const NOT_YET: [(&str, &str); 8] = [
 fn ignored(environment: &Environment) -> Vec<IgnoredVariable> {
     NOT_YET
         .into_iter()
+        .filter(|(_, provider)| !Kind::named(provider).is_some_and(Kind::is_built))
         .filter(|(variable, _)| environment.raw(variable).is_some())
         .map(|(variable, provider)| IgnoredVariable { variable, provider, hint: compatible_hint(provider) })
         .chain(clouds::incomplete(environment))

@@ -2,7 +2,23 @@
 
 use std::path::PathBuf;
 
-use crate::{Environment, GoogleCredentials, Identity, ProfileKey, Settings, gcloud_credentials};
+use crate::{Environment, GoogleCredentials, Identity, Kind, ProfileKey, Settings, gcloud_credentials};
+
+/// What AWS's own chain of credentials reads: its configuration, its tokens of single sign-on, and what the platform
+/// puts there.
+fn aws_files(environment: &Environment) -> impl Iterator<Item = PathBuf> + use<> {
+    let own = |variable: &str, name: &str| {
+        environment.path(variable).or_else(|| Some(environment.path("HOME")?.join(".aws").join(name)))
+    };
+    let files = [
+        own("AWS_CONFIG_FILE", "config"),
+        own("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+        environment.path("HOME").map(|home| home.join(".aws/sso/cache")),
+        environment.path("AWS_WEB_IDENTITY_TOKEN_FILE"),
+        environment.path("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    ];
+    files.into_iter().flatten()
+}
 
 impl Settings {
     /// Every file that the settings name, `~` expanded: those of secrets, the certificate and its key, Google's credentials. Whoever adds a
@@ -17,7 +33,9 @@ impl Settings {
             let found = gcloud_credentials(environment).filter(|_| *credentials == GoogleCredentials::Default);
             credentials.named_file(environment).or(found)
         });
-        tls.chain(secrets.filter_map(|secret| secret.file(environment))).chain(google).collect()
+        let aws = self.providers.iter().any(|provider| provider.kind == Kind::Bedrock);
+        let aws = aws.then(|| aws_files(environment)).into_iter().flatten();
+        tls.chain(secrets.filter_map(|secret| secret.file(environment))).chain(google).chain(aws).collect()
     }
 
     fn google_credentials(&self) -> impl Iterator<Item = &GoogleCredentials> {

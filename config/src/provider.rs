@@ -46,10 +46,14 @@ pub struct Provider {
     pub organization: Option<String>,
     /// The project that requests are booked to; of [`Kind::Vertex`] the one whose models they are.
     pub project: Option<String>,
-    /// Where requests are answered, of [`Kind::Vertex`] alone; `None` leaves it to the provider.
+    /// Where requests are answered, of [`Kind::Vertex`] and [`Kind::Bedrock`] alone; `None` leaves it to the provider, or to
+    /// `AWS_REGION` and AWS's own configuration.
     pub region: Option<String>,
     /// The version of the interface, of [`Kind::Azure`] alone; `None` is the one without versions.
     pub api_version: Option<String>,
+    /// The profile of AWS's own configuration that credentials and region come from; `None` is the default one. Of
+    /// [`Kind::Bedrock`] alone.
+    pub aws_profile: Option<String>,
     /// Sent with every request; names are unique without regard to case.
     #[serde(serialize_with = "serialize_headers")]
     pub headers: Vec<Header>,
@@ -81,6 +85,7 @@ impl Provider {
             project: None,
             region: None,
             api_version: None,
+            aws_profile: None,
             headers: Vec::new(),
             defaults: RequestDefaults::default(),
             timeouts: Timeouts::default(),
@@ -116,6 +121,8 @@ pub enum Kind {
     Gemini,
     /// Vertex AI, for models of Google's and of others.
     Vertex,
+    /// Amazon Bedrock, let in by an API key, or by AWS's own credentials where there is none.
+    Bedrock,
     /// Ollama, through its own API.
     Ollama,
     /// The built-in demo, which needs no network and no key.
@@ -124,13 +131,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind of this version.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Anthropic,
         Self::OpenAi,
         Self::OpenAiCompatible,
         Self::Azure,
         Self::Gemini,
         Self::Vertex,
+        Self::Bedrock,
         Self::Ollama,
         Self::Demo,
     ];
@@ -145,6 +153,7 @@ impl Kind {
             Self::Azure => "azure",
             Self::Gemini => "gemini",
             Self::Vertex => "vertex",
+            Self::Bedrock => "bedrock",
             Self::Ollama => "ollama",
             Self::Demo => "demo",
         }
@@ -164,6 +173,12 @@ impl Kind {
     /// Whether nobody gets in without a key or a login.
     pub(crate) fn wants_key(self) -> bool {
         matches!(self, Self::Anthropic | Self::OpenAi | Self::Azure | Self::Gemini)
+    }
+
+    /// Whether it was built into this program.
+    #[must_use]
+    pub fn is_built(self) -> bool {
+        self != Self::Bedrock || cfg!(feature = "bedrock")
     }
 
     /// The kind of that name.

@@ -7,6 +7,8 @@
 pub mod anthropic;
 pub mod auth;
 pub mod azure;
+#[cfg(feature = "bedrock")]
+pub mod bedrock;
 pub mod catalog;
 pub mod cost;
 pub mod credential;

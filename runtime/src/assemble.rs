@@ -14,6 +14,8 @@ use greenroom_config::{
     self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, OAuthPreset, OpenAiWire, SecretError,
     Settings,
 };
+#[cfg(feature = "bedrock")]
+use greenroom_providers::bedrock::{Bedrock, BedrockArgs};
 use greenroom_providers::{
     Catalog, Credential, Facts, ModelInfo, Price, Provider,
     anthropic::{ANTHROPIC_BASE, Anthropic, AnthropicArgs},
@@ -252,8 +254,11 @@ fn catalogued(written: &config::Provider) -> &'static str {
         (_, Some(host)) if host.starts_with("bedrock-mantle.") && host.ends_with(".api.aws") => "bedrock-mantle",
         (_, Some(host)) if AZURE.iter().any(|domain| host.ends_with(domain)) => "azure",
         (Kind::Gemini, None) => "gemini",
+        (Kind::Bedrock, None) => "bedrock",
+        (Kind::Bedrock, Some(host)) if host.contains(".amazonaws.com") => "bedrock",
         (Kind::Anthropic, _) => "anthropic-compatible",
         (Kind::Gemini, Some(_)) => "gemini-compatible",
+        (Kind::Bedrock, Some(_)) => "bedrock-compatible",
         (Kind::OpenAi | Kind::OpenAiCompatible, _) => "openai-compatible",
     }
 }
@@ -363,6 +368,18 @@ pub(crate) fn provider(
         Kind::Ollama => {
             let (base, headers) = (base(OLLAMA_BASE), headers()?);
             Arc::new(Ollama::new(OllamaArgs { transport, base, headers })?)
+        }
+        #[cfg(feature = "bedrock")]
+        Kind::Bedrock => {
+            let (base, headers) = (written.base_url.clone(), headers()?);
+            let region = written.aws_region(environment).map(str::to_owned);
+            let profile = written.aws_profile(environment).map(str::to_owned);
+            Arc::new(Bedrock::new(BedrockArgs { transport, base, region, profile, headers })?)
+        }
+        #[cfg(not(feature = "bedrock"))]
+        Kind::Bedrock => {
+            let message = "this program was built without the kind \"bedrock\"";
+            return Err(ChatError::new(ErrorKind::Config, message).with_hint("build it with the feature \"bedrock\""));
         }
         Kind::Demo => Arc::new(Demo),
     })

@@ -69,8 +69,9 @@ pub(crate) fn shape(provider: &Provider, before: &[Provider], findings: &mut Fin
 /// A key over plain HTTP is everyone's who is on the way; only loopback has no way.
 fn transport(provider: &Provider, path: &str, findings: &mut Findings<'_>) {
     let Some(url) = &provider.base_url else { return };
-    // Without a profile it is to have what is added.
+    // Without a profile it is to have what is added. What AWS's credentials sign may hold a token of theirs.
     let keyed = provider.profiles.is_empty()
+        || provider.kind == Kind::Bedrock
         || provider.profiles.iter().any(|profile| profile.key != ProfileKey::None)
         || provider.headers.iter().any(crate::Header::is_sensitive);
     if url.scheme() == "https" || !keyed || is_loopback(url) {

@@ -14,7 +14,13 @@ use crate::suggest::nearest;
 use crate::{ErrorKind, Kind, OpenAiWire, ProfileKey, Provider, SecretReference, Timeouts};
 
 /// Kinds that greenroom knows of and this version has not.
-const KINDS_TO_COME: [&str; 4] = ["bedrock", "copilot", "openrouter", "llamacpp"];
+const KINDS_TO_COME: [&str; 3] = ["copilot", "openrouter", "llamacpp"];
+
+/// What has no meaning for Bedrock, where nobody logs in through greenroom.
+const NOT_FOR_BEDROCK: [&str; 3] = ["oauth", "organization", "project"];
+
+/// What has one for Bedrock alone.
+const FOR_BEDROCK: [&str; 1] = ["aws_profile"];
 
 /// What has no meaning for the demo, which goes nowhere.
 const NOT_FOR_DEMO: [&str; 11] = [
@@ -51,16 +57,18 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
     if kind == Kind::Demo {
         table.not_applicable(kind.name(), &NOT_FOR_DEMO);
     }
+    let is_bedrock = kind == Kind::Bedrock;
+    table.not_applicable(kind.name(), if is_bedrock { &NOT_FOR_BEDROCK } else { &FOR_BEDROCK });
     if !kind.has_wires() {
         table.not_applicable(kind.name(), &["wire"]);
     }
-    for (key, of) in [("api_version", Kind::Azure), ("region", Kind::Vertex)] {
-        if kind != of {
+    for (key, of) in [("api_version", &[Kind::Azure][..]), ("region", &[Kind::Vertex, Kind::Bedrock])] {
+        if !of.contains(&kind) {
             table.not_applicable(kind.name(), &[key]);
         }
     }
     let base_url = if kind == Kind::Demo { None } else { base_url(kind, &table) };
-    let oauth = if kind == Kind::Demo { None } else { table.node("oauth") };
+    let oauth = if matches!(kind, Kind::Bedrock | Kind::Demo) { None } else { table.node("oauth") };
     let limits = of_each(&table);
     let read = Provider {
         name: name.to_owned(),
@@ -74,8 +82,17 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         models: table.node("models").map(|node| models(&node)).unwrap_or_default(),
         organization: table.get("organization").map(|Name(name)| name),
         project: project(kind, &table),
-        region: table.node("region").filter(|_| kind == Kind::Vertex).and_then(|node| label(&node, "a region")),
+        region: table.node("region").and_then(|node| match kind {
+            Kind::Vertex => label(&node, "a region"),
+            Kind::Bedrock => region(&node),
+            _ => None,
+        }),
         api_version: table.node("api_version").filter(|_| kind == Kind::Azure).and_then(|node| api_version(&node)),
+        aws_profile: table
+            .node("aws_profile")
+            .filter(|_| is_bedrock)
+            .and_then(|node| Name::read(&node))
+            .map(|Name(name)| name),
         headers: table.node("headers").map(|node| headers(&node)).unwrap_or_default(),
         defaults: table.node("defaults").map(|node| defaults(&node)).unwrap_or_default(),
         timeouts: tuning::timeouts(table.node("timeouts").as_ref(), timeouts),
@@ -98,14 +115,19 @@ fn kind(name: &str, table: &Table<'_>) -> Option<Kind> {
         Some(node) => (node, node.text()?.trim()),
         None => (&table.node, name),
     };
-    if let Some(kind) = Kind::named(text) {
+    let named = Kind::named(text);
+    if let Some(kind) = named.filter(|kind| kind.is_built()) {
         return Some(kind);
     }
     let refuse = |kind, hint| match written {
         Some(_) => node.refuse(kind, hint),
         None => node.refuse_key(kind, hint),
     };
-    if KINDS_TO_COME.contains(&text) {
+    if named.is_some() {
+        let what = format!("the kind \"{text}\" in this program");
+        let hint = format!("it was built without it: build with the feature \"{text}\"");
+        refuse(ErrorKind::NotSupported { what }, Some(hint));
+    } else if KINDS_TO_COME.contains(&text) {
         let hint =
             compatible_hint(text).map_or_else(|| format!("this version has {}", known.join(", ")), str::to_owned);
         refuse(ErrorKind::NotSupported { what: format!("the kind \"{text}\"") }, Some(hint));
@@ -120,6 +142,16 @@ fn kind(name: &str, table: &Table<'_>) -> Option<Kind> {
         refuse(ErrorKind::UnknownKind { kind: text.to_owned(), known: known.to_vec() }, Some(hint));
     }
     None
+}
+
+/// The name of a region, which becomes a part of an address.
+fn region(node: &Node<'_>) -> Option<String> {
+    let Name(region) = Name::read(node)?;
+    if !region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        node.bad(&region, "the name of a region, such as \"us-east-1\"");
+        return None;
+    }
+    Some(region)
 }
 
 fn base_url(kind: Kind, table: &Table<'_>) -> Option<Url> {

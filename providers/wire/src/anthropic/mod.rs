@@ -25,7 +25,7 @@
 mod answer;
 mod error;
 mod models;
-mod request;
+pub(crate) mod request;
 mod stream;
 
 pub use answer::decode_answer;

@@ -21,7 +21,7 @@ use crate::cli::{context::Context, notes, signals::Interrupt};
 /// The name of the socket in a data directory.
 pub(crate) const SOCKET: &str = "socket";
 /// The variables that say a provider.
-pub(super) const VARIABLES: [&str; 13] = [
+pub(super) const VARIABLES: [&str; 16] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "OPENAI_API_KEY",
@@ -35,6 +35,9 @@ pub(super) const VARIABLES: [&str; 13] = [
     "GOOGLE_GENAI_USE_VERTEXAI",
     "GOOGLE_CLOUD_PROJECT",
     "GOOGLE_APPLICATION_CREDENTIALS",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
 ];
 /// How long a holder waits before it says for what.
 const PATIENCE: Duration = Duration::from_secs(1);
