@@ -139,6 +139,8 @@ impl Provider {
             Kind::Anthropic => Some("ANTHROPIC_API_KEY"),
             Kind::OpenAi => Some("OPENAI_API_KEY"),
             Kind::Gemini => Some("GEMINI_API_KEY"),
+            Kind::Copilot => Some("COPILOT_GITHUB_TOKEN"),
+            Kind::OpenRouter => Some("OPENROUTER_API_KEY"),
             _ => None,
         };
         // With logins the variable is not what the person had in mind.

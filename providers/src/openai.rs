@@ -4,22 +4,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind,
-    openai_chat::{
-        Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_embeddings, decode_error, decode_models,
-        encode_embed_request, encode_request,
-    },
+    ChatError, Embeddings, ErrorKind,
+    openai_chat::{Dialect, ModelEntry, decode_error, decode_models},
 };
 use reqwest::Method;
 use url::Url;
 
 use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink,
-    drive::{self, Language},
-    embeddings::{counted, join, within},
+    embeddings::within,
     endpoint::Endpoint,
+    openai_chat::{self, Asked},
     openai_responses,
-    scrub::hide_input,
     transport::Transport,
 };
 
@@ -89,20 +85,6 @@ impl OpenAi {
             .unwrap_or_else(|| by_model() || openai_responses::is_chatgpt(self.endpoint.base(call.credential)))
     }
 
-    async fn make_embeddings(&self, call: EmbedCall<'_>) -> Result<Embeddings, ChatError> {
-        let EmbedCall { request, model, credential, .. } = call;
-        let mut all = Embeddings::default();
-        for some in request.input.chunks(MOST_TEXTS) {
-            let some = EmbedRequest { input: some.to_vec(), ..request.clone() };
-            let asked = self.endpoint.bearer(Method::POST, "embeddings", credential)?;
-            let asked = asked.header("content-type", "application/json").body(encode_embed_request(&some, model));
-            let fetched = self.endpoint.fetch(asked, credential, &decode_error).await;
-            let made = decode_embeddings(&fetched.map_err(|error| hide_input(error, request))?)?;
-            join(&mut all, counted(made, some.input.len())?);
-        }
-        Ok(all)
-    }
-
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
         if openai_responses::is_chatgpt(self.endpoint.base(credential)) {
             return Err(ChatError::new(ErrorKind::NotFound, "ChatGPT lists no models"));
@@ -128,12 +110,6 @@ fn info(entry: ModelEntry) -> ModelInfo {
     ModelInfo { name: entry.name, context: entry.context, max_output: entry.max_output, ..ModelInfo::named(entry.id) }
 }
 
-/// How many answers at once were asked for (`n`), which the chat language has no word for.
-fn choices(request: &ChatRequest) -> u32 {
-    let n = request.extra.iter().find(|extra| extra.path == "/n").and_then(|extra| extra.json.as_u64());
-    n.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1)
-}
-
 impl Provider for OpenAi {
     fn kind(&self) -> &'static str {
         self.kind
@@ -146,25 +122,11 @@ impl Provider for OpenAi {
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
-        if self.in_responses(&call) {
-            return Box::pin(openai_responses::chat(&self.endpoint, call, sink));
-        }
         Box::pin(async move {
-            let encoded = encode_request(call.request, call.provider, call.model, &self.dialect);
-            for left_out in &encoded.left_out {
-                tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
+            if self.in_responses(&call) {
+                return openai_responses::chat(Asked::plain(&self.endpoint, "responses"), call, sink).await;
             }
-            let request = self.endpoint.bearer(Method::POST, "chat/completions", call.credential)?;
-            let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
-            let choices = choices(call.request);
-            let names = encoded.names;
-            let language = Language {
-                decoder: &mut OpenaiChatDecoder::new(choices).with_names(names.clone()),
-                whole: &|body| decode_answer(body, choices, &names),
-                error: &decode_error,
-            };
-            let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-            outcome.map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))
+            openai_chat::chat(Asked::plain(&self.endpoint, "chat/completions"), &self.dialect, call, sink).await
         })
     }
 
@@ -173,7 +135,8 @@ impl Provider for OpenAi {
     }
 
     fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {
-        Box::pin(within(call.limit, self.make_embeddings(call)))
+        let asked = Asked::plain(&self.endpoint, "embeddings");
+        Box::pin(within(call.limit, openai_chat::embed(asked, MOST_TEXTS, call)))
     }
 }
 

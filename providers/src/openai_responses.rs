@@ -5,28 +5,29 @@ use greenroom_wire::{
     chat::{Extra, Wire},
     openai_responses::{Dialect, OpenaiResponsesDecoder, decode_answer, decode_error, encode_request},
 };
-use reqwest::{Method, RequestBuilder, header::HeaderValue};
+use reqwest::{RequestBuilder, header::HeaderValue};
 use url::Url;
 
 use crate::{
     ChatCall, ModelInfo, Sink,
     drive::{self, Language},
-    endpoint::Endpoint,
+    openai_chat::Asked,
 };
 
 /// Asks for one answer; see [`Provider::chat`](crate::Provider::chat).
 ///
 /// # Errors
 /// Why the attempt failed; what had come before it is in `sink`.
-pub(crate) async fn chat(endpoint: &Endpoint, call: ChatCall<'_>, sink: &mut dyn Sink) -> Result<(), ChatError> {
-    let dialect = dialect(endpoint.base(call.credential), call.model, call.info);
+pub(crate) async fn chat(asked: Asked<'_>, call: ChatCall<'_>, sink: &mut dyn Sink) -> Result<(), ChatError> {
+    let base = asked.endpoint.base(call.credential);
+    let dialect = dialect(base, call.model, call.info);
     let encoded = encode_request(call.request, call.provider, call.model, &dialect);
     for left_out in &encoded.left_out {
         tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
     }
-    let request = endpoint.bearer(Method::POST, "responses", call.credential)?;
-    let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
-    let request = match is_chatgpt(endpoint.base(call.credential)) {
+    let encoded = encoded.with_fields(asked.fields, Wire::OpenaiResponses, call.request);
+    let request = asked.request(call.credential)?;
+    let request = match is_chatgpt(base) {
         true => for_chatgpt(request, &call),
         false => request,
     };
@@ -34,10 +35,10 @@ pub(crate) async fn chat(endpoint: &Endpoint, call: ChatCall<'_>, sink: &mut dyn
     let language = Language {
         decoder: &mut OpenaiResponsesDecoder::new(names.clone()),
         whole: &|body| decode_answer(body, &names),
-        error: &decode_error,
+        error: &asked.error.unwrap_or(decode_error),
     };
     let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-    outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
+    outcome.map_err(|error| asked.endpoint.scrub(error, call.credential, Some(call.request)))
 }
 
 /// Whether that is where a ChatGPT subscription is asked, which knows this API alone and wants to be told whose it is.

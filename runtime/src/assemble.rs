@@ -17,14 +17,19 @@ use greenroom_config::{
 use greenroom_providers::{
     Catalog, Credential, Facts, ModelInfo, Price, Provider,
     anthropic::{ANTHROPIC_BASE, Anthropic, AnthropicArgs},
+    auth::copilot_base,
+    copilot::{Copilot, CopilotArgs},
     demo::Demo,
     gemini::{GEMINI_BASE, Gemini, GeminiArgs},
+    llamacpp::{LLAMACPP_BASE, LlamaCpp, LlamaCppArgs},
     ollama::{OLLAMA_BASE, Ollama, OllamaArgs},
     openai::{OPENAI_BASE, OpenAi, OpenAiArgs},
+    openrouter::{OPENROUTER_BASE, OpenRouter, OpenRouterArgs},
     transport::Transport,
 };
 use greenroom_wire::{ChatError, ErrorKind};
 use secrecy::ExposeSecret as _;
+use url::Url;
 
 use crate::{
     CredentialsError, StartError,
@@ -237,6 +242,9 @@ fn catalogued(written: &config::Provider) -> &'static str {
     match (written.kind, host) {
         (Kind::Demo, _) => "demo",
         (Kind::Ollama, _) => "ollama",
+        (Kind::LlamaCpp, _) => "llamacpp",
+        (Kind::OpenRouter, None) => "openrouter",
+        (Kind::Copilot, _) => "copilot",
         (Kind::Anthropic, None) => "anthropic",
         (Kind::OpenAi, None) if is_chatgpt => "chatgpt",
         (_, Some("chatgpt.com")) => "chatgpt",
@@ -250,7 +258,7 @@ fn catalogued(written: &config::Provider) -> &'static str {
         (Kind::Gemini, None) => "gemini",
         (Kind::Anthropic, _) => "anthropic-compatible",
         (Kind::Gemini, Some(_)) => "gemini-compatible",
-        (Kind::OpenAi | Kind::OpenAiCompatible, _) => "openai-compatible",
+        (Kind::OpenAi | Kind::OpenAiCompatible | Kind::OpenRouter, _) => "openai-compatible",
     }
 }
 
@@ -329,11 +337,43 @@ pub(crate) fn provider(
             let (base, headers) = (base(GEMINI_BASE), headers()?);
             Arc::new(Gemini::new(GeminiArgs { transport, base, headers })?)
         }
+        Kind::Copilot => Arc::new(Copilot::new(CopilotArgs {
+            transport,
+            base: copilot_base_of(written)?,
+            headers: headers()?,
+            responses: written.wire.map(|wire| wire == OpenAiWire::Responses),
+            enable_models: written.copilot.enable_models,
+        })?),
+        Kind::OpenRouter => Arc::new(OpenRouter::new(OpenRouterArgs {
+            transport,
+            base: base(OPENROUTER_BASE),
+            headers: headers()?,
+            routing: written.routing.clone(),
+            responses: written.wire == Some(OpenAiWire::Responses),
+        })?),
+        Kind::LlamaCpp => Arc::new(LlamaCpp::new(LlamaCppArgs {
+            transport,
+            base: base(LLAMACPP_BASE),
+            headers: headers()?,
+            responses: written.wire == Some(OpenAiWire::Responses),
+        })?),
         Kind::Ollama => {
             let (base, headers) = (base(OLLAMA_BASE), headers()?);
             Arc::new(Ollama::new(OllamaArgs { transport, base, headers })?)
         }
         Kind::Demo => Arc::new(Demo),
+    })
+}
+
+/// Where Copilot is asked: where that is written, or at GitHub or the Enterprise whose tokens these are.
+fn copilot_base_of(written: &config::Provider) -> Result<Url, ChatError> {
+    if let Some(url) = &written.base_url {
+        return Ok(url.clone());
+    }
+    let of_logins = written.oauth.as_ref().and_then(|oauth| oauth.domain.as_deref());
+    copilot_base(written.copilot.domain.as_deref().or(of_logins)).map_err(|error| {
+        let hint = error.hint().to_owned();
+        ChatError::new(ErrorKind::Config, error.to_string()).with_hint(hint)
     })
 }
 
