@@ -23,10 +23,13 @@ use crate::{
     transport::Transport,
 };
 
-/// Who asks, in the words of an editor, which is what Copilot takes everybody for.
-const OWN_NAME: &str = concat!("greenroom/", env!("CARGO_PKG_VERSION"));
-/// The version of the interface that is spoken.
-const API_VERSION: &str = "2025-05-01";
+/// Who asks, in the words of an editor, which is what Copilot takes everybody for; and the version of its interface that is
+/// spoken. Nobody else's name is here.
+pub const OWN_HEADERS: [(&str, &str); 3] = [
+    ("editor-version", concat!("greenroom/", env!("CARGO_PKG_VERSION"))),
+    ("editor-plugin-version", concat!("greenroom/", env!("CARGO_PKG_VERSION"))),
+    ("x-github-api-version", "2025-05-01"),
+];
 /// Most texts of one request for embeddings; the smallest bound of a listed model.
 const MOST_TEXTS: usize = 256;
 /// How long the list of models is waited for once a model was refused.
@@ -50,8 +53,7 @@ pub struct CopilotArgs {
     pub transport: Arc<Transport>,
     /// Its address, for tokens that are not for another; see [`copilot_base`](crate::auth::copilot_base).
     pub base: Url,
-    /// Headers for every request. `Editor-Version`, `Editor-Plugin-Version`, `X-GitHub-Api-Version` and
-    /// `Copilot-Integration-Id` may be among them; greenroom has an honest one for each but the last.
+    /// Headers for every request, which go before [`OWN_HEADERS`]; `Copilot-Integration-Id` may be among them.
     pub headers: BTreeMap<String, String>,
     /// Whether it is spoken to in the Responses API, or else in chat completions; `None` leaves it to the model.
     pub responses: Option<bool>,
@@ -66,11 +68,10 @@ impl Copilot {
     /// `Config`: a header that can't be one.
     pub fn new(args: CopilotArgs) -> Result<Self, ChatError> {
         let CopilotArgs { transport, base, headers, responses, enable_models } = args;
-        let endpoint = Endpoint::new(transport, base, &headers)?
-            .with_default("editor-version", OWN_NAME)
-            .with_default("editor-plugin-version", OWN_NAME)
-            .with_default("user-agent", OWN_NAME)
-            .with_default("x-github-api-version", API_VERSION);
+        let mut endpoint = Endpoint::new(transport, base, &headers)?;
+        for (name, value) in OWN_HEADERS {
+            endpoint = endpoint.with_default(name, value);
+        }
         Ok(Self { endpoint, responses, enable_models })
     }
 

@@ -15,7 +15,7 @@ use greenroom_config::{
     Settings,
 };
 use greenroom_providers::{
-    Catalog, Credential, Facts, ModelInfo, Price, Provider,
+    Catalog, Facts, ModelInfo, Price, Provider,
     anthropic::{ANTHROPIC_BASE, Anthropic, AnthropicArgs},
     auth::copilot_base,
     copilot::{Copilot, CopilotArgs},
@@ -33,6 +33,7 @@ use url::Url;
 
 use crate::{
     CredentialsError, StartError,
+    credentials::source::by_key,
     lists::{ListStore, Origin},
 };
 
@@ -74,7 +75,7 @@ pub(crate) fn assemble(
     let mut missing = None;
     let mut empty = Vec::new();
     for written in &settings.providers {
-        let (profiles, failed) = profiles(written, environment, added);
+        let (profiles, failed) = profiles(written, environment, added, &mut transports);
         let usable = !profiles.is_empty();
         if !usable && failed.iter().all(Lacking::can_be_added) {
             empty.push(written);
@@ -173,8 +174,9 @@ fn rules(written: &config::Sessions) -> SessionRules {
 
 /// Everything that would be left out for want of a credential.
 pub(crate) fn left_out(settings: &Settings, environment: &Environment) -> Vec<Warned> {
-    let added = AddedWays::new();
-    let failed = settings.providers.iter().flat_map(|written| profiles(written, environment, &added).1);
+    let (added, mut transports) = (AddedWays::new(), Transports::default());
+    let failed =
+        settings.providers.iter().flat_map(|written| profiles(written, environment, &added, &mut transports).1);
     failed.map(|lacking| lacking.warned()).collect()
 }
 
@@ -182,8 +184,8 @@ pub(crate) fn left_out(settings: &Settings, environment: &Environment) -> Vec<Wa
 enum Lacking {
     /// What was written does not lead to a secret.
     Written(CredentialError),
-    /// What was added is not to be had.
-    Added { provider: Arc<str>, profile: String, what: String, hint: String },
+    /// What was added is not to be had, or what is there can't be used as it is configured.
+    Unusable { provider: Arc<str>, profile: String, what: String, hint: String },
 }
 
 impl Lacking {
@@ -192,10 +194,20 @@ impl Lacking {
         matches!(self, Self::Written(CredentialError { source: SecretError::NotAdded { .. }, .. }))
     }
 
+    fn unusable(
+        written: &config::Provider,
+        own: &config::Profile,
+        error: &dyn std::error::Error,
+        hint: String,
+    ) -> Self {
+        let (provider, profile) = (written.name.as_str().into(), own.id.clone());
+        Self::Unusable { provider, profile, what: with_causes(error), hint }
+    }
+
     fn warned(&self) -> Warned {
         match self {
             Self::Written(error) => warned(error),
-            Self::Added { provider, profile, what, hint } => Warned {
+            Self::Unusable { provider, profile, what, hint } => Warned {
                 provider: Arc::clone(provider),
                 profile: Some(profile.clone()),
                 message: format!("the credential {provider}/{profile} can't be used: {what}"),
@@ -208,7 +220,7 @@ impl Lacking {
         let Warned { message, hint, .. } = self.warned();
         match self {
             Self::Written(error) => StartError::NoProvider(error),
-            Self::Added { .. } => StartError::NoCredential { message, hint },
+            Self::Unusable { .. } => StartError::NoCredential { message, hint },
         }
     }
 }
@@ -277,6 +289,7 @@ fn profiles(
     written: &config::Provider,
     environment: &Environment,
     added: &AddedWays,
+    transports: &mut Transports,
 ) -> (Vec<ProfileArgs>, Vec<Lacking>) {
     let mut profiles = Vec::new();
     let mut failed = Vec::new();
@@ -287,18 +300,23 @@ fn profiles(
         let way = match added.get(&(written.name.clone(), own.id.clone())) {
             Some(Ok(way)) => way.clone(),
             Some(Err(error)) => {
-                let (what, hint) = (with_causes(error), error.hint());
-                let (provider, profile) = (written.name.as_str().into(), own.id.clone());
-                failed.push(Lacking::Added { provider, profile, what, hint });
+                failed.push(Lacking::unusable(written, own, error, error.hint()));
                 continue;
             }
-            None => match written.key(own, environment) {
-                Ok(key) => Way::Fixed(Arc::new(key.map_or(Credential::None, Credential::Key))),
-                Err(error) => {
-                    failed.push(Lacking::Written(error));
-                    continue;
+            None => {
+                let transport = transports.get(written.timeouts.connect);
+                let way = written.key(own, environment).map_err(Lacking::Written).and_then(|key| {
+                    by_key(written, &own.id, key, environment, transport)
+                        .map_err(|error| Lacking::unusable(written, own, &error, error.hint().to_owned()))
+                });
+                match way {
+                    Ok(way) => way,
+                    Err(lacking) => {
+                        failed.push(lacking);
+                        continue;
+                    }
                 }
-            },
+            }
         };
         profiles.push(profile(own, way));
     }
