@@ -13,6 +13,12 @@ system:
     cargo build --workspace --bins
     cargo test -p greenroom-tests
 
+# A few short questions to every provider that the environment has a key for; the others are passed over by name.
+# GREENROOM_LIVE_OPENAI=gpt-5 says which model of openai is asked, and so for the others.
+live:
+    cargo build -p greenroom
+    GREENROOM_LIVE=1 cargo test -p greenroom-tests --test live -- real_providers --nocapture
+
 # What the hot path costs, as ratios against no proxy and a bare proxy in the same run.
 bench *args:
     cargo build --profile dist -p greenroom -p greenroom-tests --bins

@@ -22,10 +22,11 @@ use tokio_util::{
 };
 
 use crate::{
+    counting::{self, TokenCount},
     direct,
     handle::{Handle, Unavailable},
     provider::{
-        ListedHook, ProfileArgs, ProviderArgs, ProviderStatus,
+        ListedHook, ProfileArgs, ProfileTest, ProviderArgs, ProviderStatus,
         actor::{ProviderActor, ProviderMsg},
         keep::prune,
         limiter::Limiters,
@@ -292,8 +293,20 @@ impl System {
     ///
     /// # Errors
     /// Why there are none.
-    pub async fn embed(&self, request: &EmbedRequest) -> Result<(Candidate, Embeddings), ChatError> {
-        direct::embed(&self.shared, request).await
+    pub async fn embed(&self, request: &EmbedRequest, caller: Caller) -> Result<(Candidate, Embeddings), ChatError> {
+        direct::embed(&self.shared, request, caller).await
+    }
+
+    /// How many tokens a prompt has, for the model that would be asked first. With it, who that is.
+    ///
+    /// # Errors
+    /// Why it can't be said; never that the provider does not count, or isn't reached.
+    pub async fn count_tokens(
+        &self,
+        request: &ChatRequest,
+        caller: &Caller,
+    ) -> Result<(Candidate, TokenCount), ChatError> {
+        counting::count(&self.shared, request, caller).await
     }
 
     /// What a provider tells of one of its models.
@@ -315,6 +328,17 @@ impl System {
     /// How a provider is. `None` if it is down.
     pub async fn status(&self, provider: &str) -> Option<ProviderStatus> {
         self.shared.provider(provider)?.handle.call(ProviderMsg::Status).await.ok()
+    }
+
+    /// Whether each profile of a provider gets in; `None` if there is no such provider.
+    ///
+    /// # Errors
+    /// It is down.
+    pub async fn test(&self, provider: &str) -> Result<Option<Vec<ProfileTest>>, Unavailable> {
+        match self.shared.provider(provider) {
+            Some(provider) => provider.handle.call(ProviderMsg::Test).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Forgets what a provider has learnt of its profiles' failures. Whether that is kept, once that is known; `None`

@@ -32,7 +32,7 @@ pub use catalog::{Catalog, Facts};
 pub use cost::{Cost, Price};
 pub use credential::{AccessToken, Credential};
 pub use provider::{
-    Capabilities, ChatCall, EmbedCall, Modalities, ModelInfo, Provider, PullCall, PullSink, Sink, SinkState,
+    Capabilities, ChatCall, EmbedCall, Health, Modalities, ModelInfo, Provider, PullCall, PullSink, Sink, SinkState,
     unsupported,
 };
 pub use watchdog::Deadlines;

@@ -16,6 +16,7 @@ use crate::{
     endpoint::Endpoint,
     openai_chat::{self, Asked},
     openai_responses,
+    provider::unsupported,
     transport::Transport,
 };
 
@@ -132,6 +133,14 @@ impl Provider for OpenAi {
 
     fn models<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Vec<ModelInfo>, ChatError>> {
         Box::pin(self.list(credential))
+    }
+
+    fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {
+        let is_chatgpt = openai_responses::is_chatgpt(self.endpoint.base(call.credential));
+        if self.kind != "openai" || is_chatgpt {
+            return Box::pin(async { Err(unsupported(self.kind, "count tokens")) });
+        }
+        Box::pin(openai_responses::count(self.kind, &self.endpoint, call))
     }
 
     fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {

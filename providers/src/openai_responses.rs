@@ -3,15 +3,20 @@
 use greenroom_wire::{
     ChatError,
     chat::{Extra, Wire},
-    openai_responses::{Dialect, OpenaiResponsesDecoder, decode_answer, decode_error, encode_request},
+    openai_responses::{
+        Dialect, OpenaiResponsesDecoder, decode_answer, decode_count, decode_error, encode_count, encode_request,
+    },
 };
-use reqwest::{RequestBuilder, header::HeaderValue};
+use reqwest::{Method, RequestBuilder, header::HeaderValue};
 use url::Url;
 
 use crate::{
     ChatCall, ModelInfo, Sink,
     drive::{self, Language},
+    embeddings::within,
+    endpoint::Endpoint,
     openai_chat::Asked,
+    provider::unsupported,
 };
 
 /// Asks for one answer; see [`Provider::chat`](crate::Provider::chat).
@@ -39,6 +44,24 @@ pub(crate) async fn chat(asked: Asked<'_>, call: ChatCall<'_>, sink: &mut dyn Si
     };
     let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
     outcome.map_err(|error| asked.endpoint.scrub(error, call.credential, Some(call.request)))
+}
+
+/// How many tokens a prompt has; see [`Provider::count_tokens`](crate::Provider::count_tokens).
+///
+/// # Errors
+/// Why they can't be counted: a server that has no such address counts none.
+pub(crate) async fn count(kind: &str, endpoint: &Endpoint, call: ChatCall<'_>) -> Result<u64, ChatError> {
+    let dialect = dialect(endpoint.base(call.credential), call.model, call.info);
+    let encoded = encode_count(call.request, call.provider, call.model, &dialect);
+    let request = endpoint.bearer(Method::POST, "responses/input_tokens", call.credential)?;
+    let request = request.header("content-type", "application/json").body(encoded.body);
+    match within(call.deadlines.first_content, endpoint.fetch(request, call.credential, &decode_error)).await {
+        Ok(body) => decode_count(&body),
+        Err(error) if matches!(error.details.status, Some(404 | 405 | 501)) && error.details.code.is_none() => {
+            Err(unsupported(kind, "count tokens"))
+        }
+        Err(error) => Err(endpoint.scrub(error, call.credential, Some(call.request))),
+    }
 }
 
 /// Whether that is where a ChatGPT subscription is asked, which knows this API alone and wants to be told whose it is.

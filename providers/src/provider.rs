@@ -37,6 +37,15 @@ pub trait Provider: Send + Sync + 'static {
     /// Why they can't be listed; `NotFound` where the provider has no such list.
     fn models<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Vec<ModelInfo>, ChatError>>;
 
+    /// Whether it answers and this credential lets in, as far as that can be known without paying for an answer: by
+    /// default it lists its models.
+    ///
+    /// # Errors
+    /// Why it doesn't; `NotFound` without a status where only an answer could tell.
+    fn health<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Health, ChatError>> {
+        Box::pin(async move { Ok(Health { models: Some(self.models(credential).await?.len()) }) })
+    }
+
     /// What there is to know of one model, where that takes a question of its own.
     ///
     /// # Errors
@@ -77,6 +86,13 @@ pub trait Provider: Send + Sync + 'static {
 /// provider, the profile or the model, so nothing must be marked for it.
 pub fn unsupported(kind: &str, what: &str) -> ChatError {
     ChatError::new(ErrorKind::InvalidRequest, format!("a provider of the kind \"{kind}\" can't {what}"))
+}
+
+/// What a provider that answers says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// How many models it lists, where it was asked that.
+    pub models: Option<usize>,
 }
 
 /// Texts to be made vectors.

@@ -30,6 +30,7 @@ mod session;
 mod sessions;
 mod state;
 mod store;
+mod tested;
 mod usage;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -65,6 +66,7 @@ pub use session::{Events, Session, Turn};
 pub use sessions::Sessions;
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
 pub use store::{StoreKind, StoreState, has_store, repair_store, reset_at_rest};
+pub use tested::{Outcome, TestError, TestedProfile, TestedProvider};
 pub use usage::{UsageBy, UsageSum, usage_at_rest};
 
 use greenroom_actors::{System, store::Store};
@@ -85,6 +87,30 @@ pub struct Runtime {
     store: Option<Store>,
     clients: Clients,
     credentials: Credentials,
+}
+
+/// Texts that became vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// Who made them: the configured name of the provider.
+    pub provider: String,
+    /// The provider's id of the model.
+    pub model: String,
+    /// A vector for each text.
+    pub embeddings: Embeddings,
+}
+
+/// How many tokens a prompt has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counted {
+    /// For whose model: the configured name of the provider.
+    pub provider: String,
+    /// The provider's id of the model.
+    pub model: String,
+    /// How many.
+    pub tokens: u64,
+    /// By what share of itself that may be wrong; `None` if the provider counted.
+    pub error: Option<f64>,
 }
 
 /// What became of a reset of a provider's marks.
@@ -349,8 +375,32 @@ impl Runtime {
     /// # Errors
     /// Why there are none; `InvalidRequest` where the model's provider makes no embeddings.
     pub async fn embed(&self, request: &EmbedRequest) -> Result<(String, Embeddings), ChatError> {
-        let (who, embeddings) = self.system.embed(request).await?;
-        Ok((who.to_string(), embeddings))
+        let made = self.embed_for(request, "library".into()).await?;
+        Ok((format!("{}/{}", made.provider, made.model), made.embeddings))
+    }
+
+    /// The same for whoever asks, under whose name it is booked.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed).
+    pub async fn embed_for(&self, request: &EmbedRequest, caller: Caller) -> Result<Embedded, ChatError> {
+        let (who, embeddings) = self.system.embed(request, caller).await?;
+        Ok(Embedded { provider: who.provider.to_string(), model: who.model.id, embeddings })
+    }
+
+    /// How many tokens a prompt has, for the model that would be asked first: as its provider counts them, else an
+    /// estimate that says so. Nothing is answered, and nothing paid for.
+    ///
+    /// # Errors
+    /// Why it can't be said: there is no such model, or the provider refuses the request or the key.
+    pub async fn count_tokens(&self, request: &ChatRequest, caller: &Caller) -> Result<Counted, ChatError> {
+        let (who, count) = self.system.count_tokens(request, caller).await?;
+        Ok(Counted {
+            provider: who.provider.to_string(),
+            model: who.model.id,
+            tokens: count.tokens,
+            error: count.error,
+        })
     }
 
     /// Has a provider fetch a model and tells `sink` how far that has come. `model` is `provider/model`, or an id for the
@@ -389,6 +439,18 @@ impl Runtime {
     /// How each provider is, in the order they were written; those that can't be used are there as well.
     pub async fn providers(&self) -> Vec<ProviderState> {
         state::states(&self.system, &self.settings(), &self.warnings).await
+    }
+
+    /// Whether each profile of a provider gets in, without an answer being paid for; `None` if there is no such provider.
+    /// It takes nothing of a limit and changes no mark.
+    ///
+    /// # Errors
+    /// It is down.
+    pub async fn test_provider(&self, provider: &str) -> Result<Option<TestedProvider>, Error> {
+        match self.settings().provider(provider) {
+            Some(written) => tested::test(&self.system, written, &self.warnings).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Forgets what a provider has learnt of its profiles' failures. When this returns, that lasts, or it says why not.

@@ -10,6 +10,7 @@ pub mod gemini;
 pub mod harness;
 pub mod http1;
 pub mod issuer;
+pub mod live;
 pub mod oidc;
 pub mod ollama;
 pub mod openai;

@@ -116,6 +116,7 @@ async fn the_routes_of_clients_give_the_token_once_and_to_the_owner_alone() {
         ("DELETE", "/api/clients/editor"),
         ("GET", "/api/providers"),
         ("POST", "/api/providers/lab/reset"),
+        ("POST", "/api/providers/lab/test"),
         ("GET", "/api/usage"),
         ("GET", "/api/models"),
         ("POST", "/api/token/rotate"),

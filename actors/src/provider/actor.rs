@@ -29,6 +29,7 @@ use super::{
     profiles::{Change, NoProfile, ProfileId, Profiles, Wanted},
     queue::FairQueue,
     status::{MarkStatus, ModelStatus, ProfileStatus, ProviderStatus},
+    testing::ProfileTest,
 };
 use crate::{handle::Handle, store::StoreError};
 
@@ -60,6 +61,8 @@ pub(crate) enum ProviderMsg {
     Listed(ModelList),
     /// Asks how it is.
     Status(RpcReplyPort<ProviderStatus>),
+    /// Asks whether each profile gets in.
+    Test(RpcReplyPort<Vec<ProfileTest>>),
     /// Forgets every mark; answered once that is kept, or can't be.
     Reset(RpcReplyPort<Result<(), StoreError>>),
     /// It may be time to write what isn't urgent.
@@ -489,6 +492,7 @@ impl Actor for ProviderActor {
                 state.keeper.handle_asked();
                 state.keeper.after(move |_| answer(reply, status));
             }
+            ProviderMsg::Test(reply) => state.handle_test(reply),
             ProviderMsg::Reset(reply) => {
                 let change = state.profiles.reset();
                 state.keeper.handle(change);

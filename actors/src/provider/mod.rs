@@ -16,6 +16,7 @@ pub(crate) mod permit;
 mod profiles;
 mod queue;
 mod status;
+mod testing;
 
 pub use args::{ProfileArgs, ProviderArgs, Way};
 pub use keep::reset_kept;
@@ -24,3 +25,4 @@ pub use lists::{CachedList, ListedHook};
 pub use login::{Ended, Login, LoginArgs, LoginStatus};
 pub use profiles::ProfileId;
 pub use status::{MarkStatus, ModelStatus, ProfileStatus, ProviderStatus};
+pub use testing::ProfileTest;

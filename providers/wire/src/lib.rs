@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod chat;
 pub mod copilot;
+mod count;
 pub mod decode;
 pub mod embed;
 pub mod encode;

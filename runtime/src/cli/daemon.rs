@@ -4,10 +4,10 @@
 use axum::http::{Method, StatusCode};
 use greenroom::{
     Added, Client as KnownClient, CredentialInfo, NewClient, NewLogin, ProviderState, ShownListing, StoreState,
-    UsageSum, config::OAuthFlow,
+    TestedProvider, UsageSum, config::OAuthFlow,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
@@ -65,9 +65,20 @@ impl Daemon {
         self.ask(Ask::get(path(&["usage"], &[("by", by)]))).await.map(|Answer { usage }| usage)
     }
 
+    /// Whether a provider's profiles get in.
+    pub(crate) async fn test(&self, provider: &str) -> Result<TestedProvider, Failure> {
+        let ask = Ask::new(Method::POST, path(&["providers", provider, "test"], &[]));
+        self.of_provider(ask).await
+    }
+
     /// Clears a provider's marks.
     pub(crate) async fn reset(&self, provider: &str) -> Result<ResetAnswer, Failure> {
         let ask = Ask::new(Method::POST, path(&["providers", provider, "reset"], &[]));
+        self.of_provider(ask).await
+    }
+
+    /// Asks something of one provider, which whoever asks may have misspelt.
+    async fn of_provider<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Failure> {
         let answer = self.0.ask(&ask).await.map_err(|lost| failure(&lost))?;
         let is_unknown = answer.status == StatusCode::NOT_FOUND;
         match accepted(answer).await {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use greenroom::{
-    ModelState, ProfileState, ProviderState, ShownLimits, StartError, StoreKind, StoreState, config::Settings,
+    ModelState, ProfileState, ProviderState, Runtime, ShownLimits, StartError, StoreKind, StoreState, config::Settings,
     has_store, look_up, providers_at_rest,
 };
 use serde_json::json;
@@ -16,6 +16,7 @@ use super::{
     models::suggestion,
     notes,
     output::Output,
+    provider_tests,
     table::table,
 };
 
@@ -35,6 +36,13 @@ pub(crate) struct ProvidersArgs {
 enum ProvidersCommand {
     /// Each provider with its keys, and what is left alone until when (the default)
     Status,
+    /// Ask each provider, by each of its keys, whether it lets in; nothing is paid for
+    ///
+    /// Exits with 1 if one does not.
+    Test {
+        /// Only this one
+        provider: Option<String>,
+    },
     /// Forget the failures of a provider, or of all: what was left alone is asked again
     Reset {
         /// Only this one
@@ -45,6 +53,7 @@ enum ProvidersCommand {
 pub(crate) fn run(context: &Context, args: &ProvidersArgs) -> Result<Exit, Failure> {
     match &args.command {
         None | Some(ProvidersCommand::Status) => status(context, args.json),
+        Some(ProvidersCommand::Test { provider }) => provider_tests::run(context, provider.as_deref(), args.json),
         Some(ProvidersCommand::Reset { provider }) => reset(context, provider.as_deref(), args.json),
     }
 }
@@ -74,7 +83,7 @@ fn status(context: &Context, json: bool) -> Result<Exit, Failure> {
 }
 
 /// From the daemon of the data directory, which knows what has failed; else as they would be if one started now.
-async fn providers(context: &Context) -> Result<Providers, Failure> {
+pub(super) async fn providers(context: &Context) -> Result<Providers, Failure> {
     if let Some(daemon) = daemon(context).await? {
         return daemon.providers().await;
     }
@@ -82,14 +91,13 @@ async fn providers(context: &Context) -> Result<Providers, Failure> {
     at_start(context, settings).await
 }
 
-async fn daemon(context: &Context) -> Result<Option<Daemon>, Failure> {
+pub(super) async fn daemon(context: &Context) -> Result<Option<Daemon>, Failure> {
     if context.globals.config.is_some() { Ok(None) } else { Daemon::find(context).await }
 }
 
-async fn at_start(context: &Context, settings: Settings) -> Result<Providers, Failure> {
-    let environment = look_up(settings.references(), context.environment.clone()).await;
-    let builder = greenroom::Runtime::builder().settings(settings.clone()).environment(environment.clone());
-    // Nothing is made on disk by looking.
+/// A runtime as a daemon's would be that started now, with what was learnt and added before where there is a store that
+/// can be opened. Nothing is made on disk by looking.
+pub(super) async fn start_here(context: &Context, builder: greenroom::Builder) -> Result<Runtime, StartError> {
     let kept = context.data_path().filter(|path| has_store(path));
     let mut started = match kept {
         Some(path) => builder.clone().data_dir(path).start().await,
@@ -100,7 +108,13 @@ async fn at_start(context: &Context, settings: Settings) -> Result<Providers, Fa
         notes::hint(&error.hint());
         started = builder.start().await;
     }
-    match started {
+    started
+}
+
+async fn at_start(context: &Context, settings: Settings) -> Result<Providers, Failure> {
+    let environment = look_up(settings.references(), context.environment.clone()).await;
+    let builder = Runtime::builder().settings(settings.clone()).environment(environment.clone());
+    match start_here(context, builder).await {
         Ok(runtime) => {
             context.tell_demo(&runtime.settings());
             let providers = Providers { providers: runtime.providers().await, store: runtime.store() };

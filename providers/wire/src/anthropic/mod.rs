@@ -23,17 +23,15 @@
 //! `/stop_sequence`, `/container`, `/content/2/caller`), whichever form the answer had.
 
 mod answer;
-mod count;
 mod error;
 mod models;
 mod request;
 mod stream;
 
 pub use answer::decode_answer;
-pub use count::decode_count;
 pub use error::decode_error;
 pub use models::{ModelEntry, ModelPage, decode_models};
 pub use request::{Dialect, ServedRequest, ThinkingForm, decode_request, encode_count, encode_request};
 pub use stream::AnthropicDecoder;
 
-pub use crate::{encode::Encoded, error_response::ErrorResponse, names::ToolNames};
+pub use crate::{count::decode_count, encode::Encoded, error_response::ErrorResponse, names::ToolNames};

@@ -39,6 +39,22 @@ pub(super) async fn reset_provider(State(app): State<Arc<App>>, Path(id): Path<S
     }
 }
 
+/// `POST /api/providers/{id}/test`: whether each of a provider's profiles gets in. That one does not is an answer, no error.
+pub(super) async fn test_provider(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Response {
+    // Nothing in it matters.
+    body::discard(request).await;
+    match app.runtime.test_provider(&id).await {
+        Ok(Some(tested)) => json_response(StatusCode::OK, json!(tested).to_string()),
+        Ok(None) => unknown_provider(&app, &id),
+        Err(down) => error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            &format!("the provider \"{id}\" can't be tested: {down}"),
+            "ask again in a moment, or restart greenroom",
+        ),
+    }
+}
+
 /// What `GET /api/models` may be asked with.
 #[derive(Deserialize)]
 pub(super) struct ModelsQuery {

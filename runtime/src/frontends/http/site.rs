@@ -143,6 +143,7 @@ impl Site {
 fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/embeddings", post(openai::embeddings))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{*id}", get(openai::model))
         .merge(sessions::routes())
@@ -160,6 +161,7 @@ fn owners_routes() -> Router<Arc<App>> {
         .route("/api/models", get(api::models))
         .route("/api/providers", get(api::providers))
         .route("/api/providers/{id}/reset", post(api::reset_provider))
+        .route("/api/providers/{id}/test", post(api::test_provider))
         .route("/api/token/rotate", post(admin::rotate))
         .merge(clients::routes())
         .merge(credentials::routes())

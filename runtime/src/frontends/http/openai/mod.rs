@@ -2,8 +2,10 @@
 
 mod calls;
 mod chat;
+mod embeddings;
 mod models;
 mod stream;
 
 pub(super) use chat::chat;
+pub(super) use embeddings::embeddings;
 pub(super) use models::{model, models};
