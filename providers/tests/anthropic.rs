@@ -14,6 +14,7 @@ use greenroom_wire::{
     chat::{ThinkingRequest, Tool, ToolCallKind},
 };
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 mod http_support;
 
@@ -200,7 +201,7 @@ async fn tokens_are_counted_where_there_is_a_way_to() {
 
     let transport = Arc::new(Transport::new(Duration::from_secs(1)));
     let args = OpenAiArgs { transport, base: base.parse().unwrap(), headers: BTreeMap::new() };
-    let error = OpenAi::official(args).unwrap().count_tokens(call(&request, &info, &credential)).await.unwrap_err();
+    let error = OpenAi::compatible(args).unwrap().count_tokens(call(&request, &info, &credential)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidRequest);
 }
 

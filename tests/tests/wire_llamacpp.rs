@@ -63,6 +63,22 @@ async fn a_server_that_still_loads_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_prompt_is_counted_by_the_server_and_its_template() {
+    let prompt = json!({"prompt": "<|im_start|>user\nhi<|im_end|>"});
+    let script = Script::new([
+        Route::new("POST", "/apply-template", [Attempt::json(200, &prompt).always()]),
+        Route::new("POST", "/tokenize", [Attempt::json(200, &json!({"tokens": [1, 2, 3, 4, 5]})).always()]),
+    ]);
+    let lab = ScriptedProvider::start(script).await;
+    let home = Home::new();
+    home.config(&config(&lab, ""));
+    let counted = home.run(&["tokens", "hi", "-m", "home/m", "--json"]).await.succeeded();
+    let counted: Value = serde_json::from_str(&counted.stdout).unwrap();
+    assert_eq!(counted, json!({"model": "home/m", "tokens": 5, "exact": true, "error": null}));
+    assert_eq!(lab.requests().last().unwrap().json()["content"], prompt["prompt"]);
+}
+
+#[tokio::test]
 async fn a_text_becomes_a_vector_or_the_reason_is_told() {
     let vectors = json!({"data": [{"index": 0, "embedding": [0.5]}], "model": "e", "usage": {"prompt_tokens": 3}});
     let refusal = json!({"error": {"code": 501, "type": "not_supported_error",
