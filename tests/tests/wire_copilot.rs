@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chat_support::replay_all;
+use chat_support::{replay_all, replay_responses};
 use greenroom_tests::harness::Home;
 use greenroom_tests::replay::{Pieces, replay_in};
 use greenroom_tests::{Attempt, Recorded, Route, Script, ScriptedProvider, When, openai, responses};
@@ -44,6 +44,10 @@ async fn recorded_answers_come_through_the_program() {
         assert_eq!((request.header("editor-version"), request.header("x-initiator")), (Some(version), Some("user")));
         assert!(request.header("x-request-id").is_some() && request.header("copilot-integration-id").is_none());
     }
+    drop(greenroom);
+    let greenroom = Greenroom::start(&config(&lab, "wire = \"responses\"\n")).await;
+    let spoken = replay_responses(&greenroom, &lab, ("copilot", "/responses"), &["copilot-responses"]).await;
+    assert!(spoken > 0, "no recording was found");
     drop(greenroom);
 
     let models = replay_in(Path::new(&folder).join("copilot-models/unary__llmcopilot.json"), Pieces::Whole).unwrap();

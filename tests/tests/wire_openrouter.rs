@@ -7,7 +7,7 @@ mod http_support;
 use std::env;
 use std::io::Write as _;
 
-use chat_support::{recorded, replay_all};
+use chat_support::{recorded, replay_all, replay_responses};
 use greenroom_tests::harness::Home;
 use greenroom_tests::replay::{Pieces, replay_in};
 use greenroom_tests::{Attempt, Route, Script, ScriptedProvider, openai};
@@ -57,7 +57,10 @@ async fn recorded_answers_come_through_the_program() {
         }
         asked += 1;
     }
-    assert!(played > 0 && asked > 0, "no recording was found");
+    drop(greenroom);
+    let greenroom = Greenroom::start(&config(&lab, "wire = \"responses\"\n")).await;
+    let spoken = replay_responses(&greenroom, &lab, ("openrouter", "/v1/responses"), &["openrouter-responses"]).await;
+    assert!(played > 0 && asked > 0 && spoken > 0, "no recording was found");
     say(format!("wire_openrouter: {played} answers played, {asked} requests asked"));
 }
 

@@ -328,3 +328,31 @@ pub async fn replay_all(
     assert!(failures.is_empty(), "{} of {played}:\n{}", failures.len(), failures.join("\n"));
     played
 }
+
+/// The text of every recorded answer in the Responses API comes through, and so does the first call of a tool.
+pub async fn replay_responses(
+    greenroom: &super::http_support::Greenroom,
+    lab: &greenroom_tests::ScriptedProvider,
+    (provider, path): (&str, &str),
+    apis: &[&str],
+) -> usize {
+    let folder = std::env::var_os("GREENROOM_RECORDINGS").unwrap();
+    let mut played = 0;
+    for (number, (file, json)) in recorded(folder.as_ref(), apis).into_iter().enumerate() {
+        let body = word(&json["response"]["body"]);
+        let whole = serde_json::from_str::<Value>(body).ok();
+        let events = body.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok());
+        let ended = whole.or_else(|| events.last().map(|mut event| event["response"].take())).unwrap();
+        let items = || list(&ended["output"]).iter();
+        let texts = items().flat_map(|item| list(&item["content"])).filter(|part| part["type"] == "output_text");
+        let text: String = texts.map(|part| word(&part["text"])).collect();
+        let call = items().find(|item| item["type"] == "function_call").map(|item| item["call_id"].clone());
+        lab.set_script(Route::new("POST", path, [replay_in(&file, Pieces::AsRecorded).unwrap().attempt]));
+        let answered = greenroom.api.chat(&ask(&format!("{provider}/p{number}"))).await;
+        let message = &answered.json()["choices"][0]["message"];
+        assert_eq!(word(&message["content"]), text, "{}: {}", file.display(), answered.text());
+        assert_eq!(message["tool_calls"][0]["id"], call.unwrap_or_default(), "{}", file.display());
+        played += 1;
+    }
+    played
+}
