@@ -341,8 +341,9 @@ pub async fn replay_responses(
     for (number, (file, json)) in recorded(folder.as_ref(), apis).into_iter().enumerate() {
         let body = word(&json["response"]["body"]);
         let whole = serde_json::from_str::<Value>(body).ok();
-        let events = body.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok());
-        let ended = whole.or_else(|| events.last().map(|mut event| event["response"].take())).unwrap();
+        let mut events =
+            body.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok());
+        let ended = whole.or_else(|| events.next_back().map(|mut event| event["response"].take())).unwrap();
         let items = || list(&ended["output"]).iter();
         let texts = items().flat_map(|item| list(&item["content"])).filter(|part| part["type"] == "output_text");
         let text: String = texts.map(|part| word(&part["text"])).collect();
