@@ -4,6 +4,8 @@
 //! flight come to its end. Beside the address, or in place of it ([`serve_owner`]), the owner has a [`Door`].
 
 mod admin;
+mod answer;
+mod answer_stream;
 mod api;
 mod body;
 mod clients;
@@ -14,6 +16,7 @@ mod errors;
 mod event_stream;
 mod guard;
 mod health;
+mod held_calls;
 mod openai;
 mod owner;
 mod sessions;

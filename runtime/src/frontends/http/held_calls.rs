@@ -61,9 +61,9 @@ impl HeldCalls {
                 }
             }
             ChatEvent::ToolCallDone { index } => {
-                if let Some(call) = self.calls.iter_mut().find(|call| call.index == index) {
-                    call.release(&mut self.passed, &mut write);
-                }
+                let Some(call) = self.calls.iter_mut().find(|call| call.index == index) else { return };
+                let known = call.release(&mut self.passed, &mut write);
+                write(&ChatEvent::ToolCallDone { index: known });
             }
             ChatEvent::Finished { .. } => {
                 self.pass_rest(&mut write);
@@ -75,7 +75,9 @@ impl HeldCalls {
 
     /// Nothing more comes: what is held back goes out, whole or not.
     pub(super) fn pass_rest(&mut self, mut write: impl FnMut(&ChatEvent)) {
-        self.calls.iter_mut().for_each(|call| call.release(&mut self.passed, &mut write));
+        for call in &mut self.calls {
+            call.release(&mut self.passed, &mut write);
+        }
     }
 
     /// A call is taken back.
@@ -95,12 +97,17 @@ impl HeldCalls {
 }
 
 impl Call {
-    fn release(&mut self, passed: &mut u32, write: &mut impl FnMut(&ChatEvent)) {
-        let State::Held { events, .. } = &mut self.state else { return };
+    /// Passes on what is held; gives the index that the client knows the call by.
+    fn release(&mut self, passed: &mut u32, write: &mut impl FnMut(&ChatEvent)) -> u32 {
+        let events = match &mut self.state {
+            State::Held { events, .. } => std::mem::take(events),
+            State::Passed(known) => return *known,
+        };
         let known = *passed;
         *passed += 1;
-        std::mem::take(events).into_iter().for_each(|event| write(&renumbered(event, known)));
+        events.into_iter().for_each(|event| write(&renumbered(event, known)));
         self.state = State::Passed(known);
+        known
     }
 }
 
@@ -133,6 +140,7 @@ mod tests {
                 written.push(match event {
                     ChatEvent::ToolCallStarted { index, id, .. } => format!("{index} {id}"),
                     ChatEvent::ToolCallArgs { index, delta } => format!("{index} {}", delta.len()),
+                    ChatEvent::ToolCallDone { index } => format!("{index} done"),
                     other => format!("{other:?}"),
                 });
             });
@@ -144,7 +152,7 @@ mod tests {
     fn a_short_call_goes_out_whole_and_a_long_one_as_it_comes() {
         let mut calls = HeldCalls::default();
         assert_eq!(passed(&mut calls, [start(0), args(0, 5), args(0, 6)]), [""; 0]);
-        assert_eq!(passed(&mut calls, [ChatEvent::ToolCallDone { index: 0 }]), ["0 c0", "0 5", "0 6"]);
+        assert_eq!(passed(&mut calls, [ChatEvent::ToolCallDone { index: 0 }]), ["0 c0", "0 5", "0 6", "0 done"]);
         assert_eq!(passed(&mut calls, [start(1), args(1, MOST_HELD)]), [""; 0]);
         assert_eq!(passed(&mut calls, [args(1, 1)]), ["1 c1", "1 1024", "1 1"]);
         assert_eq!(passed(&mut calls, [args(1, 7)]), ["1 7"]);
