@@ -18,6 +18,7 @@ use crate::{
     },
     router::{Candidate, plan::Needs},
     session::{ProviderRef, Shared, plan},
+    system::Caller,
     usage::{Asker, Booking},
 };
 
@@ -25,18 +26,23 @@ use crate::{
 const PULL_IDLE: Duration = Duration::from_secs(600);
 /// Stands for no model, so that what is known of one keeps nobody from asking about it.
 const NO_MODEL: &str = "";
+/// Who asks where no client is known.
+const LIBRARY: &str = "library";
 /// About how many bytes of text are a token.
 const BYTES_PER_TOKEN: usize = 4;
-/// Who asks here: a program by the library, which has one name.
-const CLIENT: &str = "library";
 
 /// Makes texts into vectors. With them, who did.
-pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Candidate, Embeddings), ChatError> {
+pub(crate) async fn embed(
+    shared: &Shared,
+    request: &EmbedRequest,
+    caller: Caller,
+) -> Result<(Candidate, Embeddings), ChatError> {
     let candidates = plan(shared, &request.model, Needs::default()).await?.candidates;
     let candidate = candidates.into_iter().next().ok_or_else(|| unknown(&request.model))?;
     let (provider, name) = (of(shared, &candidate.provider)?, &candidate.provider);
     let tokens = request.input.iter().map(tokens).fold(0, usize::saturating_add);
-    let permit = acquire(&provider, name, &candidate.model.id, tokens).await?;
+    let permit = acquire(&provider, name, &candidate.model.id, (&caller.owner, tokens)).await?;
+    let _counted = permit.begin();
     let call = EmbedCall {
         request,
         model: &candidate.model.id,
@@ -47,7 +53,7 @@ pub(crate) async fn embed(shared: &Shared, request: &EmbedRequest) -> Result<(Ca
         provider: name.to_string(),
         model: candidate.model.id.clone(),
         profile: permit.profile.to_string(),
-        asker: Asker::Client(CLIENT.to_owned()),
+        asker: Asker::Client(caller.owner.to_string()),
         is_first: true,
         prompt: u64::try_from(tokens).unwrap_or(u64::MAX),
         answer: 0,
@@ -75,7 +81,8 @@ fn tokens(input: &EmbedInput) -> usize {
 
 /// What there is to know of a model.
 pub(crate) async fn describe(shared: &Shared, name: &str, model: &str) -> Result<ModelInfo, ChatError> {
-    let permit = acquire(&of(shared, name)?, name, NO_MODEL, 0).await?;
+    let permit = acquire(&of(shared, name)?, name, NO_MODEL, (&LIBRARY.into(), 0)).await?;
+    let _counted = permit.begin();
     let described = permit.provider.describe(model, &permit.credential).await;
     described.map_err(|error| told(error, name, model, &permit.profile))
 }
@@ -83,7 +90,8 @@ pub(crate) async fn describe(shared: &Shared, name: &str, model: &str) -> Result
 /// Has a provider fetch a model.
 pub(crate) async fn pull(shared: &Shared, name: &str, model: &str, sink: &mut dyn PullSink) -> Result<(), ChatError> {
     let actor = of(shared, name)?;
-    let permit = acquire(&actor, name, NO_MODEL, 0).await?;
+    let permit = acquire(&actor, name, NO_MODEL, (&LIBRARY.into(), 0)).await?;
+    let _counted = permit.begin();
     let (provider, credential) = (Arc::clone(&permit.provider), Arc::clone(&permit.credential));
     let profile = Arc::clone(&permit.profile);
     // A pull takes minutes, and no place of an answer.
@@ -102,7 +110,7 @@ pub(crate) async fn pull(shared: &Shared, name: &str, model: &str, sink: &mut dy
     Ok(())
 }
 
-fn of(shared: &Shared, name: &str) -> Result<ProviderRef, ChatError> {
+pub(crate) fn of(shared: &Shared, name: &str) -> Result<ProviderRef, ChatError> {
     shared.provider(name).ok_or_else(|| {
         let known: Vec<String> = shared.all_providers().iter().map(|(name, _)| name.to_string()).collect();
         ChatError::new(ErrorKind::NotFound, format!("there is no provider \"{name}\""))
@@ -110,10 +118,16 @@ fn of(shared: &Shared, name: &str) -> Result<ProviderRef, ChatError> {
     })
 }
 
-async fn acquire(provider: &ProviderRef, name: &str, model: &str, tokens: usize) -> Result<Permit, ChatError> {
+/// Leave to ask. Nothing is taken of a limit before the permit [begins](Permit::begin).
+pub(crate) async fn acquire(
+    provider: &ProviderRef,
+    name: &str,
+    model: &str,
+    (owner, tokens): (&Arc<str>, usize),
+) -> Result<Permit, ChatError> {
     let want = Want {
         model: model.to_owned(),
-        owner: "direct".into(),
+        owner: Arc::clone(owner),
         exclude: Vec::new(),
         only: None,
         prefer: None,
@@ -122,10 +136,7 @@ async fn acquire(provider: &ProviderRef, name: &str, model: &str, tokens: usize)
         until: Instant::now() + provider.queue_wait,
     };
     match provider.handle.call(|reply| ProviderMsg::Acquire(want.clone(), reply)).await {
-        Ok(Ok(permit)) => {
-            let _counted = permit.begin();
-            Ok(permit)
-        }
+        Ok(Ok(permit)) => Ok(permit),
         Ok(Err(refusal)) => Err(refused(refusal, name)),
         Err(unavailable) => Err(down(name, unavailable)),
     }
@@ -159,12 +170,12 @@ fn down(name: &str, unavailable: Unavailable) -> ChatError {
         .with_source(unavailable)
 }
 
-fn unknown(model: &str) -> ChatError {
+pub(crate) fn unknown(model: &str) -> ChatError {
     ChatError::new(ErrorKind::NotFound, format!("there is no model \"{model}\""))
 }
 
 /// The error with who failed.
-fn told(mut error: ChatError, provider: &str, model: &str, profile: &str) -> ChatError {
+pub(crate) fn told(mut error: ChatError, provider: &str, model: &str, profile: &str) -> ChatError {
     let (provider, model) = (provider.to_owned(), model.to_owned());
     error.details.origin = Some(Origin { provider, model, profile: Some(profile.to_owned()) });
     error

@@ -3,6 +3,7 @@
 //! [`System`] is the tree of actors and the ways in. Control goes through actors' mailboxes; an answer's bytes never do:
 //! they go from a turn's task into an open log ([`session::mailbox`]) that its readers pull from.
 
+mod counting;
 mod direct;
 mod handle;
 mod policy;
@@ -16,6 +17,7 @@ mod system;
 mod usage;
 mod vault;
 
+pub use counting::TokenCount;
 pub use handle::Unavailable;
 pub use provider::{
     CachedList, Ended, Limits, ListedHook, Login, LoginArgs, LoginStatus, MarkStatus, ModelStatus, ProfileArgs,

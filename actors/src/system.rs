@@ -22,6 +22,7 @@ use tokio_util::{
 };
 
 use crate::{
+    counting::{self, TokenCount},
     direct,
     handle::{Handle, Unavailable},
     provider::{
@@ -292,8 +293,20 @@ impl System {
     ///
     /// # Errors
     /// Why there are none.
-    pub async fn embed(&self, request: &EmbedRequest) -> Result<(Candidate, Embeddings), ChatError> {
-        direct::embed(&self.shared, request).await
+    pub async fn embed(&self, request: &EmbedRequest, caller: Caller) -> Result<(Candidate, Embeddings), ChatError> {
+        direct::embed(&self.shared, request, caller).await
+    }
+
+    /// How many tokens a prompt has, for the model that would be asked first. With it, who that is.
+    ///
+    /// # Errors
+    /// Why it can't be said; never that the provider does not count, or isn't reached.
+    pub async fn count_tokens(
+        &self,
+        request: &ChatRequest,
+        caller: &Caller,
+    ) -> Result<(Candidate, TokenCount), ChatError> {
+        counting::count(&self.shared, request, caller).await
     }
 
     /// What a provider tells of one of its models.

@@ -89,6 +89,30 @@ pub struct Runtime {
     credentials: Credentials,
 }
 
+/// Texts that became vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// Who made them: the configured name of the provider.
+    pub provider: String,
+    /// The provider's id of the model.
+    pub model: String,
+    /// A vector for each text.
+    pub embeddings: Embeddings,
+}
+
+/// How many tokens a prompt has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counted {
+    /// For whose model: the configured name of the provider.
+    pub provider: String,
+    /// The provider's id of the model.
+    pub model: String,
+    /// How many.
+    pub tokens: u64,
+    /// By what share of itself that may be wrong; `None` if the provider counted.
+    pub error: Option<f64>,
+}
+
 /// What became of a reset of a provider's marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reset {
@@ -351,8 +375,32 @@ impl Runtime {
     /// # Errors
     /// Why there are none; `InvalidRequest` where the model's provider makes no embeddings.
     pub async fn embed(&self, request: &EmbedRequest) -> Result<(String, Embeddings), ChatError> {
-        let (who, embeddings) = self.system.embed(request).await?;
-        Ok((who.to_string(), embeddings))
+        let made = self.embed_for(request, "library".into()).await?;
+        Ok((format!("{}/{}", made.provider, made.model), made.embeddings))
+    }
+
+    /// The same for whoever asks, under whose name it is booked.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed).
+    pub async fn embed_for(&self, request: &EmbedRequest, caller: Caller) -> Result<Embedded, ChatError> {
+        let (who, embeddings) = self.system.embed(request, caller).await?;
+        Ok(Embedded { provider: who.provider.to_string(), model: who.model.id, embeddings })
+    }
+
+    /// How many tokens a prompt has, for the model that would be asked first: as its provider counts them, else an
+    /// estimate that says so. Nothing is answered, and nothing paid for.
+    ///
+    /// # Errors
+    /// Why it can't be said: there is no such model, or the provider refuses the request or the key.
+    pub async fn count_tokens(&self, request: &ChatRequest, caller: &Caller) -> Result<Counted, ChatError> {
+        let (who, count) = self.system.count_tokens(request, caller).await?;
+        Ok(Counted {
+            provider: who.provider.to_string(),
+            model: who.model.id,
+            tokens: count.tokens,
+            error: count.error,
+        })
     }
 
     /// Has a provider fetch a model and tells `sink` how far that has come. `model` is `provider/model`, or an id for the

@@ -9,8 +9,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use greenroom_tests::openai::{self, Answer};
-use greenroom_tests::{Attempt, When};
+use greenroom_tests::{Attempt, Route, Script, ScriptedProvider, When};
 use http_support::{CHAT, Greenroom, chats_asked, provider, scripted};
+use serde_json::json;
 use tokio::process::Command;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/openai_client.py");
@@ -48,7 +49,10 @@ async fn the_official_client_works_unchanged() {
         eprintln!("passed over: GREENROOM_PYTHON names no interpreter with the package openai");
         return;
     };
-    let lab = scripted(answers()).await;
+    let made = json!({"data": [{"index": 0, "embedding": [0.5, -1.25]}], "usage": {"prompt_tokens": 3}});
+    let embeddings = Route::new("POST", "/v1/embeddings", [Attempt::json(200, &made).always()]);
+    let script = Script::new([openai::chat(answers()), openai::models(["m1", "m2"]), embeddings]);
+    let lab = ScriptedProvider::start(script).await;
     let limited =
         scripted([openai::error(429, "rate_limit_error", None, "slow down").header("retry-after", "50").always()])
             .await;

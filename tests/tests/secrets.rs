@@ -158,7 +158,7 @@ async fn commands(home: &Home, heard: &mut Heard) {
     let commands = "chat hello|chat -m variable/m2 hello|chat -m file/bad hello|chat -m nobody/x hello|chat --json hi\
         |chat --session s words-that-are-kept-4711|sessions|sessions show s|sessions show none|sessions export s\
         |sessions cancel s|sessions fork s --id t|sessions remove t|sessions import export|models --json|models -vv\
-        |pull literal/m1|embed text -m literal/m1|providers status --json|providers|providers reset variable\
+        |pull literal/m1|embed text -m literal/m1|tokens text -m literal/m1|providers status --json|providers|providers reset variable\
         |providers reset none|usage --json|usage --by client|auth client list --json|auth client list\
         |auth client revoke none|auth client add admin|auth client add a:b|auth client add twice|auth client add twice\
         |auth token|auth token --rotate|auth token --no-such-flag|config path|config check|config show\
@@ -180,6 +180,7 @@ async fn commands(home: &Home, heard: &mut Heard) {
 async fn routes(api: &Api, heard: &mut Heard) {
     let routes = [
         ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/embeddings"),
         ("GET", "/v1/models"),
         ("GET", "/v1/models/variable/m1"),
         ("GET", "/v1/models/none"),

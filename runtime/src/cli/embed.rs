@@ -1,9 +1,6 @@
 //! `greenroom embed`.
 
-use std::{
-    io::{self, IsTerminal as _},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::Args;
 use greenroom::{event, wire::EmbedRequest};
@@ -13,6 +10,7 @@ use super::{
     Exit, Failure,
     context::{Context, block_on},
     output::Output,
+    text::text,
 };
 
 const WORKERS: usize = 1;
@@ -31,10 +29,7 @@ pub(crate) struct EmbedArgs {
 }
 
 pub(crate) fn run(context: &Context, args: &EmbedArgs) -> Result<Exit, Failure> {
-    let text = match &args.text {
-        Some(text) => text.clone(),
-        None => piped()?,
-    };
+    let text = text(args.text.as_ref(), "to make a vector of", "greenroom embed \"some text\" -m MODEL")?;
     let settings = context.load(Vec::new())?.settings;
     block_on(WORKERS, async {
         let runtime = context.start(settings).await?;
@@ -51,14 +46,4 @@ pub(crate) fn run(context: &Context, args: &EmbedArgs) -> Result<Exit, Failure> 
         }
         Ok(Exit::Done)
     })
-}
-
-fn piped() -> Result<String, Failure> {
-    let missing = || Failure::usage("there is no text to make a vector of", "greenroom embed \"some text\" -m MODEL");
-    if io::stdin().is_terminal() {
-        return Err(missing());
-    }
-    let text = io::read_to_string(io::stdin())
-        .map_err(|error| Failure::failed(format!("can't read standard input: {error}"), "pipe UTF-8 text in"))?;
-    if text.is_empty() { Err(missing()) } else { Ok(text) }
 }

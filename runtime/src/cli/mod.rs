@@ -23,8 +23,10 @@ mod sessions;
 mod signals;
 mod store;
 mod table;
+mod text;
 mod tls;
 mod token;
+mod tokens;
 mod usage;
 
 use clap::{Parser, Subcommand};
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Pull(pull::PullArgs),
     /// Make a text into a vector
     Embed(embed::EmbedArgs),
+    /// Count the tokens of a text
+    Tokens(tokens::TokensArgs),
     /// Show how the providers and their keys are
     Providers(providers::ProvidersArgs),
     /// Show what answers used and cost
@@ -91,6 +95,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
         Command::Models(args) => models::run(&context, &args),
         Command::Pull(args) => pull::run(&context, &args),
         Command::Embed(args) => embed::run(&context, &args),
+        Command::Tokens(args) => tokens::run(&context, &args),
         Command::Providers(args) => providers::run(&context, &args),
         Command::Usage(args) => usage::run(&context, &args),
         Command::Auth(args) => auth::run(&context, args),

@@ -129,6 +129,14 @@ def models():
     expect(openai.NotFoundError, "model_not_found", lambda: client.models.retrieve("lab/nothing"))
 
 
+def embeddings():
+    # It asks for base64 unless it is told otherwise, and makes numbers of it.
+    for options in ({}, {"encoding_format": "float"}, {"dimensions": 2}):
+        made = client.embeddings.create(model="lab/m1", input=["a text"], **options)
+        assert made.data[0].embedding == [0.5, -1.25] and made.usage.prompt_tokens == 3, made
+    expect(openai.NotFoundError, "model_not_found", lambda: client.embeddings.create(model="nobody/nothing", input="a"))
+
+
 def expect(kind, code, call):
     try:
         call()
@@ -230,6 +238,7 @@ for check in (
     refused,
     image,
     models,
+    embeddings,
     errors,
     error_midway,
     cancel,

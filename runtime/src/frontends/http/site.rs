@@ -143,6 +143,7 @@ impl Site {
 fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/embeddings", post(openai::embeddings))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{*id}", get(openai::model))
         .merge(sessions::routes())

@@ -1,0 +1,60 @@
+//! `greenroom tokens`.
+
+use std::time::Duration;
+
+use clap::Args;
+use greenroom::{
+    event,
+    wire::{ChatRequest, Message},
+};
+use serde_json::json;
+
+use super::{
+    Exit, Failure,
+    context::{Context, block_on},
+    output::Output,
+    text::text,
+};
+
+const WORKERS: usize = 1;
+
+/// Arguments of `greenroom tokens`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  greenroom tokens \"How long is this?\" -m anthropic/claude-sonnet-4-5\n  \
+                        greenroom tokens -m smart < letter.txt\n\nWhere the provider can't count, or isn't reached, it is an \
+                        estimate, which says by how much it may be wrong.")]
+pub(crate) struct TokensArgs {
+    /// The text of a prompt; without one, what is piped in
+    text: Option<String>,
+    /// For which model: PROVIDER/MODEL, an alias, or an id that one provider has
+    #[arg(short, long, value_name = "MODEL")]
+    model: String,
+    /// Print an object: how many, for which model, whether exact, and else by what share it may be wrong
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &TokensArgs) -> Result<Exit, Failure> {
+    let text = text(args.text.as_ref(), "to count", "greenroom tokens \"some text\" -m MODEL")?;
+    let settings = context.load(Vec::new())?.settings;
+    block_on(WORKERS, async {
+        let runtime = context.start(settings).await?;
+        let messages = vec![Message::user(text)];
+        let request = ChatRequest { model: args.model.clone(), messages, ..ChatRequest::default() };
+        let counted = runtime.count_tokens(&request, &"library".into()).await;
+        runtime.shutdown(Duration::ZERO).await;
+        let counted = counted.map_err(|error| Failure::answer(&event::Failure::from(&error), false))?;
+        let mut output = Output::new();
+        if args.json {
+            let model = format!("{}/{}", counted.provider, counted.model);
+            let exact = counted.error.is_none();
+            output.json(&json!({"model": model, "tokens": counted.tokens, "exact": exact, "error": counted.error}))?;
+        } else {
+            match counted.error {
+                None => output.line(&counted.tokens.to_string())?,
+                Some(error) => output.line(&format!("about {} (within {:.0} %)", counted.tokens, error * 100.0))?,
+            }
+        }
+        Ok(Exit::Done)
+    })
+}
