@@ -1,7 +1,8 @@
 //! OpenAI's Responses API, as OpenAI, Azure, Copilot, OpenRouter and others serve it.
 //!
 //! Towards a provider: [`encode_request`], then [`OpenaiResponsesDecoder`] for a stream, [`decode_answer`] for a whole
-//! answer and [`decode_error`] for an error. Towards a client: [`decode_request`].
+//! answer and [`decode_error`] for an error; [`encode_count`] and [`decode_count`] count a prompt's tokens. Towards a
+//! client: [`decode_request`].
 //!
 //! # What goes back
 //!
@@ -27,7 +28,7 @@ mod stream;
 
 pub use answer::decode_answer;
 pub use error::decode_error;
-pub use request::{Dialect, ServedRequest, decode_request, encode_request};
+pub use request::{Dialect, ServedRequest, decode_request, encode_count, encode_request};
 pub use stream::OpenaiResponsesDecoder;
 
-pub use crate::{encode::Encoded, error_response::ErrorResponse, names::ToolNames};
+pub use crate::{count::decode_count, encode::Encoded, error_response::ErrorResponse, names::ToolNames};
