@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 use greenroom_wire::{
     ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind,
     openai_chat::{
-        Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_embeddings, decode_error, decode_models,
-        encode_embed_request, encode_request,
+        Dialect, ModelEntry, OpenaiChatDecoder, ThinkingForm, decode_answer, decode_embeddings, decode_error,
+        decode_models, encode_embed_request, encode_request,
     },
 };
 use reqwest::{Method, RequestBuilder};
@@ -126,7 +126,12 @@ pub(crate) async fn chat(
     call: ChatCall<'_>,
     sink: &mut dyn Sink,
 ) -> Result<(), ChatError> {
-    let encoded = encode_request(call.request, call.provider, call.model, dialect);
+    let mut dialect = *dialect;
+    // Such a model refuses a request that says how hard it is to think.
+    if call.info.reasoning == Some(false) {
+        dialect.thinking = ThinkingForm::None;
+    }
+    let encoded = encode_request(call.request, call.provider, call.model, &dialect);
     for left_out in &encoded.left_out {
         tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
     }
