@@ -6,31 +6,23 @@ use std::{
 };
 
 use axum::{
-    body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_CONTROL},
     response::{IntoResponse as _, Response},
 };
-use greenroom_actors::session::event::{EventBody, LogEvent};
 use greenroom_wire::{
     ChatError, ChatEvent, ErrorKind,
-    openai_chat::{ServedRequest, decode_request, whole_answer},
+    openai_chat::{ServedRequest, StreamWriter, decode_request, whole_answer},
 };
 
-use super::{
-    super::{
-        body,
-        errors::{failed, json_response, say_way},
-        event_stream::event_stream,
-        site::App,
-        who::Who,
-    },
-    stream::ChatStream,
+use super::super::{
+    answer::{Whole, caller},
+    answer_stream::{self, Form},
+    body,
+    errors::failed,
+    site::App,
+    who::Who,
 };
-use crate::{Caller, OnInterrupt, heeded};
-
-/// What is done with an answer that is cut, in place of what is configured.
-const ON_INTERRUPT: &str = "x-greenroom-on-interrupt";
+use crate::{Caller, heeded};
 
 /// Answers a chat, as a stream or whole. The client's leaving cancels it.
 pub(in super::super) async fn chat(State(app): State<Arc<App>>, who: Who, request: Request) -> Response {
@@ -61,38 +53,11 @@ pub(in super::super) async fn chat(State(app): State<Arc<App>>, who: Who, reques
     }
 }
 
-/// Who asks, and how its answer is treated.
-fn caller(who: &Who, headers: &HeaderMap) -> Result<Caller, ChatError> {
-    let mut caller = Caller::from(who.access().client());
-    if let Some(written) = headers.get(ON_INTERRUPT) {
-        let word = written.to_str().unwrap_or_default().trim();
-        let on_interrupt = match word {
-            "continue" => OnInterrupt::Continue,
-            "restart" => OnInterrupt::Restart,
-            "fail" => OnInterrupt::Fail,
-            _ => {
-                let error =
-                    ChatError::new(ErrorKind::InvalidRequest, format!("the header {ON_INTERRUPT} can't be read"));
-                return Err(error.with_hint("it is continue, restart or fail"));
-            }
-        };
-        caller.on_interrupt = Some(on_interrupt);
-    }
-    Ok(caller)
-}
-
 async fn streamed(app: &App, served: ServedRequest, caller: Caller) -> Response {
     let ServedRequest { request, include_usage, legacy_functions, .. } = served;
     let answer = app.runtime.stream(request, caller);
-    let (stream, route) = match ChatStream::begin(answer, include_usage, legacy_functions, app.heartbeat).await {
-        Ok(begun) => begun,
-        Err(error) => return failed(&error),
-    };
-    let mut response = event_stream(Body::new(stream));
-    if let Some(route) = route {
-        say_way(&route.provider, &route.model, route.attempts, response.headers_mut());
-    }
-    response
+    let form = Chunks { include_usage, legacy_functions };
+    answer_stream::respond(answer, form, app.heartbeat).await.unwrap_or_else(|error| failed(&error))
 }
 
 async fn whole(app: &App, served: ServedRequest, caller: Caller) -> Response {
@@ -103,88 +68,49 @@ async fn whole(app: &App, served: ServedRequest, caller: Caller) -> Response {
     };
     let id = answer_id(&answer.id);
     let body = whole_answer(&answer.events, &id, now(), &answer.model, legacy_functions);
-    let mut response = json_response(StatusCode::OK, body);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    say_way(&answer.route.provider, &answer.route.model, answer.route.attempts, headers);
-    response
+    answer.response(body)
 }
 
-/// Who answered.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Route {
-    pub(super) provider: String,
-    /// The provider's id of the model, as asked for.
-    pub(super) model: String,
-    pub(super) attempts: u32,
+/// A stream of chunks.
+struct Chunks {
+    include_usage: bool,
+    legacy_functions: bool,
 }
 
-impl Route {
-    /// The route that an event tells, if it is one.
-    pub(super) fn of(body: &EventBody) -> Option<Self> {
-        match body {
-            EventBody::Route { provider, model, attempts, .. } => {
-                Some(Self { provider: provider.clone(), model: model.clone(), attempts: *attempts })
-            }
-            _ => None,
-        }
+impl Form for Chunks {
+    type Writer = StreamWriter;
+
+    fn start(&self, id: String, model: String, out: &mut Vec<u8>) -> StreamWriter {
+        let mut writer = StreamWriter::new(answer_id(&id), now(), model.as_str())
+            .include_usage(self.include_usage)
+            .legacy_functions(self.legacy_functions);
+        writer.write(&ChatEvent::Started { id, model }, out);
+        writer
     }
-}
 
-/// An answer that is complete.
-struct Whole {
-    route: Route,
-    id: String,
-    /// In the words of whoever answered, or ended the answer.
-    model: String,
-    events: Vec<ChatEvent>,
-}
-
-impl Whole {
-    fn of(log: Vec<LogEvent>) -> Result<Self, ChatError> {
-        let mut whole = Self { route: Route::default(), id: String::new(), model: String::new(), events: Vec::new() };
-        let mut finished = false;
-        for LogEvent { body, .. } in log {
-            if let Some(error) = failure(&body) {
-                return Err(error);
-            }
-            whole.route = Route::of(&body).unwrap_or(whole.route);
-            match body.into_chat() {
-                Some(ChatEvent::Started { id, model }) => (whole.id, whole.model) = (id, model),
-                Some(event) => {
-                    finished |= matches!(event, ChatEvent::Finished { .. });
-                    whole.events.push(event);
-                }
-                None => {}
-            }
-        }
-        if finished { Ok(whole) } else { Err(without_end()) }
+    fn go_on(writer: &mut StreamWriter, model: String, _: &mut Vec<u8>) {
+        writer.set_model(&model);
     }
-}
 
-/// Why there is no complete answer, if the event says so.
-pub(super) fn failure(body: &EventBody) -> Option<ChatError> {
-    match body {
-        EventBody::TurnFailed { error } => Some(error.clone().into()),
-        EventBody::TurnCancelled => {
-            Some(ChatError::new(ErrorKind::Cancelled, "the answer was cancelled").with_hint("ask again"))
-        }
-        _ => None,
+    fn write(writer: &mut StreamWriter, event: &ChatEvent, out: &mut Vec<u8>) {
+        writer.write(event, out);
     }
-}
 
-/// The error of an answer whose log closed without saying how it ended.
-pub(super) fn without_end() -> ChatError {
-    ChatError::new(ErrorKind::Server, "the answer broke off inside greenroom")
-        .with_hint("its log says where, please report it")
+    fn write_heartbeat(out: &mut Vec<u8>) {
+        StreamWriter::write_heartbeat(out);
+    }
+
+    fn write_error(&self, error: &ChatError, out: &mut Vec<u8>) {
+        StreamWriter::write_error(error, out);
+    }
 }
 
 /// The provider's id of the answer, or one of ours where it gives none.
-pub(super) fn answer_id(given: &str) -> String {
+fn answer_id(given: &str) -> String {
     if given.is_empty() { format!("chatcmpl-{:032x}", rand::random::<u128>()) } else { given.to_owned() }
 }
 
 /// Seconds since 1970.
-pub(super) fn now() -> u64 {
+fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -4,7 +4,10 @@
 //! short: most calls are, and no client can carry out half of one. A long one is passed on as it comes, since clients
 //! show files being written.
 
-use greenroom_wire::ChatEvent;
+use greenroom_wire::{
+    ChatEvent, anthropic,
+    chat::{Extra, Wire},
+};
 
 /// Most bytes of a call's arguments that are held back.
 const MOST_HELD: usize = 1024;
@@ -61,21 +64,41 @@ impl HeldCalls {
                 }
             }
             ChatEvent::ToolCallDone { index } => {
-                if let Some(call) = self.calls.iter_mut().find(|call| call.index == index) {
-                    call.release(&mut self.passed, &mut write);
-                }
+                let Some(call) = self.calls.iter_mut().find(|call| call.index == index) else { return };
+                let known = call.release(&mut self.passed, &mut write);
+                write(&ChatEvent::ToolCallDone { index: known });
             }
             ChatEvent::Finished { .. } => {
                 self.pass_rest(&mut write);
                 write(&event);
             }
-            event => write(&event),
+            event => match self.held_with(&event) {
+                Some(events) => events.push(event),
+                None => write(&event),
+            },
+        }
+    }
+
+    /// What is held back of the call that an event says more of, as Anthropic's wire does just after a call began. What
+    /// other wires say of a call goes out ahead of it.
+    fn held_with(&mut self, event: &ChatEvent) -> Option<&mut Vec<ChatEvent>> {
+        let call = self.calls.last_mut()?;
+        let says_more = match event {
+            ChatEvent::Opaque { data } => anthropic::field_of_call(data) == Some(call.index),
+            ChatEvent::Extra(Extra { wire: Wire::Anthropic, path, .. }) => path.starts_with("/content/"),
+            _ => false,
+        };
+        match &mut call.state {
+            State::Held { events, bytes: 0 } if says_more => Some(events),
+            State::Held { .. } | State::Passed(_) => None,
         }
     }
 
     /// Nothing more comes: what is held back goes out, whole or not.
     pub(super) fn pass_rest(&mut self, mut write: impl FnMut(&ChatEvent)) {
-        self.calls.iter_mut().for_each(|call| call.release(&mut self.passed, &mut write));
+        for call in &mut self.calls {
+            call.release(&mut self.passed, &mut write);
+        }
     }
 
     /// A call is taken back.
@@ -95,18 +118,25 @@ impl HeldCalls {
 }
 
 impl Call {
-    fn release(&mut self, passed: &mut u32, write: &mut impl FnMut(&ChatEvent)) {
-        let State::Held { events, .. } = &mut self.state else { return };
+    /// Passes on what is held; gives the index that the client knows the call by.
+    fn release(&mut self, passed: &mut u32, write: &mut impl FnMut(&ChatEvent)) -> u32 {
+        let events = match &mut self.state {
+            State::Held { events, .. } => std::mem::take(events),
+            State::Passed(known) => return *known,
+        };
         let known = *passed;
         *passed += 1;
-        std::mem::take(events).into_iter().for_each(|event| write(&renumbered(event, known)));
+        events.into_iter().for_each(|event| write(&renumbered(event, known)));
         self.state = State::Passed(known);
+        known
     }
 }
 
 fn renumbered(mut event: ChatEvent, known: u32) -> ChatEvent {
-    if let ChatEvent::ToolCallStarted { index, .. } | ChatEvent::ToolCallArgs { index, .. } = &mut event {
-        *index = known;
+    match &mut event {
+        ChatEvent::ToolCallStarted { index, .. } | ChatEvent::ToolCallArgs { index, .. } => *index = known,
+        ChatEvent::Opaque { data } => data["tool_call"] = known.into(),
+        _ => {}
     }
     event
 }
@@ -133,6 +163,7 @@ mod tests {
                 written.push(match event {
                     ChatEvent::ToolCallStarted { index, id, .. } => format!("{index} {id}"),
                     ChatEvent::ToolCallArgs { index, delta } => format!("{index} {}", delta.len()),
+                    ChatEvent::ToolCallDone { index } => format!("{index} done"),
                     other => format!("{other:?}"),
                 });
             });
@@ -144,11 +175,24 @@ mod tests {
     fn a_short_call_goes_out_whole_and_a_long_one_as_it_comes() {
         let mut calls = HeldCalls::default();
         assert_eq!(passed(&mut calls, [start(0), args(0, 5), args(0, 6)]), [""; 0]);
-        assert_eq!(passed(&mut calls, [ChatEvent::ToolCallDone { index: 0 }]), ["0 c0", "0 5", "0 6"]);
+        assert_eq!(passed(&mut calls, [ChatEvent::ToolCallDone { index: 0 }]), ["0 c0", "0 5", "0 6", "0 done"]);
         assert_eq!(passed(&mut calls, [start(1), args(1, MOST_HELD)]), [""; 0]);
         assert_eq!(passed(&mut calls, [args(1, 1)]), ["1 c1", "1 1024", "1 1"]);
         assert_eq!(passed(&mut calls, [args(1, 7)]), ["1 7"]);
         assert_eq!(calls.drop_call(1), Err(Gone));
+    }
+
+    #[test]
+    fn what_is_said_of_a_call_stays_with_it() {
+        let mut calls = HeldCalls::default();
+        passed(&mut calls, [start(0), start(1)]);
+        assert_eq!(calls.drop_call(0), Ok(()));
+        let caller = ChatEvent::Opaque { data: serde_json::json!({"tool_call": 1, "caller": "c"}) };
+        assert_eq!(passed(&mut calls, [caller, args(1, 2)]), [""; 0]);
+        let out = passed(&mut calls, [ChatEvent::ToolCallDone { index: 1 }]);
+        assert_eq!(out[0], "0 c1");
+        assert!(out[1].contains("\"tool_call\": Number(0)"), "{out:?}");
+        assert_eq!(out[2..], ["0 2", "0 done"]);
     }
 
     #[test]

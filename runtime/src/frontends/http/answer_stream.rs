@@ -10,29 +10,50 @@ use std::{
     time::Duration,
 };
 
+use axum::response::Response;
 use bytes::Bytes;
 use greenroom_actors::{
     Answer,
     session::event::{EventBody, LogEvent},
 };
-use greenroom_wire::{ChatError, ChatEvent, ErrorKind, openai_chat::StreamWriter};
+use greenroom_wire::{ChatError, ChatEvent, ErrorKind};
 use hyper::body::{Body, Frame};
 
 use super::{
-    super::event_stream::Silence,
-    calls::{Gone, HeldCalls},
-    chat::{Route, answer_id, failure, now, without_end},
+    answer::{Route, failure, without_end},
+    event_stream::{Silence, event_stream},
+    held_calls::{Gone, HeldCalls},
 };
 
+/// How the clients of a frontend read a stream, as this one asked for it.
+pub(super) trait Form: Send + Unpin + 'static {
+    /// What writes the events of one answer.
+    type Writer: Send + Unpin;
+
+    /// Begins an answer: says so, or leaves that to the first event. `id` is the provider's and may be empty.
+    fn start(&self, id: String, model: String, out: &mut Vec<u8>) -> Self::Writer;
+
+    /// Another model goes on with the answer.
+    fn go_on(writer: &mut Self::Writer, model: String, out: &mut Vec<u8>);
+
+    /// Appends what an event is in this form.
+    fn write(writer: &mut Self::Writer, event: &ChatEvent, out: &mut Vec<u8>);
+
+    /// Appends a word that means nothing but that the answer is awaited.
+    fn write_heartbeat(out: &mut Vec<u8>);
+
+    /// Appends the error that the stream ends with. `self` knows the request.
+    fn write_error(&self, error: &ChatError, out: &mut Vec<u8>);
+}
+
 /// The events of an answer, written for the client.
-pub(super) struct ChatStream {
+pub(super) struct AnswerStream<F: Form> {
+    form: F,
     /// `None` once everything was pulled.
     answer: Option<Answer>,
-    writer: Option<StreamWriter>,
+    writer: Option<F::Writer>,
     calls: HeldCalls,
     route: Option<Route>,
-    include_usage: bool,
-    legacy_functions: bool,
     silence: Silence,
     /// Written already, and not yet sent.
     ready: Vec<u8>,
@@ -46,34 +67,37 @@ enum Step {
     Failed(Vec<u8>, ChatError),
 }
 
-impl ChatStream {
-    /// Waits until the status is certain: the model has said something, or has been silent for `heartbeat`, so that the
-    /// client is to be told that it is awaited. Gives the body, and who answers if that is known.
-    ///
-    /// # Errors
-    /// Nothing was said, and nothing will be.
-    pub(super) async fn begin(
-        answer: Answer,
-        include_usage: bool,
-        legacy_functions: bool,
-        heartbeat: Duration,
-    ) -> Result<(Self, Option<Route>), ChatError> {
-        let mut stream = Self {
+/// The response to whoever asked for a stream. It waits until the status is certain: the model has said something, or has
+/// been silent for `heartbeat`, so that the client is to be told that it is awaited. The headers say who answers, if that
+/// is known by then.
+///
+/// # Errors
+/// Nothing was said, and nothing will be.
+pub(super) async fn respond<F: Form>(answer: Answer, form: F, heartbeat: Duration) -> Result<Response, ChatError> {
+    let mut stream = AnswerStream::new(answer, form, heartbeat);
+    match poll_fn(|cx| stream.poll_step(cx)).await {
+        Step::Failed(said, error) if said.is_empty() => return Err(error),
+        step => stream.ready = stream.bytes_of(step),
+    }
+    let route = stream.route.take();
+    let mut response = event_stream(axum::body::Body::new(stream));
+    if let Some(route) = route {
+        route.say(response.headers_mut());
+    }
+    Ok(response)
+}
+
+impl<F: Form> AnswerStream<F> {
+    fn new(answer: Answer, form: F, heartbeat: Duration) -> Self {
+        Self {
+            form,
             answer: Some(answer),
             writer: None,
             calls: HeldCalls::default(),
             route: None,
-            include_usage,
-            legacy_functions,
             silence: Silence::new(heartbeat),
             ready: Vec::new(),
-        };
-        match poll_fn(|cx| stream.poll_step(cx)).await {
-            Step::Failed(said, error) if said.is_empty() => return Err(error),
-            step => stream.ready = step.into_bytes(),
         }
-        let route = stream.route.take();
-        Ok((stream, route))
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
@@ -105,7 +129,7 @@ impl ChatStream {
         for LogEvent { body, .. } in events {
             if let Some(error) = failure(&body) {
                 if let Some(writer) = &mut self.writer {
-                    self.calls.pass_rest(|event| writer.write(event, out));
+                    self.calls.pass_rest(|event| F::write(writer, event, out));
                 }
                 return Some(error);
             }
@@ -120,16 +144,10 @@ impl ChatStream {
             let Some(event) = body.into_chat() else { continue };
             let is_last = matches!(event, ChatEvent::Finished { .. });
             match (&mut self.writer, event) {
-                (None, ChatEvent::Started { id, model }) => {
-                    let mut writer = StreamWriter::new(answer_id(&id), now(), model.as_str())
-                        .include_usage(self.include_usage)
-                        .legacy_functions(self.legacy_functions);
-                    writer.write(&ChatEvent::Started { id, model }, out);
-                    self.writer = Some(writer);
-                }
+                (None, ChatEvent::Started { id, model }) => self.writer = Some(self.form.start(id, model, out)),
                 // Another model goes on with the same answer.
-                (Some(writer), ChatEvent::Started { model, .. }) => writer.set_model(&model),
-                (Some(writer), event) => self.calls.pass(event, |event| writer.write(event, out)),
+                (Some(writer), ChatEvent::Started { model, .. }) => F::go_on(writer, model, out),
+                (Some(writer), event) => self.calls.pass(event, |event| F::write(writer, event, out)),
                 // Nothing is said before it is known who says it.
                 (None, _) => {}
             }
@@ -140,6 +158,21 @@ impl ChatStream {
         }
         None
     }
+
+    fn bytes_of(&self, step: Step) -> Vec<u8> {
+        match step {
+            Step::Said(bytes) => bytes,
+            Step::Silent => {
+                let mut bytes = Vec::new();
+                F::write_heartbeat(&mut bytes);
+                bytes
+            }
+            Step::Failed(mut bytes, error) => {
+                self.form.write_error(&error, &mut bytes);
+                bytes
+            }
+        }
+    }
 }
 
 /// The error of an answer of which more was taken back than a client of this API can be told.
@@ -147,24 +180,7 @@ fn taken_back(why: &str) -> ChatError {
     ChatError::new(ErrorKind::Protocol, format!("the answer was interrupted: {why}")).with_hint("ask again")
 }
 
-impl Step {
-    fn into_bytes(self) -> Vec<u8> {
-        match self {
-            Self::Said(bytes) => bytes,
-            Self::Silent => {
-                let mut bytes = Vec::new();
-                StreamWriter::write_heartbeat(&mut bytes);
-                bytes
-            }
-            Self::Failed(mut bytes, error) => {
-                StreamWriter::write_error(&error, &mut bytes);
-                bytes
-            }
-        }
-    }
-}
-
-impl Body for ChatStream {
+impl<F: Form> Body for AnswerStream<F> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -172,7 +188,10 @@ impl Body for ChatStream {
         let bytes = match std::mem::take(&mut self.ready) {
             waiting if !waiting.is_empty() => waiting,
             _ if self.answer.is_none() => return Poll::Ready(None),
-            _ => ready!(self.poll_step(cx)).into_bytes(),
+            _ => {
+                let step = ready!(self.poll_step(cx));
+                self.bytes_of(step)
+            }
         };
         Poll::Ready(Some(Ok(Frame::data(bytes.into()))))
     }
