@@ -4,13 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, ErrorKind, LeftOut,
+    ChatError, ChatRequest, ErrorKind, LeftOut,
     anthropic::{
-        AnthropicDecoder, Dialect, ModelEntry, ThinkingForm, decode_answer, decode_count, decode_error, decode_models,
-        encode_count, encode_request,
+        AnthropicDecoder, Dialect, ModelEntry, ThinkingForm, betas, decode_answer, decode_count, decode_error,
+        decode_models, encode_count, encode_request,
     },
 };
-use reqwest::{Client, RequestBuilder, header::HeaderValue};
+use reqwest::{
+    Client, RequestBuilder,
+    header::{HeaderMap, HeaderValue},
+};
 use secrecy::ExposeSecret as _;
 use url::Url;
 
@@ -25,6 +28,8 @@ use crate::{
 pub const ANTHROPIC_BASE: &str = "https://api.anthropic.com";
 /// The version of the wire, which every request must name.
 const VERSION: &str = "2023-06-01";
+/// The header that names the features which a request wants beyond the version.
+const BETA: &str = "anthropic-beta";
 /// Most models on a page, the API's own bound.
 const PAGE: &str = "1000";
 /// Most pages of models that are asked for; more than any list has.
@@ -78,6 +83,28 @@ impl Anthropic {
         Ok(request.header("x-api-key", key))
     }
 
+    /// The features that are configured, and those that this request asks for; nothing where it asks for none.
+    fn betas(&self, request: &ChatRequest) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let configured = self.endpoint.header(BETA).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut names: Vec<&str> = configured.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        let known = names.len();
+        for name in betas(request) {
+            // A name that is none could say more headers, or be two.
+            let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+            if is_name && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.len() > known
+            && let Ok(mut value) = HeaderValue::from_str(&names.join(","))
+        {
+            value.set_sensitive(true);
+            headers.insert(BETA, value);
+        }
+        headers
+    }
+
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
         let mut models = Vec::new();
         let mut after: Option<String> = None;
@@ -104,7 +131,8 @@ impl Anthropic {
         let encoded = encode_count(call.request, call.provider, call.model, &dialect(call));
         log_left_out(call.provider, &encoded.left_out);
         let request = self.request(call.credential, |client, url| client.post(url), "messages/count_tokens")?;
-        let request = request.header("content-type", "application/json").body(encoded.body);
+        let request = request.header("content-type", "application/json").headers(self.betas(call.request));
+        let request = request.body(encoded.body);
         let fetch = self.endpoint.fetch(request, call.credential, &decode_error);
         let body = tokio::time::timeout(call.deadlines.first_content, fetch)
             .await
@@ -163,6 +191,7 @@ impl Provider for Anthropic {
             log_left_out(call.provider, &encoded.left_out);
             let request = self.request(call.credential, |client, url| client.post(url), "messages")?;
             let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
+            let request = request.headers(self.betas(call.request));
             let names = encoded.names;
             let language = Language {
                 decoder: &mut AnthropicDecoder::new(names.clone()),
@@ -195,6 +224,31 @@ mod tests {
         let base = "http://127.0.0.1:9/v1".parse().unwrap();
         let provider = Anthropic::new(AnthropicArgs { transport, base, headers: BTreeMap::new() }).unwrap();
         provider.request(credential, |client, url| client.get(url), "models").unwrap().build().unwrap()
+    }
+
+    #[test]
+    fn features_that_a_request_asks_for_are_named_beside_those_that_are_configured() {
+        let transport = Arc::new(Transport::new(Duration::from_secs(1)));
+        let base: Url = "http://127.0.0.1:9".parse().unwrap();
+        let value = |configured: Option<&str>, asked: serde_json::Value| {
+            let headers = configured.map(|value| (BETA.to_owned(), value.to_owned())).into_iter().collect();
+            let args = AnthropicArgs { transport: Arc::clone(&transport), base: base.clone(), headers };
+            let provider = Anthropic::new(args).unwrap();
+            let wire = greenroom_wire::chat::Wire::Anthropic;
+            let path = greenroom_wire::anthropic::BETAS.to_owned();
+            let extra = vec![greenroom_wire::chat::Extra { wire, path, json: asked }];
+            let request = provider.request(&Credential::None, |client, url| client.post(url), "messages").unwrap();
+            let betas = provider.betas(&ChatRequest { extra, ..ChatRequest::default() });
+            let request = request.headers(betas).build().unwrap();
+            let values = request.headers().get_all(BETA).into_iter().map(|value| value.to_str().unwrap().to_owned());
+            values.collect::<Vec<_>>()
+        };
+        let json = |names: &[&str]| serde_json::Value::from(names.to_vec());
+        assert_eq!(value(None, json(&["a-1", "b-2", "a-1"])), ["a-1,b-2"]);
+        assert_eq!(value(Some("c-3, a-1"), json(&["a-1", "b-2"])), ["c-3,a-1,b-2"]);
+        assert_eq!(value(Some("c-3"), json(&[])), ["c-3"]);
+        assert_eq!(value(None, json(&["a\r\nx: y", "a,b", "", "a b"])), [""; 0]);
+        assert_eq!(value(None, "a-1".into()), [""; 0]);
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl Endpoint {
         self
     }
 
+    /// A header that goes with every request.
+    pub(crate) fn header(&self, name: &str) -> Option<&HeaderValue> {
+        self.headers.get(name)
+    }
+
     /// Whether it is on this machine.
     pub(crate) fn is_local(&self) -> bool {
         is_loopback(&self.base)

@@ -2,7 +2,7 @@
 //!
 //! Towards a provider: [`encode_request`], then [`AnthropicDecoder`] for a stream, [`decode_answer`] for a whole answer
 //! and [`decode_error`] for an error; [`encode_count`] and [`decode_count`] count a prompt's tokens. Towards a client:
-//! [`decode_request`].
+//! [`decode_request`], then [`StreamWriter`], [`whole_answer`] and [`error_body`], and [`encode_models`] for the list.
 //!
 //! # What goes back
 //!
@@ -17,23 +17,33 @@
 //!   `compaction`, `fallback`: the block alone.
 //! - fields of a `tool_use` beyond the usual ones: `{"tool_call": 0, "caller": {…}}`, by the call's index.
 //!
+//! Thinking that no provider of this wire signed is served with an empty signature; where a client sends that back, it is
+//! thinking only, so that it never reaches a provider as if it were signed.
+//!
 //! An encoder that meets such a block takes it in the place of the thinking or text right before it.
 //!
 //! [`Extra`](crate::chat::Extra)s of an answer stand at paths of the whole message (`/usage/service_tier`,
-//! `/stop_sequence`, `/container`, `/content/2/caller`), whichever form the answer had.
+//! `/stop_sequence`, `/container`, `/content/2/caller`), whichever form the answer had. Where a block begins that could
+//! be taken for more of the one before it, `/content/2/type` says so. The features that a client asks for by header
+//! (`anthropic-beta`) are an extra of the request at [`BETAS`].
 
 mod answer;
 mod count;
 mod error;
 mod models;
 mod request;
+mod serve;
 mod stream;
 
 pub use answer::decode_answer;
 pub use count::decode_count;
 pub use error::decode_error;
 pub use models::{ModelEntry, ModelPage, decode_models};
-pub use request::{Dialect, ServedRequest, ThinkingForm, decode_request, encode_count, encode_request};
+pub use request::{BETAS, Dialect, ServedRequest, ThinkingForm, betas, decode_request, encode_count, encode_request};
+pub use serve::{
+    PageQuery, ServedModel, StreamWriter, encode_models, error_body, error_json, error_type, field_of_call, model_json,
+    whole_answer,
+};
 pub use stream::AnthropicDecoder;
 
 pub use crate::{encode::Encoded, error_response::ErrorResponse, names::ToolNames};

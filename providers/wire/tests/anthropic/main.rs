@@ -8,5 +8,7 @@ mod laws;
 mod laws_requests;
 mod requests;
 mod served;
+mod serving;
+mod serving_laws;
 mod streams;
 mod thinking;

@@ -146,6 +146,8 @@ fn sources_are_told_and_kept_with_their_text() {
     ];
     let want = [
         text("a "),
+        // By this it is known where the first block ended.
+        extra("/content/1/type", json!("text")),
         greenroom_wire::ChatEvent::Citation { json: source.clone() },
         text("b"),
         opaque(json!({"type": "text", "text": "b", "citations": [source]})),

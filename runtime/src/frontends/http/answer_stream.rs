@@ -34,7 +34,7 @@ pub(super) trait Form: Send + Unpin + 'static {
     fn start(&self, id: String, model: String, out: &mut Vec<u8>) -> Self::Writer;
 
     /// Another model goes on with the answer.
-    fn go_on(writer: &mut Self::Writer, model: &str);
+    fn go_on(writer: &mut Self::Writer, model: String, out: &mut Vec<u8>);
 
     /// Appends what an event is in this form.
     fn write(writer: &mut Self::Writer, event: &ChatEvent, out: &mut Vec<u8>);
@@ -146,7 +146,7 @@ impl<F: Form> AnswerStream<F> {
             match (&mut self.writer, event) {
                 (None, ChatEvent::Started { id, model }) => self.writer = Some(self.form.start(id, model, out)),
                 // Another model goes on with the same answer.
-                (Some(writer), ChatEvent::Started { model, .. }) => F::go_on(writer, &model),
+                (Some(writer), ChatEvent::Started { model, .. }) => F::go_on(writer, model, out),
                 (Some(writer), event) => self.calls.pass(event, |event| F::write(writer, event, out)),
                 // Nothing is said before it is known who says it.
                 (None, _) => {}

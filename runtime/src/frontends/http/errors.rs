@@ -1,17 +1,19 @@
-//! Errors as HTTP tells them: a status, and a JSON body in OpenAI's shape, or in our own below `/api`.
+//! Errors as HTTP tells them: a status, and a JSON body in OpenAI's shape, in Anthropic's, or in our own below `/api`.
 
 use std::time::Duration;
 
 use axum::{
     body::Body,
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderMap, HeaderValue, Request, StatusCode,
         header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
-use greenroom_wire::{ChatError, ErrorKind, openai_chat};
+use greenroom_wire::{ChatError, ErrorKind, anthropic, openai_chat};
 use serde_json::json;
+
+use super::site::RequestId;
 
 /// A request that is refused before anything is asked of a provider.
 #[derive(Debug)]
@@ -38,10 +40,23 @@ impl Refusal {
         Self { retry_after: Some(seconds), ..refusal }
     }
 
-    /// The response to a request of this path.
-    pub(super) fn told(self, path: &str) -> Response {
-        let of_api = path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if of_api { self.told_by_api() } else { self.into_response() }
+    /// The response to this request, in the words of whoever asks so.
+    pub(super) fn told<B>(self, request: &Request<B>) -> Response {
+        let path = request.uri().path();
+        let is_at = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if is_at("/api") {
+            self.told_by_api()
+        } else if is_at("/v1/messages") || is_at("/v1/models") && is_of_anthropic(request.headers()) {
+            self.told_to_anthropic(RequestId::of(request))
+        } else {
+            self.into_response()
+        }
+    }
+
+    /// The same for clients of Anthropic's.
+    pub(super) fn told_to_anthropic(self, id: Option<&RequestId>) -> Response {
+        let kind = anthropic::error_type(self.status.as_u16());
+        self.with_body(anthropic::error_json(kind, &self.message, id.map(RequestId::as_str)))
     }
 
     /// The same in the words of our own API.
@@ -98,7 +113,20 @@ pub(super) fn json_response(status: StatusCode, body: impl Into<Body>) -> Respon
 
 /// The response to a request that could not be answered.
 pub(super) fn failed(error: &ChatError) -> Response {
-    let (status, body) = openai_chat::error_body(error);
+    failed_with(error, openai_chat::error_body(error))
+}
+
+/// The same for clients of Anthropic's.
+pub(super) fn failed_to_anthropic(error: &ChatError, id: Option<&RequestId>) -> Response {
+    failed_with(error, anthropic::error_body(error, id.map(RequestId::as_str)))
+}
+
+/// Whether a request is of a client of Anthropic's: its libraries name the version of the API in each.
+pub(super) fn is_of_anthropic(headers: &HeaderMap) -> bool {
+    headers.contains_key("anthropic-version")
+}
+
+fn failed_with(error: &ChatError, (status, body): (u16, Vec<u8>)) -> Response {
     let status = StatusCode::from_u16(status).expect("every kind of error has a status of HTTP");
     let mut response = json_response(status, body);
     retry_headers(error, response.headers_mut());
@@ -114,7 +142,7 @@ fn attempts(error: &ChatError) -> u32 {
     u32::try_from(error.details.attempts.len()).unwrap_or(u32::MAX).max(1)
 }
 
-/// When, and whether, OpenAI's clients are to try again.
+/// When, and whether, OpenAI's clients and Anthropic's are to try again.
 fn retry_headers(error: &ChatError, headers: &mut HeaderMap) {
     if let Some(wait) = error.details.retry_after {
         headers.insert(RETRY_AFTER, whole_seconds(wait).into());

@@ -4,7 +4,10 @@
 //! short: most calls are, and no client can carry out half of one. A long one is passed on as it comes, since clients
 //! show files being written.
 
-use greenroom_wire::ChatEvent;
+use greenroom_wire::{
+    ChatEvent, anthropic,
+    chat::{Extra, Wire},
+};
 
 /// Most bytes of a call's arguments that are held back.
 const MOST_HELD: usize = 1024;
@@ -69,7 +72,25 @@ impl HeldCalls {
                 self.pass_rest(&mut write);
                 write(&event);
             }
-            event => write(&event),
+            event => match self.held_with(&event) {
+                Some(events) => events.push(event),
+                None => write(&event),
+            },
+        }
+    }
+
+    /// What is held back of the call that an event says more of, as Anthropic's wire does just after a call began. What
+    /// other wires say of a call goes out ahead of it.
+    fn held_with(&mut self, event: &ChatEvent) -> Option<&mut Vec<ChatEvent>> {
+        let call = self.calls.last_mut()?;
+        let says_more = match event {
+            ChatEvent::Opaque { data } => anthropic::field_of_call(data) == Some(call.index),
+            ChatEvent::Extra(Extra { wire: Wire::Anthropic, path, .. }) => path.starts_with("/content/"),
+            _ => false,
+        };
+        match &mut call.state {
+            State::Held { events, bytes: 0 } if says_more => Some(events),
+            State::Held { .. } | State::Passed(_) => None,
         }
     }
 
@@ -112,8 +133,10 @@ impl Call {
 }
 
 fn renumbered(mut event: ChatEvent, known: u32) -> ChatEvent {
-    if let ChatEvent::ToolCallStarted { index, .. } | ChatEvent::ToolCallArgs { index, .. } = &mut event {
-        *index = known;
+    match &mut event {
+        ChatEvent::ToolCallStarted { index, .. } | ChatEvent::ToolCallArgs { index, .. } => *index = known,
+        ChatEvent::Opaque { data } => data["tool_call"] = known.into(),
+        _ => {}
     }
     event
 }
@@ -157,6 +180,19 @@ mod tests {
         assert_eq!(passed(&mut calls, [args(1, 1)]), ["1 c1", "1 1024", "1 1"]);
         assert_eq!(passed(&mut calls, [args(1, 7)]), ["1 7"]);
         assert_eq!(calls.drop_call(1), Err(Gone));
+    }
+
+    #[test]
+    fn what_is_said_of_a_call_stays_with_it() {
+        let mut calls = HeldCalls::default();
+        passed(&mut calls, [start(0), start(1)]);
+        assert_eq!(calls.drop_call(0), Ok(()));
+        let caller = ChatEvent::Opaque { data: serde_json::json!({"tool_call": 1, "caller": "c"}) };
+        assert_eq!(passed(&mut calls, [caller, args(1, 2)]), [""; 0]);
+        let out = passed(&mut calls, [ChatEvent::ToolCallDone { index: 1 }]);
+        assert_eq!(out[0], "0 c1");
+        assert!(out[1].contains("\"tool_call\": Number(0)"), "{out:?}");
+        assert_eq!(out[2..], ["0 2", "0 done"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! HTTP: OpenAI's API, greenroom's own with its sessions, and how the server is.
+//! HTTP: OpenAI's API and Anthropic's, greenroom's own with its sessions, and how the server is.
 //!
 //! [`Server::bind`] takes the address, [`Server::run`] serves until it is told to stop, and then lets what is in
 //! flight come to its end. Beside the address, or in place of it ([`serve_owner`]), the owner has a [`Door`].
@@ -6,6 +6,7 @@
 mod admin;
 mod answer;
 mod answer_stream;
+mod anthropic;
 mod api;
 mod body;
 mod clients;
@@ -17,6 +18,7 @@ mod event_stream;
 mod guard;
 mod health;
 mod held_calls;
+mod models;
 mod openai;
 mod owner;
 mod sessions;

@@ -30,11 +30,11 @@ use tracing::Level;
 
 use super::{
     admin::{self, AdminToken},
-    api, body, clients, credentials,
+    anthropic, api, body, clients, credentials,
     door::Door,
     errors::Refusal,
     guard::Guard,
-    health, openai, owner, sessions,
+    health, models, openai, owner, sessions,
     who::{Who, owner_only},
 };
 use crate::Runtime;
@@ -108,32 +108,36 @@ impl Site {
         // Counted before the flag is read: whoever drains either sees this request or refuses it.
         let counted = self.requests.token();
         let told = tracing::enabled!(Level::DEBUG).then(|| format!("{} {}", request.method(), request.uri().path()));
+        let id = RequestId::new();
+        let mut request = request;
+        request.extensions_mut().insert(id.clone());
         let mut response = if self.draining.is_cancelled() {
-            let mut response = shutting_down().told(request.uri().path());
+            let mut response = shutting_down().told(&request);
             body::discard(request).await;
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         } else {
             match guard.map_or_else(|| Ok(Some(self.at_the_door.clone())), |guard| guard.check(&request)) {
                 Ok(who) => {
-                    let mut request = request;
                     if let Some(who) = who {
                         request.extensions_mut().insert(who);
                     }
                     route(if guard.is_some() { &self.router } else { &self.owner }, request).await
                 }
                 Err(refusal) => {
-                    let response = refusal.told(request.uri().path());
+                    let response = refusal.told(&request);
                     body::discard(request).await;
                     response
                 }
             }
         };
-        let id = request_id();
         if let Some(request) = told {
-            tracing::debug!(?id, status = response.status().as_u16(), "{request}");
+            tracing::debug!(id = id.as_str(), status = response.status().as_u16(), "{request}");
         }
-        response.headers_mut().insert("x-request-id", id);
+        // OpenAI's clients read the first, Anthropic's the second.
+        for name in ["x-request-id", "request-id"] {
+            response.headers_mut().insert(name, id.0.clone());
+        }
         let counted = response.extensions_mut().remove::<EndsWithServer>().is_none().then_some(counted);
         Ok(response.map(|body| Counted { body, _counted: counted }))
     }
@@ -144,8 +148,10 @@ fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/embeddings", post(openai::embeddings))
-        .route("/v1/models", get(openai::models))
-        .route("/v1/models/{*id}", get(openai::model))
+        .route("/v1/messages", post(anthropic::messages))
+        .route("/v1/messages/count_tokens", post(anthropic::count))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
         .merge(sessions::routes())
         .merge(owners_routes().route_layer(from_fn(owner_only)))
         .route("/healthz", get(health::alive))
@@ -194,7 +200,7 @@ async fn unknown_route(request: Request) -> Response<Body> {
     let path = request.uri().path();
     let message = format!("there is no {path} here; check the base URL, which ends in /v1");
     let refusal = Refusal::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message);
-    let response = refusal.told(path);
+    let response = refusal.told(&request);
     body::discard(request).await;
     response
 }
@@ -203,7 +209,7 @@ async fn wrong_method(request: Request) -> Response<Body> {
     let (method, path) = (request.method(), request.uri().path());
     let message = format!("{path} does not take {method}; the header allow says what it takes");
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", "method_not_allowed", message);
-    let response = refusal.told(path);
+    let response = refusal.told(&request);
     body::discard(request).await;
     response
 }
@@ -213,9 +219,24 @@ fn shutting_down() -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", "overloaded", message)
 }
 
-fn request_id() -> HeaderValue {
-    let id = format!("req_{:032x}", rand::random::<u128>());
-    HeaderValue::from_maybe_shared(Bytes::from(id)).expect("hexadecimal digits are fit for a header")
+/// By what name a request is found in the log. It is with the request from the beginning, for those who tell of errors.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(HeaderValue);
+
+impl RequestId {
+    fn new() -> Self {
+        let id = format!("req_{:032x}", rand::random::<u128>());
+        Self(HeaderValue::from_maybe_shared(Bytes::from(id)).expect("hexadecimal digits are fit for a header"))
+    }
+
+    /// That of a request.
+    pub(super) fn of<B>(request: &Request<B>) -> Option<&Self> {
+        request.extensions().get()
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.0.to_str().expect("hexadecimal digits are text")
+    }
 }
 
 /// A body that counts as a request in flight until it is dropped, unless it ends with the server.

@@ -94,7 +94,7 @@ impl Who {
 }
 
 impl NotAllowed {
-    /// The refusal in OpenAI's shape.
+    /// What its client is told.
     pub(super) fn refusal(self) -> Refusal {
         let message = format!("{}; {}", self.message, self.hint);
         Refusal::new(StatusCode::FORBIDDEN, "permission_error", "model_not_allowed", message)
@@ -118,7 +118,7 @@ pub(super) async fn owner_only(request: Request, next: Next) -> Response {
         Some(_) => owners(),
         None => nobody(),
     };
-    let response = refusal.told(request.uri().path());
+    let response = refusal.told(&request);
     body::discard(request).await;
     response
 }

@@ -142,6 +142,11 @@ fn read_assistant(holder: &mut Holder, at: &str, mut map: Map<String, Value>) ->
             {
                 holder.message.parts.push(Part::Thinking { text: text.clone() });
             }
+            // Nobody signed it: another wire's thinking, as it is served to clients of this one.
+            let signed = |map: &Map<String, Value>| map.get("signature").is_some_and(|signature| signature != "");
+            if kind == "thinking" && !signed(&map) {
+                return Ok(());
+            }
             // The client does not say who said it.
             let data = Value::Object(map);
             holder.add(Part::Opaque { provider: String::new(), model: String::new(), data }, Map::new());

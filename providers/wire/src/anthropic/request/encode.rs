@@ -48,7 +48,8 @@ const NAME: Rule = Rule::Words(128);
 const ID: Rule = Rule::Words(usize::MAX);
 
 /// Keys that an extra must not say a second time.
-const WRITTEN: &[&str] = &["model", "stream", "messages", "tools", "max_tokens", "system", "anthropic_version"];
+const WRITTEN: &[&str] =
+    &["model", "stream", "messages", "tools", "max_tokens", "system", "anthropic_version", "anthropic_beta"];
 /// Keys of an answer that a count does not take.
 const OF_ANSWERS: &[&str] = &["top_k", "service_tier", "container", "inference_geo", "speed"];
 

@@ -15,7 +15,7 @@ pub use dialect::{Dialect, ThinkingForm};
 pub use encode::{encode_count, encode_request};
 
 use crate::{
-    chat::{Extra, Wire},
+    chat::{ChatRequest, Extra, Wire},
     encode::LeftOut,
     extras::Extras,
 };
@@ -33,4 +33,14 @@ fn report_foreign(at: &str, extras: &[Extra], left_out: &mut Vec<LeftOut>) {
 /// this wire.
 fn is_own(origin: (&str, &str), provider: &str, model: &str) -> bool {
     matches!(origin, ("", _)) || origin == (provider, model)
+}
+
+/// Where the extra of a request stands that lists the features it asks for, which this wire has in its header
+/// `anthropic-beta`.
+pub const BETAS: &str = "/anthropic_beta";
+
+/// The features that a request asks for, for the header of the request that is sent. No body names them.
+pub fn betas(request: &ChatRequest) -> impl Iterator<Item = &str> {
+    let lists = request.extra.iter().filter(|extra| extra.wire == Wire::Anthropic && extra.path == BETAS);
+    lists.filter_map(|extra| extra.json.as_array()).flatten().filter_map(serde_json::Value::as_str)
 }

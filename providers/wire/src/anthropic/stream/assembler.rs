@@ -34,6 +34,8 @@ pub(in crate::anthropic) struct Assembler {
     id: String,
     /// The blocks that have begun and not ended, by the provider's numbers.
     blocks: Vec<(u32, Block)>,
+    /// The type of the block that ended last, if nothing was said since by which it is known where it ended.
+    last: Option<&'static str>,
     calls: Calls,
     counts: Counts,
     finish: Option<FinishReason>,
@@ -49,6 +51,7 @@ impl Assembler {
             started: false,
             id: String::new(),
             blocks: Vec::new(),
+            last: None,
             calls: Calls::default(),
             counts: Counts::default(),
             finish: None,
@@ -227,6 +230,10 @@ impl Assembler {
     fn begin(&mut self, index: u32, raw: &RawValue) -> Result<(), Broken> {
         self.start("");
         self.end_block(index);
+        let tag = self.last.take().filter(|last| Tag::of(raw.get()).is_some_and(|tag| tag.kind() == *last));
+        if let Some(kind) = tag {
+            self.say_extra(format!("/content/{index}/type"), kind.into());
+        }
         let making = Making { queue: &mut self.queue, calls: &mut self.calls, names: &self.names, answer: &self.id };
         let (block, mut rest) = Block::begin(raw, making)?;
         match &block {
@@ -276,6 +283,7 @@ impl Assembler {
     fn end_block(&mut self, index: u32) {
         if let Some(at) = self.blocks.iter().rposition(|(own, _)| *own == index) {
             let (_, block) = self.blocks.remove(at);
+            self.last = block.ends_silently();
             self.skipped += u64::from(!block.end(&mut self.queue));
         }
     }

@@ -143,6 +143,15 @@ impl Block {
         Ok(true)
     }
 
+    /// Its type, if its end says nothing by which more of the same type could be told from more of this one.
+    pub(super) fn ends_silently(&self) -> Option<&'static str> {
+        match self {
+            Self::Text { text, citations } if citations.is_empty() && !text.is_empty() => Some("text"),
+            Self::Thinking { text, signature } if signature.is_empty() && !text.is_empty() => Some("thinking"),
+            _ => None,
+        }
+    }
+
     /// Ends the block: says what could not be said before. Whether there was nothing that had to be left out.
     pub(super) fn end(self, queue: &mut Queue) -> bool {
         match self {
@@ -213,7 +222,7 @@ pub(super) fn is_delta(kind: &str) -> bool {
 
 /// Blocks that the provider wants to see again as they were: what its own tools were asked and gave (of which new ones
 /// appear with each new tool), and what it hid, summed up or handed on.
-fn goes_back(kind: &str) -> bool {
+pub(in crate::anthropic) fn goes_back(kind: &str) -> bool {
     kind.ends_with("_tool_result")
         || matches!(
             kind,

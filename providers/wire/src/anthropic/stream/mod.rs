@@ -7,6 +7,7 @@ mod shape;
 mod usage;
 
 pub(super) use assembler::Assembler;
+pub(super) use block::goes_back;
 
 use crate::{
     decode::{StreamDecoder, StreamState},

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{
     errors,
     reading::{Reading, is_known, read_stream, read_whole},
+    served,
 };
 use crate::load::Recording;
 
@@ -110,7 +111,10 @@ fn compare(Outcome { events, error, .. }: &Outcome, reading: &Reading) -> Result
         }
         (None, Some(error)) => return Err(format!("failed: {error}")),
         (None, None) if !reading.ended && word.is_none() => return Err("a cut answer was taken for a whole one".into()),
-        (None, None) => complete(events, &folded, reading)?,
+        (None, None) => {
+            complete(events, &folded, reading)?;
+            served::check(events, reading)?;
+        }
     }
     said(&folded, reading, error.is_none())
 }

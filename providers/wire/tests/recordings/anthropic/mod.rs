@@ -6,6 +6,7 @@ mod lists;
 mod reading;
 mod requests;
 mod rules;
+mod served;
 
 use crate::load::Recording;
 

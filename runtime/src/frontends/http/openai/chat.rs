@@ -88,8 +88,8 @@ impl Form for Chunks {
         writer
     }
 
-    fn go_on(writer: &mut StreamWriter, model: &str) {
-        writer.set_model(model);
+    fn go_on(writer: &mut StreamWriter, model: String, _: &mut Vec<u8>) {
+        writer.set_model(&model);
     }
 
     fn write(writer: &mut StreamWriter, event: &ChatEvent, out: &mut Vec<u8>) {
