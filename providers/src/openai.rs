@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::future::BoxFuture;
 use greenroom_wire::{
     ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind,
+    chat::Wire,
     openai_chat::{
         Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_embeddings, decode_error, decode_models,
         encode_embed_request, encode_request,
@@ -28,6 +29,9 @@ pub const OPENAI_BASE: &str = "https://api.openai.com/v1";
 
 /// Where a ChatGPT subscription is asked.
 pub const CHATGPT_BASE: &str = "https://chatgpt.com/backend-api/codex";
+
+/// The kind of provider that OpenAI itself is.
+const OFFICIAL: &str = "openai";
 
 /// Most texts of one request for embeddings that OpenAI takes.
 const MOST_TEXTS: usize = 2048;
@@ -59,7 +63,7 @@ impl OpenAi {
     /// # Errors
     /// `Config`: a header that can't be one.
     pub fn official(args: OpenAiArgs) -> Result<Self, ChatError> {
-        Self::new("openai", args)
+        Self::new(OFFICIAL, args)
     }
 
     /// A server that is compatible.
@@ -82,11 +86,18 @@ impl OpenAi {
         Self { responses: Some(responses), ..self }
     }
 
-    /// Whether this call is made in the Responses API: as was configured, else where nothing else is served.
+    fn is_official(&self) -> bool {
+        self.kind == OFFICIAL
+    }
+
+    /// Whether this call is made in the Responses API: as was configured, else where nothing else is served, or where what
+    /// is asked has a word in no other.
     fn in_responses(&self, call: &ChatCall<'_>) -> bool {
         let by_model = || call.info.responses_only == Some(true);
-        self.responses
-            .unwrap_or_else(|| by_model() || openai_responses::is_chatgpt(self.endpoint.base(call.credential)))
+        let by_request = || self.is_official() && call.request.wants(Wire::OpenaiResponses);
+        self.responses.unwrap_or_else(|| {
+            by_model() || by_request() || openai_responses::is_chatgpt(self.endpoint.base(call.credential))
+        })
     }
 
     async fn make_embeddings(&self, call: EmbedCall<'_>) -> Result<Embeddings, ChatError> {
@@ -142,7 +153,8 @@ impl Provider for OpenAi {
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
         let audio = self.responses != Some(true);
-        Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local }
+        let responses = self.responses.or(self.is_official().then_some(true));
+        Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local, responses }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {

@@ -18,6 +18,8 @@ pub struct ServedRequest {
     pub request: ChatRequest,
     /// Whether it is to be answered as a stream.
     pub stream: bool,
+    /// Whether its answer is to be kept, in the client's words: where it has none, it expects so.
+    pub store: Option<bool>,
     /// What its answer repeats of it.
     pub echo: Echo,
 }
@@ -58,6 +60,7 @@ pub fn decode_request(body: &[u8]) -> Result<ServedRequest, ChatError> {
             reader.end();
         }
     }
+    let store = map.get("store").and_then(Value::as_bool);
     // What is not said means on this wire that the answer is kept, and in the chat language that it is not.
     if map.get("store").is_none_or(Value::is_null) {
         map.shift_remove("store");
@@ -74,7 +77,7 @@ pub fn decode_request(body: &[u8]) -> Result<ServedRequest, ChatError> {
             _ => read_field(&mut request, &key, value)?,
         }
     }
-    Ok(ServedRequest { request, stream, echo })
+    Ok(ServedRequest { request, stream, store, echo })
 }
 
 const KNOWN: &[&str] = &[

@@ -1,14 +1,16 @@
 //! What a response repeats of its request.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use crate::json::{put_key, put_value};
 
-/// What the answer to a request repeats of it, with the defaults of what it left out.
+/// What the answer to a request repeats of it, with the defaults of what it left out. Clones are the same one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Echo {
     /// The fields, each after a comma.
-    json: Box<[u8]>,
+    json: Arc<[u8]>,
 }
 
 impl Echo {
