@@ -73,8 +73,8 @@ fn tool() -> Value {
 
 #[tokio::test]
 async fn what_the_same_api_said_goes_back_as_it_was() {
-    let usage = json!({"input_tokens": 14, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 9,
-        "output_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 23});
+    let usage = json!({"input_tokens": 14, "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 0},
+        "output_tokens": 9, "output_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 23});
     let answer = Answer::new()
         .reasoning(["h", "m"], "hidden")
         .then_text(["Let me ", "see\u{2028}."])

@@ -85,7 +85,7 @@ fn a_stream_is_byte_for_byte_openais() {
     let of_item = r#""item_id":"msg_a","output_index":0,"content_index":0"#;
     let whole = item("completed", &part("a\\\"\\u2028"));
     let usage = concat!(
-        r#"{"input_tokens":4,"input_tokens_details":{"cached_tokens":3},"output_tokens":2,"#,
+        r#"{"input_tokens":4,"input_tokens_details":{"cached_tokens":3,"cache_write_tokens":0},"output_tokens":2,"#,
         r#""output_tokens_details":{"reasoning_tokens":1},"total_tokens":6}"#
     );
     let want = [

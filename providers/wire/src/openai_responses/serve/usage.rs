@@ -1,6 +1,6 @@
 //! Token counts, in this wire's form.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{event::Usage, openai_chat::insert_at};
 
@@ -8,13 +8,9 @@ use crate::{event::Usage, openai_chat::insert_at};
 pub(super) fn usage_object(usage: &Usage, extras: &[(String, Value)]) -> Value {
     let input = usage.input_total();
     let written = usage.cache_write_5m + usage.cache_write_1h;
-    let mut of_input = Map::from_iter([("cached_tokens".to_owned(), json!(usage.cache_read))]);
-    if written > 0 {
-        of_input.insert("cache_write_tokens".into(), json!(written));
-    }
     let mut object = json!({
         "input_tokens": input,
-        "input_tokens_details": of_input,
+        "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": written},
         "output_tokens": usage.output,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": input + usage.output,
