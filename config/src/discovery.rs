@@ -1,5 +1,7 @@
 //! Providers that nobody wrote down.
 
+mod clouds;
+
 use config::{Map, Value, ValueKind};
 use url::Url;
 
@@ -11,6 +13,9 @@ use crate::{Discovery, Environment, IgnoredVariable, Kind, LocalServer, Origin};
 pub(crate) const OPENAI_HOST: &str = "api.openai.com";
 
 const COMPATIBLE: &str = "openai-compatible";
+
+/// The variables that name an AWS region, the first of which counts.
+pub(crate) const AWS_REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// What was found.
 pub(crate) struct Found {
@@ -24,8 +29,14 @@ pub(crate) struct Found {
 type Finder = fn(&Environment) -> Option<Provider>;
 
 /// The providers that can be found, in the order in which they are tried.
-const FINDERS: [(&str, Kind, Finder); 3] =
-    [("anthropic", Kind::Anthropic, anthropic), ("openai", Kind::OpenAi, openai), ("gemini", Kind::Gemini, gemini)];
+const FINDERS: [(&str, Kind, Finder); 6] = [
+    ("anthropic", Kind::Anthropic, anthropic),
+    ("openai", Kind::OpenAi, openai),
+    ("azure", Kind::Azure, clouds::azure),
+    ("gemini", Kind::Gemini, gemini),
+    ("vertex", Kind::Vertex, clouds::vertex),
+    ("bedrock", Kind::Bedrock, bedrock),
+];
 
 /// Looks at the usual variables where no provider was written.
 ///
@@ -57,7 +68,10 @@ fn needs_variables(provider: &Value, kind: Kind) -> bool {
         Some(ValueKind::String(written)) => written == kind.name(),
         Some(_) => false,
     };
-    own_kind && !["key", "profiles", "oauth", "base_url"].iter().any(|key| table.contains_key(*key))
+    own_kind
+        && !["key", "profiles", "oauth", "base_url", "google_credentials", "entra", "aws_profile"]
+            .iter()
+            .any(|key| table.contains_key(*key))
 }
 
 fn anthropic(environment: &Environment) -> Option<Provider> {
@@ -104,12 +118,33 @@ fn openai(environment: &Environment) -> Option<Provider> {
 
 fn gemini(environment: &Environment) -> Option<Provider> {
     const BASE: &str = "GOOGLE_GEMINI_BASE_URL";
-    let key = ["GEMINI_API_KEY", "GOOGLE_API_KEY"].into_iter().find(|key| environment.text(key).is_some())?;
+    // The other one is then a key of Vertex's.
+    let both = !clouds::wants_vertex(environment).unwrap_or(false);
+    let keys = ["GEMINI_API_KEY", "GOOGLE_API_KEY"].into_iter().filter(|key| both || *key == "GEMINI_API_KEY");
+    let key = keys.into_iter().find(|key| environment.text(key).is_some())?;
     let mut found = Provider::new("gemini", Origin::Environment { variable: key.to_owned() });
     found.set("kind", Kind::Gemini.name(), key);
     found.set("key", &format!("env:{key}"), key);
     if let Some(base) = environment.text(BASE) {
         found.set("base_url", base, BASE);
+    }
+    Some(found)
+}
+
+fn bedrock(environment: &Environment) -> Option<Provider> {
+    const KEY: &str = "AWS_BEARER_TOKEN_BEDROCK";
+    if !Kind::Bedrock.is_built() {
+        return None;
+    }
+    environment.text(KEY)?;
+    let mut found = Provider::new("bedrock", Origin::Environment { variable: KEY.to_owned() });
+    found.set("kind", Kind::Bedrock.name(), KEY);
+    found.set("key", &format!("env:{KEY}"), KEY);
+    for variable in AWS_REGION {
+        if let Some(region) = environment.text(variable) {
+            found.set("region", region, variable);
+            break;
+        }
     }
     Some(found)
 }
@@ -144,6 +179,21 @@ impl Provider {
         self.set_from(setting, value, Origin::Environment { variable: variable.to_owned() });
     }
 
+    /// A setting of a table of the provider's.
+    fn set_in(&mut self, table: &'static str, setting: &str, value: &str, variable: &str) {
+        let origin = Origin::Environment { variable: variable.to_owned() };
+        let place = Place { key: origin.clone(), value: origin };
+        let path = format!("providers.{}.{table}", self.name);
+        let opened = self.table.entry(table.to_owned()).or_insert_with(|| {
+            self.places.push(Written { path: path.clone(), place: place.clone(), is_table: true });
+            Value::from(Map::<String, Value>::new())
+        });
+        if let ValueKind::Table(inner) = &mut opened.kind {
+            inner.insert(setting.to_owned(), Value::new(None, value));
+        }
+        self.places.push(Written { path: format!("{path}.{setting}"), place, is_table: false });
+    }
+
     fn set_from(&mut self, setting: &str, value: &str, origin: Origin) {
         let place = Place { key: origin.clone(), value: origin };
         self.places.push(Written { path: format!("providers.{}.{setting}", self.name), place, is_table: false });
@@ -163,10 +213,8 @@ fn layer(found: impl IntoIterator<Item = Provider>) -> Option<Layer> {
 }
 
 /// Variables of providers that this version has no kind for.
-const NOT_YET: [(&str, &str); 10] = [
+const NOT_YET: [(&str, &str); 8] = [
     ("OPENROUTER_API_KEY", "openrouter"),
-    ("AZURE_OPENAI_API_KEY", "azure"),
-    ("AZURE_OPENAI_ENDPOINT", "azure"),
     ("AWS_BEARER_TOKEN_BEDROCK", "bedrock"),
     ("COPILOT_GITHUB_TOKEN", "copilot"),
     ("GROQ_API_KEY", "groq"),
@@ -179,8 +227,10 @@ const NOT_YET: [(&str, &str); 10] = [
 fn ignored(environment: &Environment) -> Vec<IgnoredVariable> {
     NOT_YET
         .into_iter()
+        .filter(|(_, provider)| !Kind::named(provider).is_some_and(Kind::is_built))
         .filter(|(variable, _)| environment.raw(variable).is_some())
         .map(|(variable, provider)| IgnoredVariable { variable, provider, hint: compatible_hint(provider) })
+        .chain(clouds::incomplete(environment))
         .collect()
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use url::Url;
 
 use crate::units::serialize_duration;
-use crate::{OAuth, Origin, SecretReference, Timeouts};
+use crate::{Identity, OAuth, Origin, SecretReference, Timeouts};
 
 /// `[providers.NAME]`.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -22,14 +22,15 @@ pub struct Provider {
     /// How it is spoken to.
     pub kind: Kind,
     /// Where it is, without user name, query or fragment; `None` means the kind's own address. Always there for
-    /// [`Kind::OpenAiCompatible`].
+    /// [`Kind::OpenAiCompatible`] and [`Kind::Azure`].
     #[serde(serialize_with = "serialize_url")]
     pub base_url: Option<Url>,
-    /// Which of OpenAI's languages it is spoken to in; `None` leaves it to the model. Of [`Kind::OpenAi`] and
-    /// [`Kind::OpenAiCompatible`] alone.
+    /// Which of OpenAI's languages it is spoken to in; `None` leaves it to the model. Of [`Kind::OpenAi`],
+    /// [`Kind::OpenAiCompatible`] and [`Kind::Azure`] alone.
     pub wire: Option<OpenAiWire>,
     /// The ways in, in the order in which they were written; ids are unique. None where nothing but what is added lets in:
-    /// for [`Kind::Anthropic`], [`Kind::OpenAi`], [`Kind::Gemini`] and where there is `oauth`, without a key.
+    /// for [`Kind::Anthropic`], [`Kind::OpenAi`], [`Kind::Azure`], [`Kind::Gemini`] and where there is `oauth`, without a
+    /// key.
     pub profiles: Vec<Profile>,
     /// How a person logs in, where that is a way in.
     pub oauth: Option<OAuth>,
@@ -43,8 +44,16 @@ pub struct Provider {
     pub models: BTreeMap<String, ModelFacts>,
     /// The organisation that requests are booked to.
     pub organization: Option<String>,
-    /// The project that requests are booked to.
+    /// The project that requests are booked to; of [`Kind::Vertex`] the one whose models they are.
     pub project: Option<String>,
+    /// Where requests are answered, of [`Kind::Vertex`] and [`Kind::Bedrock`] alone; `None` leaves it to the provider, or to
+    /// `AWS_REGION` and AWS's own configuration.
+    pub region: Option<String>,
+    /// The version of the interface, of [`Kind::Azure`] alone; `None` is the one without versions.
+    pub api_version: Option<String>,
+    /// The profile of AWS's own configuration that credentials and region come from; `None` is the default one. Of
+    /// [`Kind::Bedrock`] alone.
+    pub aws_profile: Option<String>,
     /// Sent with every request; names are unique without regard to case.
     #[serde(serialize_with = "serialize_headers")]
     pub headers: Vec<Header>,
@@ -74,6 +83,9 @@ impl Provider {
             models: BTreeMap::new(),
             organization: None,
             project: None,
+            region: None,
+            api_version: None,
+            aws_profile: None,
             headers: Vec::new(),
             defaults: RequestDefaults::default(),
             timeouts: Timeouts::default(),
@@ -86,9 +98,9 @@ impl Provider {
         self.kind.wants_key() || self.oauth.is_some()
     }
 
-    /// Every reference to what goes out with its requests: keys and headers.
+    /// Every reference to what its requests are let in by: keys, headers, and the secrets of identities.
     pub fn references(&self) -> impl Iterator<Item = &SecretReference> {
-        let keys = self.profiles.iter().filter_map(|profile| profile.key.reference());
+        let keys = self.profiles.iter().filter_map(|profile| profile.key.secret());
         let headers = self.headers.iter().map(|header| &header.value);
         keys.chain(headers)
     }
@@ -103,8 +115,14 @@ pub enum Kind {
     OpenAi,
     /// Any server that speaks OpenAI's chat completions, or its Responses API.
     OpenAiCompatible,
+    /// Azure OpenAI and Microsoft Foundry.
+    Azure,
     /// Google's Gemini API, or what stands in for it at another address.
     Gemini,
+    /// Vertex AI, for models of Google's and of others.
+    Vertex,
+    /// Amazon Bedrock, let in by an API key, or by AWS's own credentials where there is none.
+    Bedrock,
     /// Ollama, through its own API.
     Ollama,
     /// The built-in demo, which needs no network and no key.
@@ -113,8 +131,17 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind of this version.
-    pub const ALL: [Self; 6] =
-        [Self::Anthropic, Self::OpenAi, Self::OpenAiCompatible, Self::Gemini, Self::Ollama, Self::Demo];
+    pub const ALL: [Self; 9] = [
+        Self::Anthropic,
+        Self::OpenAi,
+        Self::OpenAiCompatible,
+        Self::Azure,
+        Self::Gemini,
+        Self::Vertex,
+        Self::Bedrock,
+        Self::Ollama,
+        Self::Demo,
+    ];
 
     /// As it is written.
     #[must_use]
@@ -123,7 +150,10 @@ impl Kind {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
             Self::OpenAiCompatible => "openai-compatible",
+            Self::Azure => "azure",
             Self::Gemini => "gemini",
+            Self::Vertex => "vertex",
+            Self::Bedrock => "bedrock",
             Self::Ollama => "ollama",
             Self::Demo => "demo",
         }
@@ -132,12 +162,23 @@ impl Kind {
     /// Whether [`Provider::wire`] means something for it.
     #[must_use]
     pub fn has_wires(self) -> bool {
-        matches!(self, Self::OpenAi | Self::OpenAiCompatible)
+        matches!(self, Self::OpenAi | Self::OpenAiCompatible | Self::Azure)
+    }
+
+    /// Whether applications of Entra ID may be let in: at Azure, which serves Anthropic's wire as well.
+    pub(crate) fn has_entra(self) -> bool {
+        matches!(self, Self::Azure | Self::Anthropic)
     }
 
     /// Whether nobody gets in without a key or a login.
     pub(crate) fn wants_key(self) -> bool {
-        matches!(self, Self::Anthropic | Self::OpenAi | Self::Gemini)
+        matches!(self, Self::Anthropic | Self::OpenAi | Self::Azure | Self::Gemini)
+    }
+
+    /// Whether it was built into this program.
+    #[must_use]
+    pub fn is_built(self) -> bool {
+        self != Self::Bedrock || cfg!(feature = "bedrock")
     }
 
     /// The kind of that name.
@@ -167,7 +208,8 @@ impl OpenAiWire {
 pub struct Profile {
     /// Its name within the provider.
     pub id: String,
-    /// Where its key is.
+    /// What lets it in.
+    #[serde(flatten)]
     pub key: ProfileKey,
     /// Its share, compared with the other profiles' weights; at least 1.
     pub weight: u32,
@@ -183,7 +225,7 @@ impl Profile {
     }
 }
 
-/// Where the key of a profile is.
+/// What lets a profile in.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum ProfileKey {
     /// The provider wants none.
@@ -193,6 +235,8 @@ pub enum ProfileKey {
     Reference(SecretReference),
     /// It is what was added under the profile's id: a key, or a login.
     Added,
+    /// Tokens that are asked for in this name.
+    Identity(Identity),
 }
 
 impl ProfileKey {
@@ -201,7 +245,21 @@ impl ProfileKey {
     pub fn reference(&self) -> Option<&SecretReference> {
         match self {
             Self::Reference(reference) => Some(reference),
-            Self::None | Self::Added => None,
+            Self::None | Self::Added | Self::Identity(_) => None,
+        }
+    }
+
+    /// Whether the configuration says what lets in, so that nothing added can.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Reference(_) | Self::Identity(_))
+    }
+
+    /// The reference to a secret in it, if there is one.
+    pub(crate) fn secret(&self) -> Option<&SecretReference> {
+        match self {
+            Self::Identity(Identity::Entra(entra)) => Some(&entra.client_secret),
+            key => key.reference(),
         }
     }
 }
@@ -214,7 +272,16 @@ impl From<Option<SecretReference>> for ProfileKey {
 
 impl Serialize for ProfileKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.reference().serialize(serializer)
+        let mut written = serializer.serialize_map(None)?;
+        match self {
+            Self::None | Self::Added => {}
+            Self::Reference(reference) => written.serialize_entry("key", reference)?,
+            Self::Identity(Identity::GoogleCredentials(google)) => {
+                written.serialize_entry("google_credentials", google)?;
+            }
+            Self::Identity(Identity::Entra(entra)) => written.serialize_entry("entra", entra)?,
+        }
+        written.end()
     }
 }
 

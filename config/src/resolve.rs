@@ -4,8 +4,9 @@ use std::fmt;
 
 use secrecy::SecretString;
 
+use crate::discovery::AWS_REGION;
 use crate::provider::{Header, Kind, Profile, ProfileKey, Provider};
-use crate::{CommandFailure, Environment, SecretError, Settings};
+use crate::{CommandFailure, Environment, Identity, SecretError, Settings};
 
 /// A secret that can't be had. Its `source()` says why.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -99,6 +100,19 @@ impl fmt::Display for Credential {
 }
 
 impl Provider {
+    /// The AWS region: what was written, or what the usual variables say. What AWS's own configuration says is not read here.
+    #[must_use]
+    pub fn aws_region<'a>(&'a self, environment: &'a Environment) -> Option<&'a str> {
+        let from_variables = || AWS_REGION.into_iter().find_map(|variable| environment.text(variable));
+        self.region.as_deref().or_else(from_variables)
+    }
+
+    /// The profile of AWS's own configuration: what was written, or what the usual variable says.
+    #[must_use]
+    pub fn aws_profile<'a>(&'a self, environment: &'a Environment) -> Option<&'a str> {
+        self.aws_profile.as_deref().or_else(|| environment.text("AWS_PROFILE"))
+    }
+
     /// The key of one of this provider's profiles; `None` where the profile has none. What was added is not known here.
     ///
     /// # Errors
@@ -110,6 +124,11 @@ impl Provider {
             ProfileKey::None => Ok(None),
             ProfileKey::Reference(reference) => reference.resolve(environment).map(Some).map_err(failed),
             ProfileKey::Added => Err(failed(self.not_added())),
+            // What it has instead is asked for elsewhere, by a secret that has to be there.
+            ProfileKey::Identity(Identity::Entra(entra)) => {
+                entra.client_secret.resolve(environment).map(|_| None).map_err(failed)
+            }
+            ProfileKey::Identity(Identity::GoogleCredentials(_)) => Ok(None),
         }
     }
 
@@ -138,7 +157,9 @@ impl Provider {
         let variable = match self.kind {
             Kind::Anthropic => Some("ANTHROPIC_API_KEY"),
             Kind::OpenAi => Some("OPENAI_API_KEY"),
+            Kind::Azure => Some("AZURE_OPENAI_API_KEY"),
             Kind::Gemini => Some("GEMINI_API_KEY"),
+            Kind::Bedrock => Some("AWS_BEARER_TOKEN_BEDROCK"),
             _ => None,
         };
         // With logins the variable is not what the person had in mind.

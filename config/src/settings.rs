@@ -75,7 +75,7 @@ pub enum Discovery {
     Demo,
 }
 
-/// A variable that names a provider which this version can't use yet.
+/// A variable that names a provider which this version can't use yet, or not without others that aren't set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IgnoredVariable {
     /// The variable's name.

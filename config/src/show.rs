@@ -25,6 +25,15 @@ impl Settings {
             }
         }
         prune(&mut shown);
+        // Of a model nothing need be known but that it is there.
+        for written in self.providers.iter().filter(|written| !written.models.is_empty()) {
+            for id in written.models.keys() {
+                let known = &mut shown["providers"][&written.name]["models"][id];
+                if known.is_null() {
+                    *known = json!({});
+                }
+            }
+        }
         shown
     }
 
@@ -111,10 +120,13 @@ fn write_section(text: &mut String, path: &str, table: &Value, origins: Option<&
     }
 }
 
-/// The one profile that the shorthand `key` makes comes from there.
+/// The one profile that a shorthand makes, such as `key`, comes from there.
 fn origin_below<'a>(origins: &'a Origins, path: &str) -> &'a Origin {
     match (origins.get(path), path.strip_suffix(".profiles")) {
-        (Origin::BuiltIn, Some(provider)) => origins.get(&join(provider, "key")),
+        (Origin::BuiltIn, Some(provider)) => {
+            let shorthands = ["key", "google_credentials", "entra"].map(|key| origins.get(&join(provider, key)));
+            shorthands.into_iter().find(|origin| **origin != Origin::BuiltIn).unwrap_or(&Origin::BuiltIn)
+        }
         (origin, _) => origin,
     }
 }

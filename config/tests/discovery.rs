@@ -87,6 +87,32 @@ fn gemini_is_found_by_either_of_its_keys() {
 }
 
 #[test]
+fn bedrock_is_found_by_its_key_and_takes_the_region_along() {
+    let found = |variables: &[(&str, &str)]| {
+        let loaded = with(variables);
+        let [bedrock] = loaded.settings.providers.as_slice() else { panic!("one provider") };
+        assert_eq!((bedrock.name.as_str(), bedrock.kind, &bedrock.base_url), ("bedrock", Kind::Bedrock, &None));
+        assert!(loaded.settings.ignored_variables.is_empty() && loaded.warnings.is_empty());
+        let variable = "AWS_BEARER_TOKEN_BEDROCK".to_owned();
+        assert_eq!(bedrock.profiles[0].key.reference(), Some(&SecretReference::Environment { variable }));
+        bedrock.region.clone()
+    };
+    let key = ("AWS_BEARER_TOKEN_BEDROCK", "k");
+    assert_eq!(found(&[key]), None);
+    let regions = [("AWS_REGION", "us-east-1"), ("AWS_DEFAULT_REGION", "us-west-2")];
+    assert_eq!(found(&[key, regions[0], regions[1]]).as_deref(), Some("us-east-1"));
+    assert_eq!(found(&[key, regions[1]]).as_deref(), Some("us-west-2"));
+    // AWS's own credentials are asked for by name alone.
+    let aws = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "us-east-1")];
+    assert_eq!(with(&aws).settings.discovery, Discovery::Demo);
+    let written = loaded("[providers.bedrock]\nregion = \"eu-west-1\"\n", &[key, regions[0]]).settings;
+    assert_eq!(written.providers[0].region.as_deref(), Some("eu-west-1"));
+    assert!(written.providers[0].profiles[0].key.reference().is_some());
+    let by_profile = loaded("[providers.bedrock]\naws_profile = \"team\"\n", &[key, regions[0]]).settings;
+    assert_eq!((&by_profile.providers[0].profiles[0].key, &by_profile.providers[0].region), (&ProfileKey::None, &None));
+}
+
+#[test]
 fn an_address_alone_is_a_compatible_server() {
     let loaded = with(&[("OPENAI_BASE_URL", "http://10.0.0.5:8000/v1")]);
     let [lab] = loaded.settings.providers.as_slice() else { panic!("one provider") };

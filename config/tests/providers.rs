@@ -87,7 +87,7 @@ fn kinds_are_known_to_come_or_unknown() {
     assert_eq!(
         complaints("[providers.x]\nkind = \"bananas\"\n", &[], &[]),
         [
-            "config.toml:2:8: providers.x.kind: there is no kind of provider \"bananas\" | this version has anthropic, openai, openai-compatible, gemini, ollama, demo"
+            "config.toml:2:8: providers.x.kind: there is no kind of provider \"bananas\" | this version has anthropic, openai, openai-compatible, azure, gemini, vertex, bedrock, ollama, demo"
         ]
     );
     let missing = complaints("[providers.lab]\nbase_url = \"http://127.0.0.1/v1\"\n", &[], &[]);

@@ -128,18 +128,57 @@ impl Anthropic {
     }
 
     async fn count(&self, call: ChatCall<'_>) -> Result<u64, ChatError> {
-        let encoded = encode_count(call.request, call.provider, call.model, &dialect(call));
-        log_left_out(call.provider, &encoded.left_out);
         let request = self.request(call.credential, |client, url| client.post(url), "messages/count_tokens")?;
-        let request = request.header("content-type", "application/json").headers(self.betas(call.request));
-        let request = request.body(encoded.body);
-        let fetch = self.endpoint.fetch(request, call.credential, &decode_error);
-        let body = tokio::time::timeout(call.deadlines.first_content, fetch)
-            .await
-            .map_err(|_| ChatError::new(ErrorKind::Timeout, "the provider did not count the tokens in time"))?
-            .map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))?;
-        decode_count(&body)
+        let request = request.headers(self.betas(call.request));
+        count(&self.endpoint, request, &dialect(call), call, call.model).await
     }
+}
+
+/// Asks for one answer, by a request that has its address and its credential.
+///
+/// # Errors
+/// Why the attempt failed; what had come before it is in `sink`.
+pub(crate) async fn chat(
+    endpoint: &Endpoint,
+    request: RequestBuilder,
+    dialect: &Dialect,
+    call: ChatCall<'_>,
+    sink: &mut dyn Sink,
+) -> Result<(), ChatError> {
+    let encoded = encode_request(call.request, call.provider, call.model, dialect);
+    log_left_out(call.provider, &encoded.left_out);
+    let names = encoded.names;
+    let language = Language {
+        decoder: &mut AnthropicDecoder::new(names.clone()),
+        whole: &|body| decode_answer(body, &names),
+        error: &decode_error,
+    };
+    let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
+    let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
+    outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
+}
+
+/// Asks how many tokens a prompt has, by a request that has its address and its credential; `id` is what the body calls
+/// the model.
+///
+/// # Errors
+/// Why they are not counted.
+pub(crate) async fn count(
+    endpoint: &Endpoint,
+    request: RequestBuilder,
+    dialect: &Dialect,
+    call: ChatCall<'_>,
+    id: &str,
+) -> Result<u64, ChatError> {
+    let encoded = encode_count(call.request, call.provider, id, dialect);
+    log_left_out(call.provider, &encoded.left_out);
+    let request = request.header("content-type", "application/json").body(encoded.body);
+    let fetch = endpoint.fetch(request, call.credential, &decode_error);
+    let body = tokio::time::timeout(call.deadlines.first_content, fetch)
+        .await
+        .map_err(|_| ChatError::new(ErrorKind::Timeout, "the provider did not count the tokens in time"))?
+        .map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))?;
+    decode_count(&body)
 }
 
 /// What stands before a path: the version, unless the address ends with it.
@@ -148,7 +187,7 @@ fn version_path(base: &Url) -> &'static str {
 }
 
 /// What the model takes: by what is known of it, and else by its id.
-fn dialect(call: ChatCall<'_>) -> Dialect {
+pub(crate) fn dialect(call: ChatCall<'_>) -> Dialect {
     let (info, by_id) = (call.info, Dialect::of_model(call.model).with_max_output(call.info.max_output));
     // Which form the wish to think has, only the id says.
     let thinking = match (info.reasoning, info.reasoning_always, by_id.thinking) {
@@ -195,19 +234,9 @@ impl Provider for Anthropic {
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
         Box::pin(async move {
-            let encoded = encode_request(call.request, call.provider, call.model, &dialect(call));
-            log_left_out(call.provider, &encoded.left_out);
             let request = self.request(call.credential, |client, url| client.post(url), "messages")?;
-            let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
             let request = request.headers(self.betas(call.request));
-            let names = encoded.names;
-            let language = Language {
-                decoder: &mut AnthropicDecoder::new(names.clone()),
-                whole: &|body| decode_answer(body, &names),
-                error: &decode_error,
-            };
-            let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-            outcome.map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))
+            chat(&self.endpoint, request, &dialect(call), call, sink).await
         })
     }
 

@@ -86,7 +86,7 @@ pub async fn chat(
 }
 
 /// Waits for something before the first content, no longer than the watchdog allows.
-async fn watched<T>(watchdog: &mut Watchdog, what: impl Future<Output = T>) -> Result<T, ChatError> {
+pub(crate) async fn watched<T>(watchdog: &mut Watchdog, what: impl Future<Output = T>) -> Result<T, ChatError> {
     let (deadline, verdict) = watchdog.deadline();
     match tokio::time::timeout_at(Instant::from_std(deadline), what).await {
         Ok(done) => Ok(done),
@@ -322,7 +322,7 @@ pub(crate) async fn read_error(mut response: Response, decode: &DecodeError<'_>,
 }
 
 /// Looks up a response's headers.
-fn header_of(response: &Response) -> impl Fn(&str) -> Option<String> + '_ {
+pub(crate) fn header_of(response: &Response) -> impl Fn(&str) -> Option<String> + '_ {
     move |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
@@ -331,7 +331,7 @@ pub(crate) async fn read_bounded(response: Response, limit: usize) -> Result<Vec
     Body::new(response).whole(limit).await
 }
 
-fn cut(error: reqwest::Error) -> ChatError {
+pub(crate) fn cut(error: reqwest::Error) -> ChatError {
     let error = error.without_url();
     let message = format!("the answer was cut: {}", root_cause(&error));
     ChatError::new(ErrorKind::Protocol, message).with_source(error)

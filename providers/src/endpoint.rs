@@ -68,6 +68,18 @@ impl Endpoint {
         credential.base().unwrap_or(&self.base)
     }
 
+    /// The user's own headers.
+    #[cfg(feature = "bedrock")]
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The pool of connections.
+    #[cfg(feature = "bedrock")]
+    pub(crate) fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
     /// A request to a path below the address, with the key or token as a bearer token if there is one.
     ///
     /// # Errors

@@ -66,7 +66,7 @@ impl Gemini {
         make: impl FnOnce(Client, Url) -> RequestBuilder,
         path: &str,
     ) -> Result<RequestBuilder, ChatError> {
-        let path = versioned(self.endpoint.base(credential), path);
+        let path = versioned(self.endpoint.base(credential), VERSION, path);
         let request = self.endpoint.request(make, &path, credential)?;
         let key = match credential {
             Credential::None => return Ok(request),
@@ -81,13 +81,8 @@ impl Gemini {
         Ok(request.header("x-goog-api-key", key))
     }
 
-    /// A request to a method of a model, with its body.
-    fn post(
-        &self,
-        credential: &Credential,
-        (model, method): (&str, &str),
-        body: Vec<u8>,
-    ) -> Result<RequestBuilder, ChatError> {
+    /// A request to a method of a model, without its body.
+    fn post(&self, credential: &Credential, (model, method): (&str, &str)) -> Result<RequestBuilder, ChatError> {
         let streams = method == "streamGenerateContent";
         let post = |client: Client, mut url: Url| {
             if streams {
@@ -95,8 +90,7 @@ impl Gemini {
             }
             client.post(url)
         };
-        let request = self.request(credential, post, &format!("{}:{method}", resource(model)))?;
-        Ok(request.header("content-type", "application/json").body(body))
+        self.request(credential, post, &format!("{}:{method}", resource(model)))
     }
 
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
@@ -124,15 +118,7 @@ impl Gemini {
     }
 
     async fn count(&self, call: ChatCall<'_>) -> Result<u64, ChatError> {
-        let encoded = encode_count(call.request, call.provider, call.model, &dialect(call));
-        log_left_out(call.provider, &encoded.left_out);
-        let request = self.post(call.credential, (call.model, "countTokens"), encoded.body)?;
-        let fetch = self.endpoint.fetch(request, call.credential, &decode_error);
-        let body = tokio::time::timeout(call.deadlines.first_content, fetch)
-            .await
-            .map_err(|_| ChatError::new(ErrorKind::Timeout, "the provider did not count the tokens in time"))?
-            .map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))?;
-        decode_count(&body)
+        count(&self.endpoint, self.post(call.credential, (call.model, "countTokens"))?, &dialect(call), call).await
     }
 
     async fn make_embeddings(&self, call: EmbedCall<'_>) -> Result<Embeddings, ChatError> {
@@ -140,7 +126,8 @@ impl Gemini {
         let mut all = Embeddings { model: model.to_owned(), ..Embeddings::default() };
         for texts in request.input.chunks(MOST_TEXTS) {
             let some = EmbedRequest { input: texts.to_vec(), ..request.clone() };
-            let asked = self.post(credential, (model, "batchEmbedContents"), encode_embed_request(&some, model)?)?;
+            let asked = self.post(credential, (model, "batchEmbedContents"))?;
+            let asked = asked.header("content-type", "application/json").body(encode_embed_request(&some, model)?);
             let fetched = self.endpoint.fetch(asked, credential, &decode_error).await;
             let made = decode_embeddings(&fetched.map_err(|error| hide_input(error, request))?)?;
             join(&mut all, counted(made, texts.len())?);
@@ -149,11 +136,56 @@ impl Gemini {
     }
 }
 
-/// A path with the version before it, unless the address ends with one.
-fn versioned(base: &Url, path: &str) -> String {
+/// Asks for one answer, by a request that has its address and its credential.
+///
+/// # Errors
+/// Why the attempt failed; what had come before it is in `sink`.
+pub(crate) async fn chat(
+    endpoint: &Endpoint,
+    request: RequestBuilder,
+    dialect: &Dialect,
+    call: ChatCall<'_>,
+    sink: &mut dyn Sink,
+) -> Result<(), ChatError> {
+    let encoded = encode_request(call.request, call.provider, call.model, dialect);
+    log_left_out(call.provider, &encoded.left_out);
+    let names = encoded.names;
+    let language = Language {
+        decoder: &mut GeminiDecoder::new(names.clone()),
+        whole: &|body| decode_answer(body, &names),
+        error: &decode_error,
+    };
+    let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
+    let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
+    outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
+}
+
+/// Asks how many tokens a prompt has, by a request that has its address and its credential.
+///
+/// # Errors
+/// Why they are not counted.
+pub(crate) async fn count(
+    endpoint: &Endpoint,
+    request: RequestBuilder,
+    dialect: &Dialect,
+    call: ChatCall<'_>,
+) -> Result<u64, ChatError> {
+    let encoded = encode_count(call.request, call.provider, call.model, dialect);
+    log_left_out(call.provider, &encoded.left_out);
+    let request = request.header("content-type", "application/json").body(encoded.body);
+    let fetch = endpoint.fetch(request, call.credential, &decode_error);
+    let body = tokio::time::timeout(call.deadlines.first_content, fetch)
+        .await
+        .map_err(|_| ChatError::new(ErrorKind::Timeout, "the provider did not count the tokens in time"))?
+        .map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))?;
+    decode_count(&body)
+}
+
+/// A path with a version before it, unless the address ends with one.
+pub(crate) fn versioned(base: &Url, version: &str, path: &str) -> String {
     let last = base.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let is_version = last.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    if is_version { path.to_owned() } else { format!("{VERSION}/{path}") }
+    if is_version { path.to_owned() } else { format!("{version}/{path}") }
 }
 
 /// A model as it stands in a path; a tuned one has a place of its own.
@@ -162,7 +194,7 @@ fn resource(model: &str) -> String {
 }
 
 /// What the model takes: by what is known of it, and else by its id.
-fn dialect(call: ChatCall<'_>) -> Dialect {
+pub(crate) fn dialect(call: ChatCall<'_>) -> Dialect {
     let by_id = Dialect::of_model(call.model);
     match call.info.reasoning {
         Some(false) => Dialect { thinking: ThinkingForm::None, ..by_id },
@@ -201,18 +233,8 @@ impl Provider for Gemini {
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
         Box::pin(async move {
-            let encoded = encode_request(call.request, call.provider, call.model, &dialect(call));
-            log_left_out(call.provider, &encoded.left_out);
-            let request = self.post(call.credential, (call.model, "streamGenerateContent"), encoded.body)?;
-            let names = encoded.names;
-            let language = Language {
-                decoder: &mut GeminiDecoder::new(names.clone()),
-                whole: &|body| decode_answer(body, &names),
-                error: &decode_error,
-            };
-            let request = request.header("accept", "text/event-stream");
-            let outcome = drive::chat(request, language, call.deadlines, sink).await;
-            outcome.map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))
+            let request = self.post(call.credential, (call.model, "streamGenerateContent"))?;
+            chat(&self.endpoint, request, &dialect(call), call, sink).await
         })
     }
 
@@ -240,7 +262,7 @@ mod tests {
         let transport = Arc::new(Transport::new(Duration::from_secs(1)));
         let base = "http://127.0.0.1:9/v1beta/".parse().unwrap();
         let provider = Gemini::new(GeminiArgs { transport, base, headers: BTreeMap::new() }).unwrap();
-        provider.post(credential, (model, "streamGenerateContent"), Vec::new()).unwrap().build().unwrap()
+        provider.post(credential, (model, "streamGenerateContent")).unwrap().build().unwrap()
     }
 
     #[test]

@@ -6,6 +6,9 @@
 
 pub mod anthropic;
 pub mod auth;
+pub mod azure;
+#[cfg(feature = "bedrock")]
+pub mod bedrock;
 pub mod catalog;
 pub mod cost;
 pub mod credential;
@@ -22,6 +25,7 @@ pub mod provider;
 pub mod retry;
 mod scrub;
 pub mod transport;
+pub mod vertex;
 pub mod watchdog;
 
 pub use catalog::{Catalog, Facts};

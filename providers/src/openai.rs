@@ -11,7 +11,7 @@ use greenroom_wire::{
         encode_embed_request, encode_request,
     },
 };
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use url::Url;
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     embeddings::{counted, join, within},
     endpoint::Endpoint,
     openai_responses,
+    provider::unsupported,
     scrub::hide_input,
     transport::Transport,
 };
@@ -101,17 +102,7 @@ impl OpenAi {
     }
 
     async fn make_embeddings(&self, call: EmbedCall<'_>) -> Result<Embeddings, ChatError> {
-        let EmbedCall { request, model, credential, .. } = call;
-        let mut all = Embeddings::default();
-        for some in request.input.chunks(MOST_TEXTS) {
-            let some = EmbedRequest { input: some.to_vec(), ..request.clone() };
-            let asked = self.endpoint.bearer(Method::POST, "embeddings", credential)?;
-            let asked = asked.header("content-type", "application/json").body(encode_embed_request(&some, model));
-            let fetched = self.endpoint.fetch(asked, credential, &decode_error).await;
-            let made = decode_embeddings(&fetched.map_err(|error| hide_input(error, request))?)?;
-            join(&mut all, counted(made, some.input.len())?);
-        }
-        Ok(all)
+        embed(&self.endpoint, || self.endpoint.bearer(Method::POST, "embeddings", call.credential), call).await
     }
 
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
@@ -135,7 +126,55 @@ fn dialect(base: &Url) -> Dialect {
     }
 }
 
-fn info(entry: ModelEntry) -> ModelInfo {
+/// Asks for one answer in chat completions, by a request that has its address and its credential.
+///
+/// # Errors
+/// Why the attempt failed; what had come before it is in `sink`.
+pub(crate) async fn chat(
+    endpoint: &Endpoint,
+    request: RequestBuilder,
+    dialect: &Dialect,
+    call: ChatCall<'_>,
+    sink: &mut dyn Sink,
+) -> Result<(), ChatError> {
+    let encoded = encode_request(call.request, call.provider, call.model, dialect);
+    for left_out in &encoded.left_out {
+        tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
+    }
+    let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
+    let choices = choices(call.request);
+    let names = encoded.names;
+    let language = Language {
+        decoder: &mut OpenaiChatDecoder::new(choices).with_names(names.clone()),
+        whole: &|body| decode_answer(body, choices, &names),
+        error: &decode_error,
+    };
+    let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
+    outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
+}
+
+/// Makes vectors, by requests of which each has its address and its credential.
+///
+/// # Errors
+/// Why there are none.
+pub(crate) async fn embed(
+    endpoint: &Endpoint,
+    request: impl Fn() -> Result<RequestBuilder, ChatError>,
+    call: EmbedCall<'_>,
+) -> Result<Embeddings, ChatError> {
+    let EmbedCall { request: asked, model, credential, .. } = call;
+    let mut all = Embeddings::default();
+    for some in asked.input.chunks(MOST_TEXTS) {
+        let some = EmbedRequest { input: some.to_vec(), ..asked.clone() };
+        let request = request()?.header("content-type", "application/json").body(encode_embed_request(&some, model));
+        let fetched = endpoint.fetch(request, credential, &decode_error).await;
+        let made = decode_embeddings(&fetched.map_err(|error| hide_input(error, asked))?)?;
+        join(&mut all, counted(made, some.input.len())?);
+    }
+    Ok(all)
+}
+
+pub(crate) fn info(entry: ModelEntry) -> ModelInfo {
     ModelInfo { name: entry.name, context: entry.context, max_output: entry.max_output, ..ModelInfo::named(entry.id) }
 }
 
@@ -159,29 +198,28 @@ impl Provider for OpenAi {
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
         if self.in_responses(&call) {
-            return Box::pin(openai_responses::chat(&self.endpoint, call, sink));
+            return Box::pin(async move {
+                let request = self.endpoint.bearer(Method::POST, "responses", call.credential)?;
+                let dialect = openai_responses::dialect(self.endpoint.base(call.credential), call.model, call.info);
+                openai_responses::chat(&self.endpoint, request, &dialect, call, sink).await
+            });
         }
         Box::pin(async move {
-            let encoded = encode_request(call.request, call.provider, call.model, &self.dialect);
-            for left_out in &encoded.left_out {
-                tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
-            }
             let request = self.endpoint.bearer(Method::POST, "chat/completions", call.credential)?;
-            let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
-            let choices = choices(call.request);
-            let names = encoded.names;
-            let language = Language {
-                decoder: &mut OpenaiChatDecoder::new(choices).with_names(names.clone()),
-                whole: &|body| decode_answer(body, choices, &names),
-                error: &decode_error,
-            };
-            let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-            outcome.map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))
+            chat(&self.endpoint, request, &self.dialect, call, sink).await
         })
     }
 
     fn models<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Vec<ModelInfo>, ChatError>> {
         Box::pin(self.list(credential))
+    }
+
+    fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {
+        let is_chatgpt = openai_responses::is_chatgpt(self.endpoint.base(call.credential));
+        if self.kind != "openai" || is_chatgpt {
+            return Box::pin(async { Err(unsupported(self.kind, "count tokens")) });
+        }
+        Box::pin(openai_responses::count(self.kind, &self.endpoint, call))
     }
 
     fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {

@@ -3,7 +3,9 @@
 use greenroom_wire::{
     ChatError,
     chat::{Extra, Wire},
-    openai_responses::{Dialect, OpenaiResponsesDecoder, decode_answer, decode_error, encode_request},
+    openai_responses::{
+        Dialect, OpenaiResponsesDecoder, decode_answer, decode_count, decode_error, encode_count, encode_request,
+    },
 };
 use reqwest::{Method, RequestBuilder, header::HeaderValue};
 use url::Url;
@@ -11,20 +13,26 @@ use url::Url;
 use crate::{
     ChatCall, ModelInfo, Sink,
     drive::{self, Language},
+    embeddings::within,
     endpoint::Endpoint,
+    provider::unsupported,
 };
 
-/// Asks for one answer; see [`Provider::chat`](crate::Provider::chat).
+/// Asks for one answer, by a request that has its address and its credential.
 ///
 /// # Errors
 /// Why the attempt failed; what had come before it is in `sink`.
-pub(crate) async fn chat(endpoint: &Endpoint, call: ChatCall<'_>, sink: &mut dyn Sink) -> Result<(), ChatError> {
-    let dialect = dialect(endpoint.base(call.credential), call.model, call.info);
-    let encoded = encode_request(call.request, call.provider, call.model, &dialect);
+pub(crate) async fn chat(
+    endpoint: &Endpoint,
+    request: RequestBuilder,
+    dialect: &Dialect,
+    call: ChatCall<'_>,
+    sink: &mut dyn Sink,
+) -> Result<(), ChatError> {
+    let encoded = encode_request(call.request, call.provider, call.model, dialect);
     for left_out in &encoded.left_out {
         tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
     }
-    let request = endpoint.bearer(Method::POST, "responses", call.credential)?;
     let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
     let request = match is_chatgpt(endpoint.base(call.credential)) {
         true => for_chatgpt(request, &call),
@@ -38,6 +46,24 @@ pub(crate) async fn chat(endpoint: &Endpoint, call: ChatCall<'_>, sink: &mut dyn
     };
     let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
     outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
+}
+
+/// How many tokens a prompt has; see [`Provider::count_tokens`](crate::Provider::count_tokens).
+///
+/// # Errors
+/// Why they can't be counted: a server that has no such address counts none.
+pub(crate) async fn count(kind: &str, endpoint: &Endpoint, call: ChatCall<'_>) -> Result<u64, ChatError> {
+    let dialect = dialect(endpoint.base(call.credential), call.model, call.info);
+    let encoded = encode_count(call.request, call.provider, call.model, &dialect);
+    let request = endpoint.bearer(Method::POST, "responses/input_tokens", call.credential)?;
+    let request = request.header("content-type", "application/json").body(encoded.body);
+    match within(call.deadlines.first_content, endpoint.fetch(request, call.credential, &decode_error)).await {
+        Ok(body) => decode_count(&body),
+        Err(error) if matches!(error.details.status, Some(404 | 405 | 501)) && error.details.code.is_none() => {
+            Err(unsupported(kind, "count tokens"))
+        }
+        Err(error) => Err(endpoint.scrub(error, call.credential, Some(call.request))),
+    }
 }
 
 /// Whether that is where a ChatGPT subscription is asked, which knows this API alone and wants to be told whose it is.
@@ -59,7 +85,7 @@ fn for_chatgpt(request: RequestBuilder, call: &ChatCall<'_>) -> RequestBuilder {
 }
 
 /// What a server takes, guessed from its address, and what the model takes, by what is known of it and by its id.
-fn dialect(base: &Url, model: &str, info: &ModelInfo) -> Dialect {
+pub(crate) fn dialect(base: &Url, model: &str, info: &ModelInfo) -> Dialect {
     let host = base.host_str().unwrap_or_default();
     let dialect = match host {
         _ if is_chatgpt(base) => Dialect::CODEX,
@@ -67,6 +93,11 @@ fn dialect(base: &Url, model: &str, info: &ModelInfo) -> Dialect {
         host if host.ends_with(".azure.com") || host.ends_with(".githubcopilot.com") => Dialect::OPENAI,
         _ => Dialect::COMPATIBLE,
     };
+    of_model(dialect, model, info)
+}
+
+/// What is left of what a server takes once the model is known.
+pub(crate) fn of_model(dialect: Dialect, model: &str, info: &ModelInfo) -> Dialect {
     let by_id = dialect.of_model(model);
     Dialect { encrypted_reasoning: by_id.encrypted_reasoning && info.reasoning.unwrap_or(true), ..by_id }
 }

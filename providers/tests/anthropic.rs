@@ -14,11 +14,11 @@ use greenroom_wire::{
     chat::{ThinkingRequest, Tool, ToolCallKind},
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
+use tokio::net::TcpListener;
+
+mod http_support;
+
+use http_support::{server, whole};
 
 const KEY: &str = "sk-ant-sentinel-4711";
 const PROMPT: &str = "a prompt that nobody else may read";
@@ -28,73 +28,6 @@ const DEADLINES: Deadlines = Deadlines {
     silent: Duration::from_millis(900),
     finish: Duration::from_millis(100),
 };
-
-/// A request as the server saw it.
-struct Seen {
-    head: String,
-    body: Value,
-}
-
-impl Seen {
-    fn line(&self) -> &str {
-        self.head.lines().next().unwrap()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().skip(1).find_map(|line| {
-            let (key, value) = line.split_once(": ")?;
-            key.eq_ignore_ascii_case(name).then_some(value)
-        })
-    }
-}
-
-async fn read_request(socket: &mut TcpStream) -> Seen {
-    let mut bytes = Vec::new();
-    let (head, length) = loop {
-        let mut piece = [0; 4096];
-        let count = socket.read(&mut piece).await.unwrap();
-        assert!(count > 0, "a request is whole");
-        bytes.extend_from_slice(&piece[..count]);
-        let text = String::from_utf8_lossy(&bytes);
-        if let Some((head, _)) = text.split_once("\r\n\r\n") {
-            let length =
-                head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            break (head.to_owned(), length.unwrap_or(0));
-        }
-    };
-    let start = head.len() + 4;
-    while bytes.len() < start + length {
-        let mut piece = [0; 4096];
-        let count = socket.read(&mut piece).await.unwrap();
-        bytes.extend_from_slice(&piece[..count]);
-    }
-    Seen { head, body: serde_json::from_slice(&bytes[start..]).unwrap_or_default() }
-}
-
-/// A server that gives these responses, one to a connection.
-async fn server(responses: Vec<String>) -> (String, JoinHandle<Vec<Seen>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let seen = tokio::spawn(async move {
-        let mut seen = Vec::new();
-        for response in responses {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            seen.push(read_request(&mut socket).await);
-            socket.write_all(response.as_bytes()).await.unwrap();
-            socket.shutdown().await.unwrap();
-        }
-        seen
-    });
-    (base, seen)
-}
-
-fn whole(status: u16, headers: &str, body: &Value) -> String {
-    let body = body.to_string();
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
-    )
-}
 
 /// A stream of these events, ended by the end of the connection.
 fn stream(events: &[Value]) -> String {
@@ -268,7 +201,7 @@ async fn tokens_are_counted_where_there_is_a_way_to() {
 
     let transport = Arc::new(Transport::new(Duration::from_secs(1)));
     let args = OpenAiArgs { transport, base: base.parse().unwrap(), headers: BTreeMap::new() };
-    let error = OpenAi::official(args).unwrap().count_tokens(call(&request, &info, &credential)).await.unwrap_err();
+    let error = OpenAi::compatible(args).unwrap().count_tokens(call(&request, &info, &credential)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidRequest);
 }
 

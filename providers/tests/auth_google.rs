@@ -168,7 +168,7 @@ fn default(places: DefaultPlaces) -> ApplicationDefault {
 fn user(server: &Server) -> Value {
     json!({
         "type": "authorized_user", "client_id": "users-client", "client_secret": "sentinel-secret",
-        "refresh_token": "sentinel-refresh", "token_uri": server.url("/token").as_str()
+        "refresh_token": "sentinel-refresh", "quota_project_id": "users-project", "token_uri": server.url("/token").as_str()
     })
 }
 
@@ -185,6 +185,7 @@ async fn default_credentials_are_what_the_file_is_of() {
     std::fs::write(&path, user(&server).to_string()).unwrap();
     let tokens = source.refresh(None, now()).await.unwrap();
     assert!(tokens.refresh.is_none(), "the file is where it is kept");
+    assert_eq!(tokens.account.as_deref(), Some("users-project"), "a person uses the quota of some project");
     let form = server.seen()[1].form();
     assert_eq!((&*form["grant_type"], &*form["refresh_token"]), ("refresh_token", "sentinel-refresh"));
     assert_eq!((&*form["client_id"], &*form["client_secret"]), ("users-client", "sentinel-secret"));

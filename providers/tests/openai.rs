@@ -129,3 +129,33 @@ async fn embeddings_that_are_not_those_of_the_texts_are_an_error_which_repeats_n
     assert_eq!(error.kind, ErrorKind::InvalidRequest);
     assert!(!error.message.contains("nobody else") && !error.message.contains(KEY), "{}", error.message);
 }
+
+#[tokio::test]
+async fn a_prompt_s_tokens_are_counted_where_that_is_served() {
+    let count = |base: String, official| async move {
+        let transport = Arc::new(Transport::new(Duration::from_secs(1)));
+        let args = OpenAiArgs { transport, base: format!("{base}/v1").parse().unwrap(), headers: BTreeMap::new() };
+        let provider = if official { OpenAi::official(args) } else { OpenAi::compatible(args) }.unwrap();
+        let request = ChatRequest { messages: vec![Message::user(PROMPT)], ..ChatRequest::default() };
+        let (info, credential) = (ModelInfo::named("gpt-5"), Credential::Key(KEY.into()));
+        let (model, deadlines) = ("gpt-5", &DEADLINES);
+        let call =
+            ChatCall { request: &request, model, info: &info, provider: "openai", credential: &credential, deadlines };
+        provider.count_tokens(call).await.map_err(|error| (error.kind, error.details.status))
+    };
+    let counted = whole(200, "", &json!({"object": "response.input_tokens", "input_tokens": 51}));
+    let (base, seen) = server(vec![counted]).await;
+    assert_eq!(count(base, true).await, Ok(51));
+    let seen = seen.await.unwrap();
+    assert_eq!(seen[0].line(), "POST /v1/responses/input_tokens HTTP/1.1");
+    assert!(seen[0].body.get("stream").is_none() && seen[0].body["input"].to_string().contains(PROMPT));
+
+    // A proxy that has no such address counts none; a model that isn't there is told.
+    let (base, _seen) = server(vec![whole(404, "", &json!({"error": "no such page"}))]).await;
+    assert_eq!(count(base, true).await, Err((ErrorKind::InvalidRequest, None)));
+    let gone =
+        json!({"error": {"message": "no such model", "type": "invalid_request_error", "code": "model_not_found"}});
+    let (base, _seen) = server(vec![whole(404, "", &gone)]).await;
+    assert_eq!(count(base, true).await, Err((ErrorKind::NotFound, Some(404))));
+    assert_eq!(count("http://127.0.0.1:1".into(), false).await, Err((ErrorKind::InvalidRequest, None)));
+}

@@ -14,14 +14,18 @@ use greenroom_config::{
     self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, OAuthPreset, OpenAiWire, SecretError,
     Settings,
 };
+#[cfg(feature = "bedrock")]
+use greenroom_providers::bedrock::{Bedrock, BedrockArgs};
 use greenroom_providers::{
     Catalog, Credential, Facts, ModelInfo, Price, Provider,
     anthropic::{ANTHROPIC_BASE, Anthropic, AnthropicArgs},
+    azure::{Azure, AzureArgs},
     demo::Demo,
     gemini::{GEMINI_BASE, Gemini, GeminiArgs},
     ollama::{OLLAMA_BASE, Ollama, OllamaArgs},
     openai::{OPENAI_BASE, OpenAi, OpenAiArgs},
     transport::Transport,
+    vertex::{GLOBAL, Vertex, VertexArgs, vertex_base},
 };
 use greenroom_wire::{ChatError, ErrorKind};
 use secrecy::ExposeSecret as _;
@@ -237,6 +241,8 @@ fn catalogued(written: &config::Provider) -> &'static str {
     match (written.kind, host) {
         (Kind::Demo, _) => "demo",
         (Kind::Ollama, _) => "ollama",
+        (Kind::Azure, _) => "azure",
+        (Kind::Vertex, _) => "vertex",
         (Kind::Anthropic, None) => "anthropic",
         (Kind::OpenAi, None) if is_chatgpt => "chatgpt",
         (_, Some("chatgpt.com")) => "chatgpt",
@@ -246,13 +252,19 @@ fn catalogued(written: &config::Provider) -> &'static str {
         (_, Some("api.anthropic.com")) => "anthropic",
         (_, Some("api.githubcopilot.com")) => "copilot",
         (_, Some(host)) if host.starts_with("bedrock-mantle.") && host.ends_with(".api.aws") => "bedrock-mantle",
-        (_, Some(host)) if host.ends_with(".openai.azure.com") => "azure",
+        (_, Some(host)) if AZURE.iter().any(|domain| host.ends_with(domain)) => "azure",
         (Kind::Gemini, None) => "gemini",
+        (Kind::Bedrock, None) => "bedrock",
+        (Kind::Bedrock, Some(host)) if host.contains(".amazonaws.com") => "bedrock",
         (Kind::Anthropic, _) => "anthropic-compatible",
         (Kind::Gemini, Some(_)) => "gemini-compatible",
+        (Kind::Bedrock, Some(_)) => "bedrock-compatible",
         (Kind::OpenAi | Kind::OpenAiCompatible, _) => "openai-compatible",
     }
 }
+
+/// Where Azure has its resources.
+const AZURE: [&str; 3] = [".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"];
 
 /// One pool of connections for each time-out of connecting.
 #[derive(Default)]
@@ -325,13 +337,49 @@ pub(crate) fn provider(
         }
         Kind::OpenAi => Arc::new(spoken(OpenAi::official(openai(headers()?))?)),
         Kind::OpenAiCompatible => Arc::new(spoken(OpenAi::compatible(openai(headers()?))?)),
+        Kind::Azure => {
+            let base = written.base_url.clone();
+            let base =
+                base.ok_or_else(|| ChatError::new(ErrorKind::Config, "the address of the resource is missing"))?;
+            let azure = Azure::new(AzureArgs {
+                transport,
+                base,
+                api_version: written.api_version.clone(),
+                headers: headers()?,
+            })?;
+            Arc::new(match written.wire {
+                None => azure,
+                Some(wire) => azure.with_responses(wire == OpenAiWire::Responses),
+            })
+        }
         Kind::Gemini => {
             let (base, headers) = (base(GEMINI_BASE), headers()?);
             Arc::new(Gemini::new(GeminiArgs { transport, base, headers })?)
         }
+        Kind::Vertex => {
+            let region = written.region.clone().unwrap_or_else(|| GLOBAL.to_owned());
+            let base = match &written.base_url {
+                Some(url) => url.clone(),
+                None => vertex_base(&region)?,
+            };
+            let (project, headers) = (written.project.clone(), headers()?);
+            Arc::new(Vertex::new(VertexArgs { transport, base, project, region, headers })?)
+        }
         Kind::Ollama => {
             let (base, headers) = (base(OLLAMA_BASE), headers()?);
             Arc::new(Ollama::new(OllamaArgs { transport, base, headers })?)
+        }
+        #[cfg(feature = "bedrock")]
+        Kind::Bedrock => {
+            let (base, headers) = (written.base_url.clone(), headers()?);
+            let region = written.aws_region(environment).map(str::to_owned);
+            let profile = written.aws_profile(environment).map(str::to_owned);
+            Arc::new(Bedrock::new(BedrockArgs { transport, base, region, profile, headers })?)
+        }
+        #[cfg(not(feature = "bedrock"))]
+        Kind::Bedrock => {
+            let message = "this program was built without the kind \"bedrock\"";
+            return Err(ChatError::new(ErrorKind::Config, message).with_hint("build it with the feature \"bedrock\""));
         }
         Kind::Demo => Arc::new(Demo),
     })
@@ -343,9 +391,11 @@ pub(crate) fn headers(
     environment: &Environment,
 ) -> Result<BTreeMap<String, String>, ChatError> {
     let mut headers = BTreeMap::new();
-    let booked = [("openai-organization", &written.organization), ("openai-project", &written.project)];
+    // Vertex has its project in the path.
+    let project = written.project.as_ref().filter(|_| written.kind != Kind::Vertex);
+    let booked = [("openai-organization", written.organization.as_ref()), ("openai-project", project)];
     for (name, value) in booked {
-        headers.extend(value.clone().map(|value| (name.to_owned(), value)));
+        headers.extend(value.map(|value| (name.to_owned(), value.clone())));
     }
     for header in &written.headers {
         let value = written

@@ -23,6 +23,9 @@ fn the_address_tells_whose_models_a_provider_has() {
         (Kind::Gemini, None, "gemini"),
         (Kind::Gemini, Some("https://generativelanguage.googleapis.com/v1beta"), "gemini"),
         (Kind::Gemini, Some("http://127.0.0.1:8000"), "gemini-compatible"),
+        (Kind::Bedrock, None, "bedrock"),
+        (Kind::Bedrock, Some("https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com"), "bedrock"),
+        (Kind::Bedrock, Some("http://127.0.0.1:8000"), "bedrock-compatible"),
         (Kind::OpenAi, Some("https://chatgpt.com/backend-api/codex"), "chatgpt"),
         (Kind::Demo, None, "demo"),
     ] {

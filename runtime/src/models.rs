@@ -174,11 +174,12 @@ pub(crate) async fn list(
             (Err(_), None) => &[],
         };
         let mut seen = HashSet::new();
-        for info in listed.iter().chain(&configured) {
+        // In the order in which the router has them: the first is what is taken where nobody names a model.
+        for info in configured.iter().chain(listed) {
             if seen.insert(info.id.clone()) {
                 // What was configured goes before what is listed, and that before the catalogue.
-                let written = configured.iter().find(|model| model.id == info.id).cloned();
-                let info = written.map_or_else(|| info.clone(), |written| written.or(info));
+                let listed = listed.iter().find(|model| model.id == info.id);
+                let info = listed.map_or_else(|| info.clone(), |listed| info.clone().or(listed));
                 listing.models.push(Model { provider: Arc::clone(&provider), info: facts.complete(&provider, info) });
             }
         }

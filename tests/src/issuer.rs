@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::{get, post};
+use base64::Engine as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -120,8 +121,12 @@ impl ScriptedIssuer {
             .route("/device", post(device))
             .route("/keys", post(key))
             .route("/exchange", get(exchange))
+            .route("/{tenant}/oauth2/v2.0/token", post(token))
+            .route("/computeMetadata/v1/instance/service-accounts/default/token", get(metadata))
             .route("/v1/models", get(models))
             .route("/v1/chat/completions", post(chat))
+            .route("/openai/v1/chat/completions", post(chat))
+            .route("/v1/projects/{project}/locations/{region}/endpoints/openapi/chat/completions", post(chat))
             .with_state(Arc::clone(&shared));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port of loopback");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
@@ -131,7 +136,8 @@ impl ScriptedIssuer {
         Self { url, shared, _server: AbortOnDropHandle::new(server) }
     }
 
-    /// `http://address:port`; below it `/token`, `/device`, `/keys` (OpenRouter's), `/exchange` (Copilot's) and `/v1`.
+    /// `http://address:port`; below it `/token`, `/device`, `/keys` (OpenRouter's), `/exchange` (Copilot's), what Entra ID and
+    /// the metadata servers of Google's machines have, and the model, where OpenAI, Azure and Vertex have theirs.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -220,6 +226,15 @@ impl Place {
         axum::Json(tokens).into_response()
     }
 
+    /// An access token without one to refresh it, as who can ask at any time has.
+    fn grant_alone(&mut self, account: &str) -> Response {
+        let access = self.secret("access");
+        let life = self.habits.life;
+        self.logins.entry(account.to_owned()).or_default().good.push((access.clone(), Instant::now() + life));
+        let tokens = json!({"access_token": access, "token_type": "Bearer", "expires_in": life.as_secs()});
+        axum::Json(tokens).into_response()
+    }
+
     fn refresh(&mut self, token: &str) -> Response {
         let found = self.logins.iter_mut().find_map(|(account, login)| {
             let at = login.refresh.iter().position(|own| own == token)?;
@@ -249,6 +264,12 @@ impl Place {
                 None => refusal("invalid_grant"),
             },
             "refresh_token" => self.refresh(of("refresh_token")),
+            "urn:ietf:params:oauth:grant-type:jwt-bearer" => match claims(of("assertion"))["iss"].as_str() {
+                Some(account) => self.grant_alone(account),
+                None => refusal("invalid_grant"),
+            },
+            "client_credentials" if of("client_secret").is_empty() => refusal("invalid_client"),
+            "client_credentials" => self.grant_alone(of("client_id")),
             "urn:ietf:params:oauth:grant-type:device_code" => match self.pending.pop_front() {
                 Some(code) => refusal(code),
                 None => self.grant("grace"),
@@ -296,6 +317,28 @@ async fn token(State(shared): State<Arc<Shared>>, body: String) -> Response {
     if matches!(fault, Some(Fault::Silent | Fault::Unsaid)) {
         std::future::pending::<()>().await;
     }
+    answer
+}
+
+/// What a signed statement says; whether its signature is right is for the test to see.
+fn claims(assertion: &str) -> Value {
+    let said = assertion.split('.').nth(1).unwrap_or_default();
+    let said = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(said).unwrap_or_default();
+    serde_json::from_slice(&said).unwrap_or_default()
+}
+
+/// The token of the machine itself, to who shows that it means this server.
+async fn metadata(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    if headers.get("metadata-flavor").is_none_or(|flavor| flavor != "Google") {
+        return status(403);
+    }
+    let mut answer = {
+        let mut place = shared.place();
+        place.asked.push((Instant::now(), BTreeMap::from([("grant_type".to_owned(), "metadata".to_owned())])));
+        place.grant_alone("the machine")
+    };
+    answer.headers_mut().insert("metadata-flavor", header::HeaderValue::from_static("Google"));
+    shared.asked.send_modify(|asked| *asked += 1);
     answer
 }
 

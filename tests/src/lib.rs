@@ -5,6 +5,7 @@
 
 pub mod anthropic;
 mod attempt;
+pub mod bedrock;
 pub mod client;
 pub mod gemini;
 pub mod harness;

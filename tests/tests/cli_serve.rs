@@ -21,6 +21,8 @@ async fn it_says_where_it_is_and_how_clients_get_in() {
     assert!(said.lines().next().unwrap().contains(daemon.url()), "{said}");
     assert!(said.contains(&format!("export OPENAI_BASE_URL={}/v1", daemon.url())), "{said}");
     assert!(said.contains("export OPENAI_API_KEY=\"$(greenroom auth token)\""), "{said}");
+    assert!(said.contains(&format!("export ANTHROPIC_BASE_URL={}\n", daemon.url())), "{said}");
+    assert!(said.contains("export ANTHROPIC_AUTH_TOKEN=\"$(greenroom auth token)\""), "{said}");
     assert!(!daemon.output().contains(&daemon.token()), "the token itself is not shown");
     let printed = home.run(&["auth", "token"]).await.succeeded().stdout;
     assert_eq!(printed.trim(), daemon.token());

@@ -234,6 +234,17 @@ async fn refusals_lengths_and_stop_texts_have_their_words() {
 }
 
 #[tokio::test]
+async fn an_agent_that_was_made_for_other_models_asks_for_no_more_than_its_model_can_say() {
+    let lab = http_support::scripted([openai::Answer::text(["a"])]).await;
+    let models = "[providers.lab.models.m1]\nmax_output = 16384\n[models.aliases]\n\"claude-*\" = \"lab/m1\"\n";
+    let greenroom = Greenroom::start(&[provider("lab", &lab), models.to_owned()].concat()).await;
+    let body = with(ask("claude-opus-4-8"), json!({"max_tokens": 64_000}));
+    assert_eq!(greenroom.api.message(&body).await.status, 200);
+    let sent = chats_asked(&lab)[0].json();
+    assert_eq!((&sent["model"], &sent["max_tokens"]), (&json!("m1"), &json!(16_384)));
+}
+
+#[tokio::test]
 async fn an_answer_that_is_cut_goes_on_as_one_message() {
     let first = anthropic_support::scripted([Answer::text(["Hel", "lo, "]).cut_after(2).stream().always()]).await;
     let second = http_support::scripted([openai::Answer::text(["wor", "ld"])]).await;

@@ -87,6 +87,24 @@ async fn who_is_not_let_in_is_told_so_in_the_words_of_this_api() {
 }
 
 #[tokio::test]
+async fn a_client_with_bounds_is_told_of_them_in_the_words_of_this_api() {
+    let lab = anthropic_support::scripted([Answer::text(["a"])]).await;
+    let greenroom = Greenroom::start(&claude(&lab)).await;
+    let bounds = json!({"name": "narrow", "models": ["claude/n"], "requests_per_minute": 1});
+    let made =
+        client::post_json(&greenroom.api.url, "/api/clients", Some(&greenroom.api.token), &bounds).await.unwrap();
+    let token = made.json()["token"].as_str().unwrap().to_owned();
+    let narrow = http_support::Api { token, ..greenroom.api.clone() };
+    let (status, kind, message) = refusal(&narrow.message(&ask("claude/m")).await);
+    assert_eq!((status, kind.as_str()), (403, "permission_error"));
+    assert!(message.contains("claude/n"), "{message}");
+    let response = narrow.message(&ask("claude/n")).await;
+    let (status, kind, _) = refusal(&response);
+    assert_eq!((status, kind.as_str()), (429, "rate_limit_error"));
+    assert!(response.header("retry-after").is_some_and(|wait| wait.parse::<u64>().is_ok_and(|wait| wait > 0)));
+}
+
+#[tokio::test]
 async fn each_failure_of_a_provider_has_the_status_by_which_clients_choose_what_to_do() {
     let theirs = |status, kind: &str, message: &str| anthropic::error(status, kind, message).always();
     let others = |status, kind: &str, code, message: &str| openai::error(status, kind, code, message).always();

@@ -181,6 +181,9 @@ async fn routes(api: &Api, heard: &mut Heard) {
     let routes = [
         ("POST", "/v1/chat/completions"),
         ("POST", "/v1/embeddings"),
+        ("POST", "/v1/messages"),
+        ("POST", "/v1/messages/count_tokens"),
+        ("GET", "/v1/messages/none"),
         ("GET", "/v1/models"),
         ("GET", "/v1/models/variable/m1"),
         ("GET", "/v1/models/none"),
@@ -237,6 +240,11 @@ async fn routes(api: &Api, heard: &mut Heard) {
     ] {
         heard.response(&api.chat(&ask(model)).await);
         heard.response(&api.chat(&ask_streamed(model)).await);
+        for more in [json!({"stream": false}), json!({"stream": true})] {
+            let body = http_support::with(http_support::with(ask(model), json!({"max_tokens": 9})), more);
+            heard.response(&api.post("/v1/messages", &body).await);
+        }
+        heard.response(&api.post("/v1/messages/count_tokens", &ask(model)).await);
     }
 }
 

@@ -39,7 +39,8 @@ fn wire() -> impl Strategy<Value = Wire> {
         Just(Wire::OpenaiResponses),
         Just(Wire::Ollama),
         Just(Wire::Anthropic),
-        Just(Wire::Gemini)
+        Just(Wire::Gemini),
+        Just(Wire::Bedrock)
     ]
 }
 

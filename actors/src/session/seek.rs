@@ -165,7 +165,7 @@ impl Seek<'_> {
             Some(handed_on) => answering.begin_beside(begin, handed_on),
         };
         drop(answering);
-        let request = provider.defaults.fill(request);
+        let request = provider.defaults.fill(request, &candidate.model);
         let booked = self.shared.ledger.open(Booking {
             provider: candidate.provider.to_string(),
             model: candidate.model.id.clone(),

@@ -76,16 +76,27 @@ pub struct RequestDefaults {
 }
 
 impl RequestDefaults {
-    /// The request with what it does not say filled in; the same one where there is nothing to fill in.
-    pub(super) fn fill(&self, request: Arc<ChatRequest>) -> Arc<ChatRequest> {
-        let temperature = self.temperature.filter(|_| request.temperature.is_none());
-        let max_tokens = self.max_tokens.filter(|_| request.max_tokens.is_none());
-        if temperature.is_none() && max_tokens.is_none() {
+    /// The request with what it does not say filled in, and with no larger bound on its answer than this model has: who
+    /// asks for at most so much is served by less, and providers refuse more. The same one where there is nothing to
+    /// change.
+    pub(super) fn fill(&self, request: Arc<ChatRequest>, model: &ModelInfo) -> Arc<ChatRequest> {
+        let temperature = request.temperature.or(self.temperature);
+        let asked = request.max_tokens.or(self.max_tokens);
+        let max_tokens =
+            asked.map(|most| model.max_output.filter(|known| *known > 0).map_or(most, |known| most.min(known)));
+        if (temperature, max_tokens) == (request.temperature, request.max_tokens) {
             return request;
         }
+        if max_tokens < asked {
+            tracing::debug!(
+                model = model.id,
+                ?asked,
+                ?max_tokens,
+                "the bound of an answer was lowered to the model's own"
+            );
+        }
         let mut filled = ChatRequest::clone(&request);
-        filled.temperature = request.temperature.or(temperature);
-        filled.max_tokens = request.max_tokens.or(max_tokens);
+        (filled.temperature, filled.max_tokens) = (temperature, max_tokens);
         Arc::new(filled)
     }
 }
@@ -272,5 +283,28 @@ impl Shared {
             self.router.cast(RouterMsg::Listed { provider: Arc::clone(name), list: list.clone() });
         }
         list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_request_does_not_say_is_filled_in_and_no_answer_is_asked_to_be_longer_than_it_can_be() {
+        let defaults = RequestDefaults { temperature: Some(0.5), max_tokens: Some(100) };
+        let filled = |asked: Option<u64>, most: Option<u64>| {
+            let request = Arc::new(ChatRequest { max_tokens: asked, ..ChatRequest::default() });
+            let filled = defaults.fill(request, &ModelInfo { max_output: most, ..ModelInfo::named("m") });
+            (filled.temperature, filled.max_tokens)
+        };
+        assert_eq!(filled(None, None), (Some(0.5), Some(100)));
+        assert_eq!(filled(None, Some(50)), (Some(0.5), Some(50)));
+        assert_eq!(filled(Some(32_000), Some(16_384)), (Some(0.5), Some(16_384)));
+        assert_eq!(filled(Some(7), Some(16_384)), (Some(0.5), Some(7)));
+        assert_eq!(filled(Some(7), Some(0)), (Some(0.5), Some(7)), "that much nobody can say");
+        let request = Arc::new(ChatRequest { temperature: Some(1.0), max_tokens: Some(7), ..ChatRequest::default() });
+        let same = defaults.fill(Arc::clone(&request), &ModelInfo::named("m"));
+        assert!(Arc::ptr_eq(&same, &request), "nothing is copied that need not change");
     }
 }

@@ -13,11 +13,15 @@ use crate::{
 pub(crate) fn check(provider: &Provider, path: &str, environment: &Environment, findings: &mut Findings<'_>) {
     transport(provider, path, findings);
     for (index, profile) in provider.profiles.iter().enumerate() {
-        let Some(key) = profile.key.reference() else { continue };
+        let Some(key) = profile.key.secret() else { continue };
+        let setting = |table: &str| match &profile.key {
+            ProfileKey::Identity(_) => join(&join(table, "entra"), "client_secret"),
+            _ => join(table, "key"),
+        };
         let profiles = join(path, "profiles");
         // The shorthand makes a profile that was not written as one.
-        let shorthand = !matches!(findings.merged.origins.get(&join(path, "key")), Origin::BuiltIn);
-        let key_path = if shorthand { join(path, "key") } else { join(&entry(&profiles, index), "key") };
+        let shorthand = !matches!(findings.merged.origins.get(&setting(path)), Origin::BuiltIn);
+        let key_path = if shorthand { setting(path) } else { setting(&entry(&profiles, index)) };
         secret(key, &key_path, || provider.key(profile, environment).err(), environment, findings);
     }
     for header in &provider.headers {
@@ -57,7 +61,7 @@ pub(crate) fn shape(provider: &Provider, before: &[Provider], findings: &mut Fin
         let kind = ErrorKind::NotApplicable { kind: provider.kind.name(), key: "wire" };
         findings.error(&join(&path, "wire"), kind, None);
     }
-    if provider.kind == Kind::OpenAiCompatible && provider.base_url.is_none() {
+    if matches!(provider.kind, Kind::OpenAiCompatible | Kind::Azure) && provider.base_url.is_none() {
         findings.error(&path, ErrorKind::Missing { key: "base_url" }, None);
     }
 }
@@ -65,8 +69,9 @@ pub(crate) fn shape(provider: &Provider, before: &[Provider], findings: &mut Fin
 /// A key over plain HTTP is everyone's who is on the way; only loopback has no way.
 fn transport(provider: &Provider, path: &str, findings: &mut Findings<'_>) {
     let Some(url) = &provider.base_url else { return };
-    // Without a profile it is to have what is added.
+    // Without a profile it is to have what is added. What AWS's credentials sign may hold a token of theirs.
     let keyed = provider.profiles.is_empty()
+        || provider.kind == Kind::Bedrock
         || provider.profiles.iter().any(|profile| profile.key != ProfileKey::None)
         || provider.headers.iter().any(crate::Header::is_sensitive);
     if url.scheme() == "https" || !keyed || is_loopback(url) {

@@ -1,6 +1,7 @@
 //! From merged values to settings, with everything that is wrong noted on the way.
 
 mod credentials;
+mod identity;
 mod models;
 mod node;
 mod oauth;

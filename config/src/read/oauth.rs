@@ -13,8 +13,8 @@ pub(crate) fn oauth(node: &Node<'_>) -> Option<OAuth> {
     let preset = written.as_ref().and_then(|node| word(node, &OAuthPreset::WORDS));
     // What a preset that can't be read knows is unknown, so nothing is said to be missing.
     let is_known = written.is_none() || preset.is_some();
-    let (authorize_url, token_url) = (url(&table, "authorize_url"), url(&table, "token_url"));
-    let device_url = url(&table, "device_url");
+    let (authorize_url, token_url) = (address(&table, "authorize_url"), address(&table, "token_url"));
+    let device_url = address(&table, "device_url");
     let client_id = table.get("client_id").map(|Name(id)| id);
     let client_secret = table.node("client_secret").and_then(|node| SecretReference::read(&node));
     let scopes = table.node("scopes").map(|node| scopes(&node)).unwrap_or_default();
@@ -23,7 +23,7 @@ pub(crate) fn oauth(node: &Node<'_>) -> Option<OAuth> {
     let flow = flow(&table, preset);
     let domain = table.node("domain").and_then(|node| domain(&node));
     let exchange = table.get("exchange").unwrap_or(false);
-    let exchange_url = url(&table, "exchange_url");
+    let exchange_url = address(&table, "exchange_url");
     if is_known {
         needed(&table, preset, flow);
         of_copilot(&table, preset, exchange);
@@ -47,7 +47,7 @@ pub(crate) fn oauth(node: &Node<'_>) -> Option<OAuth> {
 }
 
 /// An address that secrets go to.
-fn url(table: &Table<'_>, key: &'static str) -> Option<Url> {
+pub(crate) fn address(table: &Table<'_>, key: &'static str) -> Option<Url> {
     let node = table.node(key)?;
     let text = node.text()?.trim();
     // Not shown: an address may hold a password.

@@ -3,9 +3,10 @@
 use std::num::NonZeroU32;
 
 use crate::provider::{Limits, Profile, ProfileKey};
-use crate::read::scalars::{Name, Read};
+use crate::read::identity::{Way, way};
+use crate::read::scalars::{Name, Read as _};
 use crate::read::{Node, Table};
-use crate::{ErrorKind, Kind, SecretReference};
+use crate::{ErrorKind, GoogleCredentials, Identity, Kind};
 
 /// `limits` of a table; what isn't written there is taken from `base`.
 pub(crate) fn limits(node: &Node<'_>, base: Option<Limits>) -> Limits {
@@ -22,24 +23,25 @@ pub(crate) fn limits(node: &Node<'_>, base: Option<Limits>) -> Limits {
 
 /// The one profile of a provider that wants no key.
 pub(crate) fn keyless(limits: Limits) -> Vec<Profile> {
-    vec![only(None, limits)]
+    vec![only(ProfileKey::None, limits)]
 }
 
-/// The profiles of a provider, from `profiles` or the shorthand `key`; `limits` are those that each has by itself. Without
+/// The profiles of a provider, from `profiles` or a shorthand such as `key`; `limits` are those that each has by itself. Without
 /// either, one that wants a key, or has logins, has what is added to it and nothing else.
 pub(crate) fn profiles(kind: Kind, has_logins: bool, limits: Limits, table: &Table<'_>) -> Vec<Profile> {
-    let (key, list) = (table.node("key"), table.node("profiles"));
-    match (key, list) {
-        (Some(key), Some(list)) => {
-            let hint = Some("put the key into \"profiles\", with an id of its own".to_owned());
-            key.refuse_key(ErrorKind::Conflict { one: "key", other: "profiles" }, hint);
-            read_all(&list, limits);
+    let google = || ProfileKey::Identity(Identity::GoogleCredentials(GoogleCredentials::Default));
+    match (way(kind, table), table.node("profiles")) {
+        (Some(Way { node, name, .. }), Some(list)) => {
+            let hint = Some(format!("put \"{name}\" into \"profiles\", with an id of its own"));
+            node.refuse_key(ErrorKind::Conflict { one: name, other: "profiles" }, hint);
+            read_all(kind, &list, limits);
             Vec::new()
         }
-        (Some(key), None) => SecretReference::read(&key).map(|key| vec![only(Some(key), limits)]).unwrap_or_default(),
-        (None, Some(list)) => read_all(&list, limits),
+        (Some(Way { key, .. }), None) => key.map(|key| vec![only(key, limits)]).unwrap_or_default(),
+        (None, Some(list)) => read_all(kind, &list, limits),
         (None, None) if has_logins || kind.wants_key() => Vec::new(),
-        (None, None) => vec![only(None, limits)],
+        (None, None) if kind == Kind::Vertex => vec![only(google(), limits)],
+        (None, None) => vec![only(ProfileKey::None, limits)],
     }
 }
 
@@ -48,18 +50,18 @@ pub(crate) fn of_each(table: &Table<'_>) -> Limits {
     table.node("limits").map(|node| limits(&node, None)).unwrap_or_default()
 }
 
-fn only(key: Option<SecretReference>, limits: Limits) -> Profile {
-    Profile { limits, ..Profile::new(key) }
+fn only(key: ProfileKey, limits: Limits) -> Profile {
+    Profile { key, limits, ..Profile::new(None) }
 }
 
-fn read_all(list: &Node<'_>, limits: Limits) -> Vec<Profile> {
+fn read_all(kind: Kind, list: &Node<'_>, limits: Limits) -> Vec<Profile> {
     let Some(nodes) = list.list() else { return Vec::new() };
     if nodes.is_empty() {
         list.bad_unshown("a list with at least one profile in it");
     }
     let mut profiles: Vec<Profile> = Vec::new();
     for node in nodes {
-        let Some(profile) = profile(&node, limits) else { continue };
+        let Some(profile) = profile(kind, &node, limits) else { continue };
         if profiles.iter().any(|other| other.id == profile.id) {
             let hint = Some("give each profile an id of its own".to_owned());
             node.refuse(ErrorKind::Duplicate { name: profile.id }, hint);
@@ -70,7 +72,7 @@ fn read_all(list: &Node<'_>, limits: Limits) -> Vec<Profile> {
     profiles
 }
 
-fn profile(node: &Node<'_>, base: Limits) -> Option<Profile> {
+fn profile(kind: Kind, node: &Node<'_>, base: Limits) -> Option<Profile> {
     let table = node.table()?;
     let id = table.node("id");
     if id.is_none() {
@@ -78,10 +80,7 @@ fn profile(node: &Node<'_>, base: Limits) -> Option<Profile> {
         node.refuse(ErrorKind::Missing { key: "id" }, Some(hint));
     }
     let id = id.and_then(|node| self::id(&node));
-    let key = match table.node("key") {
-        Some(node) => SecretReference::read(&node).map(ProfileKey::Reference),
-        None => Some(ProfileKey::Added),
-    };
+    let key = way(kind, &table).map_or(Some(ProfileKey::Added), |way| way.key);
     let weight = table.get::<NonZeroU32>("weight").map_or(1, NonZeroU32::get);
     let limits = table.node("limits").map_or(base, |node| limits(&node, Some(base)));
     table.finish();

@@ -11,14 +11,31 @@ use crate::read::profiles::{keyless, of_each, profiles};
 use crate::read::scalars::{Name, Positive, Read, word};
 use crate::read::{Node, Table, oauth, profiles, tuning};
 use crate::suggest::nearest;
-use crate::{ErrorKind, Kind, OpenAiWire, Provider, SecretReference, Timeouts};
+use crate::{ErrorKind, Kind, OpenAiWire, ProfileKey, Provider, SecretReference, Timeouts};
 
 /// Kinds that greenroom knows of and this version has not.
-const KINDS_TO_COME: [&str; 6] = ["azure", "vertex", "bedrock", "copilot", "openrouter", "llamacpp"];
+const KINDS_TO_COME: [&str; 3] = ["copilot", "openrouter", "llamacpp"];
+
+/// What has no meaning for Bedrock, where nobody logs in through greenroom.
+const NOT_FOR_BEDROCK: [&str; 3] = ["oauth", "organization", "project"];
+
+/// What has one for Bedrock alone.
+const FOR_BEDROCK: [&str; 1] = ["aws_profile"];
 
 /// What has no meaning for the demo, which goes nowhere.
-const NOT_FOR_DEMO: [&str; 9] =
-    ["base_url", "key", "profiles", "oauth", "organization", "project", "headers", "allow_http", "timeouts"];
+const NOT_FOR_DEMO: [&str; 11] = [
+    "base_url",
+    "key",
+    "google_credentials",
+    "entra",
+    "profiles",
+    "oauth",
+    "organization",
+    "project",
+    "headers",
+    "allow_http",
+    "timeouts",
+];
 
 /// Headers that the HTTP client sets, which a fixed value would break.
 const OWN_HEADERS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "content-type"];
@@ -40,11 +57,18 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
     if kind == Kind::Demo {
         table.not_applicable(kind.name(), &NOT_FOR_DEMO);
     }
+    let is_bedrock = kind == Kind::Bedrock;
+    table.not_applicable(kind.name(), if is_bedrock { &NOT_FOR_BEDROCK } else { &FOR_BEDROCK });
     if !kind.has_wires() {
         table.not_applicable(kind.name(), &["wire"]);
     }
+    for (key, of) in [("api_version", &[Kind::Azure][..]), ("region", &[Kind::Vertex, Kind::Bedrock])] {
+        if !of.contains(&kind) {
+            table.not_applicable(kind.name(), &[key]);
+        }
+    }
     let base_url = if kind == Kind::Demo { None } else { base_url(kind, &table) };
-    let oauth = if kind == Kind::Demo { None } else { table.node("oauth") };
+    let oauth = if matches!(kind, Kind::Bedrock | Kind::Demo) { None } else { table.node("oauth") };
     let limits = of_each(&table);
     let read = Provider {
         name: name.to_owned(),
@@ -57,7 +81,18 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         queue: table.node("queue").map(|node| queue(&node)).unwrap_or_default(),
         models: table.node("models").map(|node| models(&node)).unwrap_or_default(),
         organization: table.get("organization").map(|Name(name)| name),
-        project: table.get("project").map(|Name(name)| name),
+        project: project(kind, &table),
+        region: table.node("region").and_then(|node| match kind {
+            Kind::Vertex => label(&node, "a region"),
+            Kind::Bedrock => region(&node),
+            _ => None,
+        }),
+        api_version: table.node("api_version").filter(|_| kind == Kind::Azure).and_then(|node| api_version(&node)),
+        aws_profile: table
+            .node("aws_profile")
+            .filter(|_| is_bedrock)
+            .and_then(|node| Name::read(&node))
+            .map(|Name(name)| name),
         headers: table.node("headers").map(|node| headers(&node)).unwrap_or_default(),
         defaults: table.node("defaults").map(|node| defaults(&node)).unwrap_or_default(),
         timeouts: tuning::timeouts(table.node("timeouts").as_ref(), timeouts),
@@ -65,7 +100,10 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         wire: table.node("wire").filter(|_| kind.has_wires()).and_then(|node| word(&node, &OpenAiWire::WORDS)),
         base_url,
     };
-    table.not_yet(&["region"]);
+    if kind == Kind::Vertex && table.node("project").is_none() && (read.oauth.is_some() || has_identity(&read)) {
+        let hint = Some("such as project = \"my-project\"; `gcloud config get project` says it".to_owned());
+        node.refuse_key(ErrorKind::Missing { key: "project" }, hint);
+    }
     table.finish();
     Some(read)
 }
@@ -77,14 +115,19 @@ fn kind(name: &str, table: &Table<'_>) -> Option<Kind> {
         Some(node) => (node, node.text()?.trim()),
         None => (&table.node, name),
     };
-    if let Some(kind) = Kind::named(text) {
+    let named = Kind::named(text);
+    if let Some(kind) = named.filter(|kind| kind.is_built()) {
         return Some(kind);
     }
     let refuse = |kind, hint| match written {
         Some(_) => node.refuse(kind, hint),
         None => node.refuse_key(kind, hint),
     };
-    if KINDS_TO_COME.contains(&text) {
+    if named.is_some() {
+        let what = format!("the kind \"{text}\" in this program");
+        let hint = format!("it was built without it: build with the feature \"{text}\"");
+        refuse(ErrorKind::NotSupported { what }, Some(hint));
+    } else if KINDS_TO_COME.contains(&text) {
         let hint =
             compatible_hint(text).map_or_else(|| format!("this version has {}", known.join(", ")), str::to_owned);
         refuse(ErrorKind::NotSupported { what: format!("the kind \"{text}\"") }, Some(hint));
@@ -101,12 +144,25 @@ fn kind(name: &str, table: &Table<'_>) -> Option<Kind> {
     None
 }
 
+/// The name of a region, which becomes a part of an address.
+fn region(node: &Node<'_>) -> Option<String> {
+    let Name(region) = Name::read(node)?;
+    if !region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        node.bad(&region, "the name of a region, such as \"us-east-1\"");
+        return None;
+    }
+    Some(region)
+}
+
 fn base_url(kind: Kind, table: &Table<'_>) -> Option<Url> {
     let Some(node) = table.node("base_url") else {
-        if kind == Kind::OpenAiCompatible {
-            let hint = Some("such as base_url = \"http://127.0.0.1:8000/v1\"".to_owned());
-            table.node.refuse_key(ErrorKind::Missing { key: "base_url" }, hint);
-        }
+        let example = match kind {
+            Kind::OpenAiCompatible => "http://127.0.0.1:8000/v1",
+            Kind::Azure => "https://RESOURCE.openai.azure.com",
+            _ => return None,
+        };
+        let hint = Some(format!("such as base_url = \"{example}\""));
+        table.node.refuse_key(ErrorKind::Missing { key: "base_url" }, hint);
         return None;
     };
     let text = node.text()?.trim();
@@ -126,7 +182,53 @@ fn base_url(kind: Kind, table: &Table<'_>) -> Option<Url> {
         node.bad_unshown("an address without \"?\" and \"#\"");
         return None;
     }
+    if kind == Kind::Azure && url.path_segments().is_some_and(|mut segments| segments.any(|one| one == "anthropic")) {
+        let kind = ErrorKind::NotSupported { what: "Anthropic's wire in a provider of the kind \"azure\"".to_owned() };
+        node.refuse(kind, Some("set kind = \"anthropic\", with the same address".to_owned()));
+        return None;
+    }
     Some(url)
+}
+
+/// Whether somebody comes in who has no project of their own, as a key of Vertex's express mode has.
+fn has_identity(provider: &Provider) -> bool {
+    provider.profiles.iter().any(|profile| matches!(profile.key, ProfileKey::Identity(_)))
+}
+
+/// Of Vertex it is part of every address.
+fn project(kind: Kind, table: &Table<'_>) -> Option<String> {
+    let node = table.node("project")?;
+    match kind {
+        Kind::Vertex => label(&node, "a project's id"),
+        _ => Name::read(&node).map(|Name(name)| name),
+    }
+}
+
+/// What becomes part of an address.
+fn label(node: &Node<'_>, expected: &str) -> Option<String> {
+    let Name(text) = Name::read(node)?;
+    // Old projects have the domain of their organisation before a colon.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_');
+    if !text.bytes().all(plain) || !text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+        node.bad(&text, expected);
+        return None;
+    }
+    Some(text)
+}
+
+fn api_version(node: &Node<'_>) -> Option<String> {
+    let Name(text) = Name::read(node)?;
+    let date = text.strip_suffix("-preview").unwrap_or(&text).as_bytes();
+    let is_date = date.len() == 10
+        && date
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| if matches!(at, 4 | 7) { *byte == b'-' } else { byte.is_ascii_digit() });
+    if !is_date && !matches!(text.as_str(), "v1" | "preview" | "latest") {
+        node.bad(&text, "a version of Azure's interface, such as \"2024-10-21\" or \"2025-04-01-preview\"");
+        return None;
+    }
+    Some(text)
 }
 
 fn queue(node: &Node<'_>) -> Queue {

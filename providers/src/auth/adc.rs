@@ -56,10 +56,13 @@ impl ApplicationDefault {
 
     async fn ask(&self, now: SystemTime) -> Result<Tokens, TokenError> {
         if let Some(fields) = self.file().await? {
-            return match fields.text("type") {
+            let tokens = match fields.text("type") {
                 Some("impersonated_service_account") => self.ask_impersonated(&fields, now).await,
                 _ => self.ask_own(&fields, &self.scopes, now).await,
-            };
+            }?;
+            // A person is of no project, so that Google wants the one named whose quota it is.
+            let account = fields.text("quota_project_id").map(str::to_owned);
+            return Ok(Tokens { account, ..tokens });
         }
         match &self.places.metadata {
             Some(metadata) => self.ask_metadata(metadata, now).await.map_err(|error| match error.kind {

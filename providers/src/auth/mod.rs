@@ -40,7 +40,7 @@ pub use error::{TokenError, TokenErrorDetails, TokenErrorKind};
 pub use issuer::{Issuer, IssuerForm, SecretPlace};
 pub use loopback::Loopback;
 pub use pkce::{Authorization, Granted};
-pub use presets::{Preset, PresetClient, copilot_base, copilot_exchange_url};
+pub use presets::{CLOUD_PLATFORM, Preset, PresetClient, copilot_base, copilot_exchange_url};
 pub use refresh::OAuthSource;
 pub use service_account::ServiceAccount;
 pub use source::TokenSource;

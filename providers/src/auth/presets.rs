@@ -6,9 +6,10 @@ use url::Url;
 use super::{Issuer, IssuerForm, TokenError, TokenErrorKind};
 use crate::openai::CHATGPT_BASE;
 
-/// The scopes of Gemini's API, and of all of Google's cloud.
+/// The scope of Gemini's API.
 const GENERATIVE_LANGUAGE: &str = "https://www.googleapis.com/auth/generative-language";
-pub(crate) const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// The scope of all of Google's cloud.
+pub const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Where Google gives tokens.
 pub(crate) const GOOGLE_TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 /// GitHub itself, in contrast to an Enterprise's domain.

@@ -128,7 +128,7 @@ impl Borrowed {
         Some(match kind {
             "openrouter" | "vertex" | "bedrock" | "bedrock-mantle" => Self { windows: true, prefill: true },
             // In Anthropic's language a trailing assistant message is the beginning of the answer, whoever speaks it.
-            "anthropic-compatible" => Self { windows: true, prefill: true },
+            "anthropic-compatible" | "bedrock-compatible" => Self { windows: true, prefill: true },
             "openai-compatible" => Self { windows: true, prefill: false },
             // Their windows are smaller than the maker's.
             "copilot" | "chatgpt" => Self { windows: false, prefill: false },

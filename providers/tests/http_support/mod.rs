@@ -28,7 +28,7 @@ impl Seen {
     }
 }
 
-async fn read_request(socket: &mut TcpStream) -> Seen {
+pub(crate) async fn read_request(socket: &mut TcpStream) -> Seen {
     let mut bytes = Vec::new();
     let (head, length) = loop {
         let mut piece = [0; 4096];

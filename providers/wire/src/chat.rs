@@ -332,6 +332,8 @@ pub enum Wire {
     OpenaiResponses,
     /// Google's Gemini.
     Gemini,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
 }
 
 /// What the chat language has no word for: kept as it was, sent on to the same wire, left out on another.

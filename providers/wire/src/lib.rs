@@ -4,7 +4,9 @@
 //! clock or an actor, so everything can be fed recorded traffic, split at every byte.
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod chat;
+mod count;
 pub mod decode;
 pub mod embed;
 pub mod encode;

@@ -179,10 +179,11 @@ impl Context {
     /// Names the keys that are there and can't be used.
     pub(crate) fn tell_ignored(&self, settings: &Settings) {
         for ignored in &settings.ignored_variables {
-            notes::note(&format!(
-                "{} is set, but this version has no \"{}\" provider of its own",
-                ignored.variable, ignored.provider
-            ));
+            let config::IgnoredVariable { variable, provider, .. } = ignored;
+            notes::note(&match config::Kind::named(provider) {
+                Some(_) => format!("{variable} is set, but not all that makes a provider \"{provider}\""),
+                None => format!("{variable} is set, but this version has no \"{provider}\" provider of its own"),
+            });
             if let Some(hint) = ignored.hint {
                 notes::hint(hint);
             }

@@ -125,12 +125,15 @@ fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
 fn announce(context: &Context, address: SocketAddr, is_tls: bool) {
     let scheme = scheme(is_tls);
     let reached = SocketAddr::new(reachable(address.ip()), address.port());
+    let token = token_command(context);
     let text = format!(
         "greenroom listens on {scheme}://{address}\n\n\
          For programs that talk to OpenAI's API:\n  \
          export OPENAI_BASE_URL={scheme}://{reached}/v1\n  \
-         export OPENAI_API_KEY=\"$({})\"\n",
-        token_command(context)
+         export OPENAI_API_KEY=\"$({token})\"\n\n\
+         And to Anthropic's:\n  \
+         export ANTHROPIC_BASE_URL={scheme}://{reached}\n  \
+         export ANTHROPIC_AUTH_TOKEN=\"$({token})\"\n"
     );
     let mut out = io::stdout().lock();
     // A daemon goes on without anyone who reads this.

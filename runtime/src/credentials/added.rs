@@ -37,16 +37,20 @@ pub(super) enum KeptSecret {
 }
 
 /// The kinds that a provider of their own name has without a line in the configuration.
-const BY_NAME: [Kind; 3] = [Kind::Anthropic, Kind::OpenAi, Kind::Gemini];
+const BY_NAME: [Kind; 4] = [Kind::Anthropic, Kind::OpenAi, Kind::Gemini, Kind::Bedrock];
 
 /// The kind of a provider that nobody wrote and that can be meant by its name alone.
 pub(super) fn kind_by_name(provider: &str) -> Option<Kind> {
-    BY_NAME.into_iter().find(|kind| kind.name() == provider)
+    by_name().find(|kind| kind.name() == provider)
+}
+
+fn by_name() -> impl Iterator<Item = Kind> {
+    BY_NAME.into_iter().filter(|kind| kind.is_built())
 }
 
 /// The names that mean a provider by themselves.
 pub(super) fn names() -> impl Iterator<Item = String> {
-    BY_NAME.into_iter().map(|kind| kind.name().to_owned())
+    by_name().map(|kind| kind.name().to_owned())
 }
 
 /// The settings with what was added: profiles that have no line join their provider, and a provider that nobody wrote
@@ -109,7 +113,7 @@ mod tests {
         let of = |provider: &Provider| {
             let profiles = provider.profiles.iter().map(|profile| match &profile.key {
                 ProfileKey::None => format!("{}-", profile.id),
-                ProfileKey::Reference(_) => profile.id.clone(),
+                ProfileKey::Reference(_) | ProfileKey::Identity(_) => profile.id.clone(),
                 ProfileKey::Added => format!("{}+", profile.id),
             });
             format!("{}: {}", provider.name, profiles.collect::<Vec<_>>().join(" "))

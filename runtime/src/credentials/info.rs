@@ -44,6 +44,8 @@ pub enum CredentialKind {
     Key,
     /// A login, whose tokens are refreshed.
     Login,
+    /// A service account or an application, in whose name tokens are asked for.
+    Identity,
 }
 
 impl CredentialKind {
@@ -52,6 +54,7 @@ impl CredentialKind {
         match self {
             Self::Key => "key",
             Self::Login => "login",
+            Self::Identity => "identity",
         }
     }
 }
@@ -97,6 +100,10 @@ impl Credentials {
                     ProfileKey::None => {}
                     ProfileKey::Reference(reference) => list.push(written(own, reference)),
                     ProfileKey::Added => list.push(self.info_of(&own).await),
+                    ProfileKey::Identity(identity) => {
+                        let info = info(own.clone(), CredentialKind::Identity, &identity.to_string());
+                        list.push(self.with_login_status(&own, info).await);
+                    }
                 }
             }
         }
@@ -133,18 +140,21 @@ impl Credentials {
             KeptSecret::Keyring => CredentialInfo { added, ..info(own.clone(), CredentialKind::Key, "keyring") },
             KeptSecret::Sealed(_) => CredentialInfo { added, ..info(own.clone(), CredentialKind::Key, "store") },
             KeptSecret::Login { .. } => {
-                let status = self.login_status(own).await;
-                let (state, reason) = match &status {
-                    Some(LoginStatus { ended: Some(ended), .. }) => {
-                        (CredentialState::Ended, Some(ended.reason.clone()))
-                    }
-                    Some(LoginStatus { failing: Some(reason), .. }) => (CredentialState::Failing, Some(reason.clone())),
-                    _ => (CredentialState::Ok, None),
-                };
-                let expires = status.and_then(|status| status.expires);
-                CredentialInfo { state, reason, added, expires, ..info(own.clone(), CredentialKind::Login, "store") }
+                let info = CredentialInfo { added, ..info(own.clone(), CredentialKind::Login, "store") };
+                self.with_login_status(own, info).await
             }
         }
+    }
+
+    async fn with_login_status(&self, own: &Own, info: CredentialInfo) -> CredentialInfo {
+        let status = self.login_status(own).await;
+        let (state, reason) = match &status {
+            Some(LoginStatus { ended: Some(ended), .. }) => (CredentialState::Ended, Some(ended.reason.clone())),
+            Some(LoginStatus { failing: Some(reason), .. }) => (CredentialState::Failing, Some(reason.clone())),
+            _ => (CredentialState::Ok, None),
+        };
+        let expires = status.and_then(|status| status.expires);
+        CredentialInfo { state, reason, expires, ..info }
     }
 
     /// As the provider that runs knows it; else as it is kept.

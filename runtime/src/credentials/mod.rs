@@ -26,7 +26,7 @@ use greenroom_actors::{
     Login, LoginArgs, ProfileArgs, System, Way,
     store::{Batch, Store, StoreError},
 };
-use greenroom_config::{Environment, Profile, ProfileKey, Provider as Written, Settings};
+use greenroom_config::{Environment, Identity, Profile, ProfileKey, Provider as Written, Settings};
 use greenroom_providers::{Credential, Provider};
 use greenroom_wire::ErrorKind;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -185,8 +185,16 @@ impl Credentials {
         let settings = self.settings();
         let mut ways = AddedWays::new();
         for provider in &settings.providers {
-            for profile in provider.profiles.iter().filter(|profile| profile.key == ProfileKey::Added) {
+            for profile in &provider.profiles {
                 let own = (provider.name.clone(), profile.id.clone());
+                if let ProfileKey::Identity(identity) = &profile.key {
+                    let way = self.identity(provider, &own, identity).await;
+                    ways.insert(own, way);
+                    continue;
+                }
+                if profile.key != ProfileKey::Added {
+                    continue;
+                }
                 let kept = self.known().get(&own).cloned();
                 if let Some(kept) = kept {
                     let way = self.way(provider, &own, &kept).await;
@@ -195,6 +203,16 @@ impl Credentials {
             }
         }
         ways
+    }
+
+    /// What lets in a profile in whose name tokens are asked for. They are kept in memory alone: new ones are there for the
+    /// asking.
+    async fn identity(&self, provider: &Written, own: &Own, identity: &Identity) -> Result<Way, CredentialsError> {
+        let environment = self.looked_up(provider).await;
+        let source = source::of_identity(provider, identity, &environment, self.transport(provider));
+        let source = source.map_err(CredentialsError::Login)?;
+        let args = LoginArgs { provider: own.0.as_str().into(), profile: own.1.as_str().into(), source, vault: None };
+        Login::load(args).await.map(Way::Login).map_err(CredentialsError::NotKept)
     }
 
     async fn way(&self, provider: &Written, own: &Own, kept: &Kept) -> Result<Way, CredentialsError> {
@@ -338,7 +356,7 @@ impl Credentials {
         let written = self.0.written.provider(&provider);
         let written = written.and_then(|written| written.profiles.iter().find(|written| written.id == profile));
         match written {
-            Some(written) if written.key.reference().is_some() => CredentialsError::Written { profile },
+            Some(written) if written.key.is_written() => CredentialsError::Written { profile },
             _ => CredentialsError::NotFound { provider, profile },
         }
     }
@@ -413,9 +431,7 @@ impl Credentials {
             },
         };
         match written.profiles.iter().find(|written| written.id == profile) {
-            Some(own) if own.key.reference().is_some() => {
-                Err(CredentialsError::Written { profile: profile.to_owned() })
-            }
+            Some(own) if own.key.is_written() => Err(CredentialsError::Written { profile: profile.to_owned() }),
             _ => Ok(written),
         }
     }

@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use greenroom_config::{CredentialError, Environment, OAuth, OAuthPreset, Provider};
+use greenroom_config::{
+    CredentialError, Entra, Environment, GoogleCredentials, Identity, OAuth, OAuthPreset, Provider, gcloud_credentials,
+};
 use greenroom_providers::{
     auth::{
-        CopilotExchange, Issuer, OAuthSource, Preset, PresetClient, TokenClient, TokenError, TokenErrorKind,
-        TokenSource, Tokens, copilot_exchange_url,
+        AZURE_SCOPE, ApplicationDefault, CLOUD_PLATFORM, CopilotExchange, DefaultPlaces, ENTRA_AUTHORITY, EntraArgs,
+        EntraClient, Issuer, OAuthSource, Preset, PresetClient, TokenClient, TokenError, TokenErrorKind, TokenSource,
+        Tokens, copilot_exchange_url,
     },
     transport::Transport,
 };
@@ -75,6 +78,54 @@ fn known(preset: OAuthPreset) -> Preset {
         OAuthPreset::ChatGpt => Preset::ChatGpt,
         OAuthPreset::OpenRouter => Preset::OpenRouter,
     }
+}
+
+/// Where Google's machines ask who they are, unless a variable says another place.
+const METADATA: &str = "metadata.google.internal";
+
+/// What gives the tokens of an identity.
+pub(super) fn of_identity(
+    written: &Provider,
+    identity: &Identity,
+    environment: &Environment,
+    transport: Arc<Transport>,
+) -> Result<Arc<dyn TokenSource>, TokenError> {
+    let client = TokenClient::new(transport);
+    match identity {
+        Identity::GoogleCredentials(credentials) => {
+            let places = google_places(credentials, environment)?;
+            Ok(Arc::new(ApplicationDefault::new(places, vec![CLOUD_PLATFORM.to_owned()], client)))
+        }
+        Identity::Entra(entra) => Ok(Arc::new(EntraClient::new(application(written, entra, environment)?, client)?)),
+    }
+}
+
+fn google_places(credentials: &GoogleCredentials, environment: &Environment) -> Result<DefaultPlaces, TokenError> {
+    let file = credentials.named_file(environment);
+    if matches!(credentials, GoogleCredentials::File(_)) {
+        return Ok(DefaultPlaces { file, ..DefaultPlaces::default() });
+    }
+    let host = environment.text("GCE_METADATA_HOST").unwrap_or(METADATA);
+    let metadata = format!("http://{host}").parse().map_err(|_| {
+        TokenError::new(TokenErrorKind::Config, "GCE_METADATA_HOST is not the name of a host")
+            .with_hint("take it out, or set it to a host with its port")
+    })?;
+    Ok(DefaultPlaces { file, well_known: gcloud_credentials(environment), metadata: Some(metadata) })
+}
+
+fn application(written: &Provider, entra: &Entra, environment: &Environment) -> Result<EntraArgs, TokenError> {
+    let secret = entra.client_secret.resolve(environment).map_err(|error| {
+        let message = format!("no secret for the application of \"entra\" of the provider \"{}\"", written.name);
+        TokenError::new(TokenErrorKind::Config, message).with_source(error).with_hint("run `greenroom config check`")
+    })?;
+    let usual = || ENTRA_AUTHORITY.parse().expect("the usual authority is an address");
+    Ok(EntraArgs {
+        authority: entra.authority.clone().unwrap_or_else(usual),
+        tenant: entra.tenant.clone(),
+        client_id: entra.client_id.clone(),
+        client_secret: secret,
+        scope: entra.scope.clone().unwrap_or_else(|| AZURE_SCOPE.to_owned()),
+    })
 }
 
 /// What refreshes the logins of a provider's issuer.

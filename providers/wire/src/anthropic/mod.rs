@@ -28,15 +28,13 @@
 //! (`anthropic-beta`) are an extra of the request at [`BETAS`].
 
 mod answer;
-mod count;
 mod error;
 mod models;
-mod request;
+pub(crate) mod request;
 mod serve;
 mod stream;
 
 pub use answer::decode_answer;
-pub use count::decode_count;
 pub use error::decode_error;
 pub use models::{ModelEntry, ModelPage, decode_models};
 pub use request::{BETAS, Dialect, ServedRequest, ThinkingForm, betas, decode_request, encode_count, encode_request};
@@ -46,4 +44,4 @@ pub use serve::{
 };
 pub use stream::AnthropicDecoder;
 
-pub use crate::{encode::Encoded, error_response::ErrorResponse, names::ToolNames};
+pub use crate::{count::decode_count, encode::Encoded, error_response::ErrorResponse, names::ToolNames};

@@ -1,5 +1,5 @@
 //! In which order a conversation is said on wires where the results of calls stand at once after the message with the
-//! calls, each as a message of its own: OpenAI's, and those made after it.
+//! calls: as messages of their own on OpenAI's and those made after it, as blocks of one on Bedrock's.
 
 use std::collections::HashSet;
 
@@ -89,12 +89,13 @@ impl<'a> Order<'a, '_> {
             Role::Assistant => !said.is_empty() || !calls.is_empty() || results.is_empty(),
             _ => !said.is_empty() || message.parts.is_empty(),
         };
-        if !fields {
+        // Bedrock's messages have no fields that could go anywhere.
+        if !fields && wire != Wire::Bedrock {
             self.report_fields(wire, index);
         }
         if is_answer {
-            // An answer is a list of items there, in any order.
-            if wire != Wire::OpenaiResponses {
+            // An answer is a list of items there, or of blocks, in any order.
+            if !matches!(wire, Wire::OpenaiResponses | Wire::Bedrock) {
                 self.report_late(index);
             }
             if fields {

@@ -24,6 +24,7 @@
 mod answer;
 mod count;
 mod embed;
+mod embed_vertex;
 mod error;
 mod models;
 mod request;
@@ -33,8 +34,9 @@ mod stream;
 pub use answer::decode_answer;
 pub use count::decode_count;
 pub use embed::{decode_embed_request, decode_embeddings, encode_embed_request};
+pub use embed_vertex::{decode_predict, encode_embed_content, encode_predict};
 pub use error::decode_error;
-pub use models::{ModelEntry, ModelPage, decode_models};
+pub use models::{ModelEntry, ModelPage, decode_models, decode_publisher_models};
 pub use request::{Dialect, ThinkingForm, decode_request, encode_count, encode_request};
 pub use stream::GeminiDecoder;
 

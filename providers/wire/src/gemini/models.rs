@@ -64,6 +64,28 @@ pub fn decode_models(body: &[u8]) -> Result<ModelPage, ChatError> {
     Ok(ModelPage { models, next })
 }
 
+/// Reads a page of a publisher's models, as Vertex lists them. Their ids are without `publishers/…/models/`; what can be
+/// asked of them is not said. Entries without a name are left out.
+///
+/// # Errors
+///
+/// The body is no such page (`Protocol`).
+pub fn decode_publisher_models(body: &[u8]) -> Result<ModelPage, ChatError> {
+    let json: Value = serde_json::from_slice(body).map_err(|_| not_json(body.trim_ascii(), 200))?;
+    let models = match (json.get("publisherModels"), json.as_object()) {
+        (Some(Value::Array(list)), _) => list.iter().filter_map(published).collect(),
+        (None, Some(page)) if page.keys().all(|key| key == "nextPageToken") => Vec::new(),
+        _ => return Err(ChatError::new(ErrorKind::Protocol, "the provider answered with no list of models")),
+    };
+    Ok(ModelPage { models, next: text(&json, "nextPageToken") })
+}
+
+fn published(model: &Value) -> Option<ModelEntry> {
+    let name = text(model, "name")?;
+    let id = name.rsplit_once('/').map_or(name.as_str(), |(_, id)| id);
+    (!id.is_empty()).then(|| ModelEntry { id: id.to_owned(), ..ModelEntry::default() })
+}
+
 fn text(json: &Value, key: &str) -> Option<String> {
     json.get(key)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
@@ -91,6 +113,19 @@ mod tests {
 
     fn read(body: &Value) -> ModelPage {
         decode_models(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_publishers_models_are_named_without_their_publisher() {
+        let body = json!({"publisherModels": [{"name": "publishers/google/models/gemini-3-flash", "versionId": "001"},
+            {"name": ""}, 3], "nextPageToken": "n"});
+        let page = decode_publisher_models(body.to_string().as_bytes()).unwrap();
+        assert_eq!((page.models.len(), page.models[0].id.as_str()), (1, "gemini-3-flash"));
+        assert_eq!(page.next.as_deref(), Some("n"));
+        assert_eq!(decode_publisher_models(b"{}").unwrap(), ModelPage::default());
+        for body in ["[]", "<html>", "{\"publisherModels\":3}", "{\"models\":[]}"] {
+            assert_eq!(decode_publisher_models(body.as_bytes()).unwrap_err().kind, ErrorKind::Protocol, "{body}");
+        }
     }
 
     #[test]

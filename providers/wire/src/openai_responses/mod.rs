@@ -1,8 +1,9 @@
 //! OpenAI's Responses API, as OpenAI, Azure, Copilot, OpenRouter and others serve it.
 //!
 //! Towards a provider: [`encode_request`], then [`OpenaiResponsesDecoder`] for a stream, [`decode_answer`] for a whole
-//! answer and [`decode_error`] for an error. Towards a client: [`decode_request`], then [`StreamWriter`] or
-//! [`whole_response`]; an error before that has the body of chat completions.
+//! answer and [`decode_error`] for an error; [`encode_count`] and [`decode_count`] count a prompt's tokens. Towards a
+//! client: [`decode_request`], then [`StreamWriter`] or [`whole_response`]; an error before that has the body of chat
+//! completions.
 //!
 //! # What goes back
 //!
@@ -30,8 +31,8 @@ mod stream;
 
 pub use answer::decode_answer;
 pub use error::decode_error;
-pub use request::{Dialect, ServedRequest, decode_request, encode_request};
+pub use request::{Dialect, ServedRequest, decode_request, encode_count, encode_request};
 pub use serve::{Echo, StreamWriter, whole_response};
 pub use stream::OpenaiResponsesDecoder;
 
-pub use crate::{encode::Encoded, error_response::ErrorResponse, names::ToolNames};
+pub use crate::{count::decode_count, encode::Encoded, error_response::ErrorResponse, names::ToolNames};

@@ -60,7 +60,10 @@ fn check_part(sent: &Sent<'_>, server: Server, place: &str, part: &Part) -> Resu
             sent.check(place, arguments[at..].trim_end_matches(['"', '}']))
         }
         Part::ToolResult { parts, error, .. } => {
-            let has_word = matches!(server, Server::Anthropic(_) | Server::Gemini(_));
+            let has_word = match server {
+                Server::Bedrock(id) => !id.contains("llama"),
+                server => matches!(server, Server::Anthropic(_) | Server::Gemini(_)),
+            };
             let error_place = format!("{place}.error");
             prop_assert!(!error || has_word || sent.is_reported(&error_place), "{error_place} is lost");
             for (number, part) in parts.iter().enumerate() {
@@ -124,15 +127,16 @@ proptest! {
                 marks += message.cache.len();
             }
             let reported = encoded.left_out.iter().filter(|left| left.at.contains(".cache[")).count();
-            prop_assert_eq!(count(&encoded.json(), "cache_control") + reported, marks, "{:?}: {}", server, sent.body);
+            let key = if server.wire() == Wire::Bedrock { "cachePoint" } else { "cache_control" };
+            prop_assert_eq!(count(&encoded.json(), key) + reported, marks, "{:?}: {}", server, sent.body);
         }
     }
 
     #[test]
     fn the_beginning_stays_the_same(request in wild()) {
-        // Anthropic's wire and Gemini's take no empty messages: what stands around one becomes one, so that its beginnings
+        // Anthropic's wire, Gemini's and Bedrock's take no empty messages: what stands around one becomes one, so that its beginnings
         // stay the same only where questions and answers say something.
-        let takes_empty = |server: &Server| !matches!(server.wire(), Wire::Anthropic | Wire::Gemini);
+        let takes_empty = |server: &Server| !matches!(server.wire(), Wire::Anthropic | Wire::Gemini | Wire::Bedrock);
         for server in SERVERS.into_iter().filter(takes_empty) {
             let long = server.encode(&request, ASKED.0, ASKED.1).body;
             for length in asked_at(&request) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     language::{conversations, opaque},
-    wires::{WIRES, encode},
+    wires::{WRITTEN, encode},
 };
 
 /// Those who may have said it. Another model of a provider, and the same model at another provider, are others.
@@ -18,6 +18,7 @@ fn data(wire: Wire, secret: &str) -> Value {
         Wire::OpenaiChat => json!({"reasoning_details": [{"type": "reasoning.encrypted", "data": secret}]}),
         Wire::OpenaiResponses => json!({"item": {"type": "reasoning", "encrypted_content": secret}}),
         Wire::Gemini => json!({"text": "", "thoughtSignature": secret}),
+        Wire::Bedrock => json!({"reasoningContent": {"redactedContent": secret}}),
         _ => json!({"type": "redacted_thinking", "data": secret}),
     }
 }
@@ -49,7 +50,7 @@ proptest! {
     fn another_model_or_provider_does_not_get_it(
         request in conversations(), origins in vec(select(ORIGINS.to_vec()), 1..6),
     ) {
-        for wire in WIRES {
+        for wire in WRITTEN {
             let (request, secrets) = with_opaques(&request, wire, &origins);
             for (provider, model) in ORIGINS {
                 let encoded = encode(wire, &request, provider, model);

@@ -7,7 +7,7 @@ use greenroom_wire::{
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
-use crate::{language::opaque, wires::WIRES};
+use crate::{language::opaque, wires::WRITTEN};
 
 /// The provider and the model that are asked.
 pub(crate) const ASKED: (&str, &str) = ("p", "m");
@@ -65,6 +65,8 @@ fn secret() -> impl Strategy<Value = Part> {
         Just(json!({"text": "said", "thoughtSignature": "#"})),
         Just(json!({"inlineData": {}, "thoughtSignature": "#"})),
         (0..3).prop_map(|call| json!({"tool_call": call, "thoughtSignature": "#"})),
+        Just(json!({"reasoningContent": {"redactedContent": "#"}})),
+        Just(json!({"toolUse": {"toolUseId": "s", "name": "#", "input": {}, "type": "server_tool_use"}})),
         Just(json!({"odd": "#"})),
     ];
     let origin = select(vec![ASKED, ASKED, ("", ""), ("p", "other"), ("q", "m")]);
@@ -92,7 +94,7 @@ fn message() -> impl Strategy<Value = Message> {
     let role = select(vec![Role::System, Role::Developer, Role::User, Role::Assistant, Role::Assistant, Role::Tool]);
     let name = option::weighted(0.2, Just("#".to_owned()));
     let mark = (0..5usize, option::of(Just("1h".to_owned()))).prop_map(|(part, ttl)| CacheMark { part, ttl });
-    let extra = select(WIRES.to_vec()).prop_map(|wire| Extra { wire, path: "/odd".into(), json: "#".into() });
+    let extra = select(WRITTEN.to_vec()).prop_map(|wire| Extra { wire, path: "/odd".into(), json: "#".into() });
     (role, vec(part(), 0..5), name, vec(mark, 0..3), option::weighted(0.2, extra)).prop_map(
         |(role, parts, name, cache, extra)| Message { role, parts, name, cache, extra: extra.into_iter().collect() },
     )

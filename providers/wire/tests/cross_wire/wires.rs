@@ -1,7 +1,7 @@
 //! The wires, seen as one.
 
 use greenroom_wire::{
-    ChatRequest, LeftOut, anthropic,
+    ChatRequest, LeftOut, anthropic, bedrock,
     chat::{Message, Wire},
     gemini, ollama,
     openai_chat::{self, Dialect, ToolNames},
@@ -9,8 +9,13 @@ use greenroom_wire::{
 };
 use serde_json::Value;
 
+/// Those whose requests are read as well as written.
 pub(crate) const WIRES: [Wire; 5] =
     [Wire::OpenaiChat, Wire::Anthropic, Wire::Ollama, Wire::Gemini, Wire::OpenaiResponses];
+
+/// Those whose requests are written.
+pub(crate) const WRITTEN: [Wire; 6] =
+    [Wire::OpenaiChat, Wire::Anthropic, Wire::Ollama, Wire::Gemini, Wire::OpenaiResponses, Wire::Bedrock];
 
 /// A body, and where something was left out of it.
 pub(crate) struct Encoded {
@@ -40,6 +45,7 @@ pub(crate) fn encode(wire: Wire, request: &ChatRequest, provider: &str, model: &
         Wire::Ollama => Server::Ollama,
         Wire::OpenaiResponses => Server::Responses(openai_responses::Dialect::OPENAI),
         Wire::Gemini => Server::Gemini("gemini-3-flash"),
+        Wire::Bedrock => Server::Bedrock("us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
         other => panic!("{other:?} is not among the wires"),
     };
     server.encode(request, provider, model)
@@ -55,10 +61,12 @@ pub(crate) enum Server {
     Responses(openai_responses::Dialect),
     /// With an id by which the dialect is told.
     Gemini(&'static str),
+    /// With an id by which the dialect is told.
+    Bedrock(&'static str),
 }
 
 /// All kinds of servers.
-pub(crate) const SERVERS: [Server; 14] = [
+pub(crate) const SERVERS: [Server; 17] = [
     Server::Openai(Dialect::OPENAI),
     Server::Openai(Dialect::COMPATIBLE),
     Server::Openai(Dialect::OPENROUTER),
@@ -76,6 +84,10 @@ pub(crate) const SERVERS: [Server; 14] = [
     Server::Gemini("gemini-3-flash"),
     // It has no place for instructions.
     Server::Gemini("gemma-3-27b-it"),
+    Server::Bedrock("us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    Server::Bedrock("amazon.nova-lite-v1:0"),
+    // It has no sign for a failed call, and no cache points.
+    Server::Bedrock("meta.llama3-1-8b-instruct-v1:0"),
 ];
 
 impl Server {
@@ -86,6 +98,7 @@ impl Server {
             Self::Ollama => Wire::Ollama,
             Self::Responses(_) => Wire::OpenaiResponses,
             Self::Gemini(_) => Wire::Gemini,
+            Self::Bedrock(_) => Wire::Bedrock,
         }
     }
 
@@ -98,6 +111,7 @@ impl Server {
             Self::Ollama => ollama::encode_request(request, model),
             Self::Responses(dialect) => openai_responses::encode_request(request, provider, model, &dialect),
             Self::Gemini(id) => gemini::encode_request(request, provider, model, &gemini::Dialect::of_model(id)),
+            Self::Bedrock(id) => bedrock::encode_request(request, provider, model, &bedrock::Dialect::of_model(id)),
         };
         Encoded { body: encoded.body, left_out: encoded.left_out, names: encoded.names }
     }

@@ -199,7 +199,9 @@ async fn route(router: &Router, request: Request<Incoming>) -> Response<Body> {
 
 async fn unknown_route(request: Request) -> Response<Body> {
     let path = request.uri().path();
-    let message = format!("there is no {path} here; check the base URL, which ends in /v1");
+    let message = format!(
+        "there is no {path} here; check the base URL: OpenAI's clients want it to end in /v1, Anthropic's don't"
+    );
     let refusal = Refusal::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message);
     let response = refusal.told(&request);
     body::discard(request).await;

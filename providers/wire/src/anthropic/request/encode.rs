@@ -70,11 +70,14 @@ impl<'a> Writer<'a> {
     fn write(mut self, purpose: Purpose) -> Encoded {
         let request = self.request;
         let extras = own(&request.extra);
-        let own_part = |part: &Part| match part {
-            Part::Opaque { provider, model, .. } => is_own((provider, model), self.provider, self.model),
+        let is_thinking = |part: &Part| match part {
+            Part::Opaque { provider, model, data } => {
+                is_own((provider, model), self.provider, self.model)
+                    && matches!(data["type"].as_str(), Some("thinking" | "redacted_thinking"))
+            }
             _ => false,
         };
-        let may_begin = goes_on_thinking(&request.messages, own_part);
+        let may_begin = goes_on_thinking(&request.messages, is_thinking);
         let plan = plan(request, self.dialect, may_begin, &mut self.left_out);
         let mut names = Names::new(NAME, Wire::Anthropic, &request.tools);
         self.out.push(b'{');

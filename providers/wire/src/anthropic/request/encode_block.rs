@@ -121,7 +121,7 @@ fn put_source(out: &mut Vec<u8>, source: &MediaSource, place: Place<'_>) {
 }
 
 /// Writes the arguments of a call, which must be an object on this wire; whether they are written as they were said.
-pub(super) fn put_input(out: &mut Vec<u8>, arguments: &str, kind: ToolCallKind) -> bool {
+pub(crate) fn put_input(out: &mut Vec<u8>, arguments: &str, kind: ToolCallKind) -> bool {
     let key = match kind {
         // No arguments are an empty object.
         ToolCallKind::Function if arguments.trim().is_empty() => {

@@ -7,10 +7,13 @@ mod dialect;
 mod encode;
 mod encode_block;
 mod encode_message;
-mod thinking;
+pub(crate) mod thinking;
 mod tools;
 
 pub use decode::{ServedRequest, decode_request};
+pub(crate) use encode_block::put_input;
+pub(crate) use tools::put_schema;
+
 pub use dialect::{Dialect, ThinkingForm};
 pub use encode::{encode_count, encode_request};
 

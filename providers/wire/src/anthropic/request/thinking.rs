@@ -13,14 +13,14 @@ const BUDGET: u64 = 8192;
 
 /// What is sent of thinking, and the bound on tokens that goes with it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan<'a> {
-    pub(super) thinking: Thinking,
-    pub(super) effort: Option<&'a str>,
-    pub(super) max_tokens: u64,
+pub(crate) struct Plan<'a> {
+    pub(crate) thinking: Thinking,
+    pub(crate) effort: Option<&'a str>,
+    pub(crate) max_tokens: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Thinking {
+pub(crate) enum Thinking {
     Unsaid,
     Off,
     Adaptive,
@@ -28,13 +28,13 @@ pub(super) enum Thinking {
 }
 
 impl Thinking {
-    pub(super) fn is_on(self) -> bool {
+    pub(crate) fn is_on(self) -> bool {
         matches!(self, Self::Adaptive | Self::Budget(_))
     }
 }
 
 /// Decides. `may_begin` says whether the conversation allows a budget: see [`goes_on_thinking`].
-pub(super) fn plan<'a>(
+pub(crate) fn plan<'a>(
     request: &'a ChatRequest,
     dialect: &Dialect,
     may_begin: bool,
@@ -113,8 +113,8 @@ fn of_effort(effort: &str) -> u64 {
 }
 
 /// Whether thinking with a budget may be asked for: while tools are being called it must have been on from the first of
-/// their calls, which the provider sees by the thinking that stands before it.
-pub(super) fn goes_on_thinking(messages: &[Message], is_own: impl Fn(&Part) -> bool) -> bool {
+/// their calls, which the provider sees by the thinking that stands before it: `is_thinking` knows a block of it that goes back.
+pub(crate) fn goes_on_thinking(messages: &[Message], is_thinking: impl Fn(&Part) -> bool) -> bool {
     let is_result = |part: &Part| matches!(part, Part::ToolResult { .. });
     let asked = messages
         .iter()
@@ -125,10 +125,5 @@ pub(super) fn goes_on_thinking(messages: &[Message], is_own: impl Fn(&Part) -> b
     }
     let first = since.iter().filter(|message| message.role == Role::Assistant).flat_map(|message| &message.parts);
     // The text of thinking stands before the block that holds it.
-    first.into_iter().find(|part| !matches!(part, Part::Thinking { .. })).is_none_or(|part| match part {
-        Part::Opaque { data, .. } => {
-            is_own(part) && matches!(data["type"].as_str(), Some("thinking" | "redacted_thinking"))
-        }
-        _ => false,
-    })
+    first.into_iter().find(|part| !matches!(part, Part::Thinking { .. })).is_none_or(is_thinking)
 }

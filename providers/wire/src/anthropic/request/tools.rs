@@ -45,7 +45,7 @@ pub(super) fn put_tools<'a>(out: &mut Vec<u8>, tools: &'a [Tool], names: &mut Na
 }
 
 /// Writes the schema of arguments, whose root must be `"type":"object"` on this wire.
-fn put_schema(out: &mut Vec<u8>, schema: Option<&Value>, at: &str, left_out: &mut Vec<LeftOut>) {
+pub(crate) fn put_schema(out: &mut Vec<u8>, schema: Option<&Value>, at: &str, left_out: &mut Vec<LeftOut>) {
     match schema {
         Some(Value::Object(map)) if map.get("type").is_some_and(|kind| kind == "object") => put_value(out, map),
         Some(Value::Object(map)) if !map.contains_key("type") => {

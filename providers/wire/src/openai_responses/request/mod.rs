@@ -6,6 +6,7 @@ mod decode_part;
 mod dialect;
 mod encode;
 mod encode_answer;
+mod encode_count;
 mod encode_input;
 mod encode_part;
 mod tools;
@@ -13,6 +14,7 @@ mod tools;
 pub use decode::{ServedRequest, decode_request};
 pub use dialect::Dialect;
 pub use encode::encode_request;
+pub use encode_count::encode_count;
 
 use crate::{
     chat::{Extra, Wire},

@@ -1,7 +1,8 @@
 //! Lists of models, counts of tokens, and embeddings.
 
 use greenroom_wire::gemini::{
-    decode_count, decode_embed_request, decode_embeddings, decode_models, encode_embed_request,
+    decode_count, decode_embed_request, decode_embeddings, decode_models, decode_predict, encode_embed_request,
+    encode_predict,
 };
 use serde_json::{Value, json};
 
@@ -70,10 +71,21 @@ pub(super) fn embeddings(recording: &Recording) -> Result<(), String> {
     equal("tokens", &got.tokens, &tokens)
 }
 
-/// Reads and writes the texts that are to be made vectors. Pictures have no place among them, and Vertex's form of the
-/// request is not this one.
+/// The same in Vertex's form.
+fn predict_request(recording: &Recording, body: &Value) -> Result<(), String> {
+    let model = requests::model(recording);
+    let read = decode_predict(body.to_string().as_bytes(), &model).map_err(|error| format!("refused: {error}"))?;
+    let texts = read.texts().map_err(|error| format!("refused: {error}"))?;
+    let again: Value = serde_json::from_slice(&encode_predict(&read, &texts)).expect("a body is JSON");
+    equal("predict request", &again, body)
+}
+
+/// Reads and writes the texts that are to be made vectors. Pictures have no place among them.
 fn embed_request(recording: &Recording) -> Result<(), String> {
     let body = &recording.request["body"];
+    if body["instances"].is_array() {
+        return predict_request(recording, body);
+    }
     let is_ours = body["requests"].is_array() || body["content"].is_object();
     if !is_ours || body.to_string().contains("mime") {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Counts of tokens.
+//! Counts of tokens, as Anthropic and OpenAI's Responses API tell them.
 
 use serde::Deserialize;
 
