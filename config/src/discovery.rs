@@ -29,13 +29,15 @@ pub(crate) struct Found {
 type Finder = fn(&Environment) -> Option<Provider>;
 
 /// The providers that can be found, in the order in which they are tried.
-const FINDERS: [(&str, Kind, Finder); 6] = [
+const FINDERS: [(&str, Kind, Finder); 8] = [
     ("anthropic", Kind::Anthropic, anthropic),
     ("openai", Kind::OpenAi, openai),
     ("azure", Kind::Azure, clouds::azure),
     ("gemini", Kind::Gemini, gemini),
     ("vertex", Kind::Vertex, clouds::vertex),
     ("bedrock", Kind::Bedrock, bedrock),
+    ("copilot", Kind::Copilot, copilot),
+    ("openrouter", Kind::OpenRouter, openrouter),
 ];
 
 /// Looks at the usual variables where no provider was written.
@@ -149,6 +151,24 @@ fn bedrock(environment: &Environment) -> Option<Provider> {
     Some(found)
 }
 
+/// A GitHub token that is meant for other ends (`GH_TOKEN`) is not taken for this one.
+fn copilot(environment: &Environment) -> Option<Provider> {
+    by_key("copilot", Kind::Copilot, "COPILOT_GITHUB_TOKEN", environment)
+}
+
+fn openrouter(environment: &Environment) -> Option<Provider> {
+    by_key("openrouter", Kind::OpenRouter, "OPENROUTER_API_KEY", environment)
+}
+
+/// A provider that a key alone says.
+fn by_key(name: &'static str, kind: Kind, key: &'static str, environment: &Environment) -> Option<Provider> {
+    environment.text(key)?;
+    let mut found = Provider::new(name, Origin::Environment { variable: key.to_owned() });
+    found.set("kind", kind.name(), key);
+    found.set("key", &format!("env:{key}"), key);
+    Some(found)
+}
+
 fn found_there(server: &LocalServer) -> Provider {
     let origin = Origin::Found { address: server.base_url.to_string() };
     let mut found = Provider::new(server.name, origin.clone());
@@ -213,10 +233,8 @@ fn layer(found: impl IntoIterator<Item = Provider>) -> Option<Layer> {
 }
 
 /// Variables of providers that this version has no kind for.
-const NOT_YET: [(&str, &str); 8] = [
-    ("OPENROUTER_API_KEY", "openrouter"),
+const NOT_YET: [(&str, &str); 6] = [
     ("AWS_BEARER_TOKEN_BEDROCK", "bedrock"),
-    ("COPILOT_GITHUB_TOKEN", "copilot"),
     ("GROQ_API_KEY", "groq"),
     ("MISTRAL_API_KEY", "mistral"),
     ("DEEPSEEK_API_KEY", "deepseek"),
@@ -237,10 +255,6 @@ fn ignored(environment: &Environment) -> Vec<IgnoredVariable> {
 /// How a provider without a kind of its own can be reached all the same, through the wire that it shares with OpenAI.
 pub(crate) fn compatible_hint(provider: &str) -> Option<&'static str> {
     Some(match provider {
-        "openrouter" => {
-            "it works as kind = \"openai-compatible\" with base_url = \"https://openrouter.ai/api/v1\" and key = \"env:OPENROUTER_API_KEY\""
-        }
-        "llamacpp" => "it works as kind = \"openai-compatible\" with base_url = \"http://127.0.0.1:8080/v1\"",
         "groq" => {
             "it works as kind = \"openai-compatible\" with base_url = \"https://api.groq.com/openai/v1\" and key = \"env:GROQ_API_KEY\""
         }

@@ -56,7 +56,7 @@ pub use oauth::{OAuth, OAuthFlow, OAuthPreset};
 pub use origin::{Origin, Origins};
 pub use paths::{NoHome, config_file, data_dir};
 pub use provider::{
-    Cost, Header, Kind, Limits, ModelFacts, OpenAiWire, Profile, ProfileKey, Provider, Queue, RequestDefaults,
+    Copilot, Cost, Header, Kind, Limits, ModelFacts, OpenAiWire, Profile, ProfileKey, Provider, Queue, RequestDefaults,
 };
 pub use resolve::{Credential, CredentialError};
 pub use sandbox::{Sandbox, SandboxMode};

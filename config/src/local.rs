@@ -27,7 +27,7 @@ pub fn local_servers(settings: &Settings, environment: &Environment) -> Vec<Loca
     let ollama = environment.text("OLLAMA_HOST").and_then(ollama_host).unwrap_or_else(|| at("http://127.0.0.1:11434"));
     let servers = [
         LocalServer { name: "ollama", kind: Kind::Ollama, base_url: ollama },
-        LocalServer { name: "llamacpp", kind: Kind::OpenAiCompatible, base_url: at("http://127.0.0.1:8080/v1") },
+        LocalServer { name: "llamacpp", kind: Kind::LlamaCpp, base_url: at("http://127.0.0.1:8080") },
     ];
     servers.into_iter().filter(|server| !is_own(settings, &server.base_url)).collect()
 }

@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::units::serialize_duration;
@@ -25,12 +26,16 @@ pub struct Provider {
     /// [`Kind::OpenAiCompatible`] and [`Kind::Azure`].
     #[serde(serialize_with = "serialize_url")]
     pub base_url: Option<Url>,
-    /// Which of OpenAI's languages it is spoken to in; `None` leaves it to the model. Of [`Kind::OpenAi`],
-    /// [`Kind::OpenAiCompatible`] and [`Kind::Azure`] alone.
+    /// Which of OpenAI's languages it is spoken to in; `None` leaves it to the model. Of kinds that
+    /// [have several](Kind::has_wires) alone.
     pub wire: Option<OpenAiWire>,
+    /// Of [`Kind::OpenRouter`] alone: fields for the body of every request, where the request does not say them itself.
+    pub routing: Map<String, Value>,
+    /// Of [`Kind::Copilot`] alone.
+    #[serde(flatten)]
+    pub copilot: Copilot,
     /// The ways in, in the order in which they were written; ids are unique. None where nothing but what is added lets in:
-    /// for [`Kind::Anthropic`], [`Kind::OpenAi`], [`Kind::Azure`], [`Kind::Gemini`] and where there is `oauth`, without a
-    /// key.
+    /// for kinds that want a key, such as [`Kind::Anthropic`], and where there is `oauth`, without one.
     pub profiles: Vec<Profile>,
     /// How a person logs in, where that is a way in.
     pub oauth: Option<OAuth>,
@@ -75,6 +80,8 @@ impl Provider {
             kind,
             base_url: None,
             wire: None,
+            routing: Map::new(),
+            copilot: Copilot::default(),
             profiles: vec![Profile::new(None)],
             oauth: None,
             limits: Limits::default(),
@@ -123,15 +130,21 @@ pub enum Kind {
     Vertex,
     /// Amazon Bedrock, let in by an API key, or by AWS's own credentials where there is none.
     Bedrock,
+    /// GitHub Copilot.
+    Copilot,
+    /// OpenRouter, or what stands in for it at another address.
+    OpenRouter,
     /// Ollama, through its own API.
     Ollama,
+    /// A server of llama.cpp's.
+    LlamaCpp,
     /// The built-in demo, which needs no network and no key.
     Demo,
 }
 
 impl Kind {
     /// Every kind of this version.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Anthropic,
         Self::OpenAi,
         Self::OpenAiCompatible,
@@ -139,7 +152,10 @@ impl Kind {
         Self::Gemini,
         Self::Vertex,
         Self::Bedrock,
+        Self::Copilot,
+        Self::OpenRouter,
         Self::Ollama,
+        Self::LlamaCpp,
         Self::Demo,
     ];
 
@@ -154,7 +170,10 @@ impl Kind {
             Self::Gemini => "gemini",
             Self::Vertex => "vertex",
             Self::Bedrock => "bedrock",
+            Self::Copilot => "copilot",
+            Self::OpenRouter => "openrouter",
             Self::Ollama => "ollama",
+            Self::LlamaCpp => "llamacpp",
             Self::Demo => "demo",
         }
     }
@@ -162,7 +181,10 @@ impl Kind {
     /// Whether [`Provider::wire`] means something for it.
     #[must_use]
     pub fn has_wires(self) -> bool {
-        matches!(self, Self::OpenAi | Self::OpenAiCompatible | Self::Azure)
+        matches!(
+            self,
+            Self::OpenAi | Self::OpenAiCompatible | Self::Azure | Self::Copilot | Self::OpenRouter | Self::LlamaCpp
+        )
     }
 
     /// Whether applications of Entra ID may be let in: at Azure, which serves Anthropic's wire as well.
@@ -172,7 +194,7 @@ impl Kind {
 
     /// Whether nobody gets in without a key or a login.
     pub(crate) fn wants_key(self) -> bool {
-        matches!(self, Self::Anthropic | Self::OpenAi | Self::Azure | Self::Gemini)
+        matches!(self, Self::Anthropic | Self::OpenAi | Self::Azure | Self::Gemini | Self::Copilot | Self::OpenRouter)
     }
 
     /// Whether it was built into this program.
@@ -186,6 +208,22 @@ impl Kind {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
+}
+
+/// What is particular to GitHub Copilot.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Copilot {
+    /// A GitHub Enterprise host (`corp.ghe.com`), where it isn't github.com.
+    pub domain: Option<String>,
+    /// Whether a GitHub token that was given outright is exchanged for a short-lived one of Copilot's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exchange: bool,
+    /// Where it is exchanged; the one of `domain` if it is `None`.
+    #[serde(serialize_with = "serialize_url")]
+    pub exchange_url: Option<Url>,
+    /// Whether a model whose terms the account has not accepted is enabled when it is first asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub enable_models: bool,
 }
 
 /// A language of OpenAI's.

@@ -160,6 +160,8 @@ impl Provider {
             Kind::Azure => Some("AZURE_OPENAI_API_KEY"),
             Kind::Gemini => Some("GEMINI_API_KEY"),
             Kind::Bedrock => Some("AWS_BEARER_TOKEN_BEDROCK"),
+            Kind::Copilot => Some("COPILOT_GITHUB_TOKEN"),
+            Kind::OpenRouter => Some("OPENROUTER_API_KEY"),
             _ => None,
         };
         // With logins the variable is not what the person had in mind.

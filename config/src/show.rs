@@ -72,7 +72,8 @@ fn prune(value: &mut Value) {
         value.as_array_mut().into_iter().flatten().for_each(prune);
         return;
     };
-    map.values_mut().for_each(prune);
+    // What goes out with each request goes as it was written: an empty list may mean something there.
+    map.iter_mut().filter(|(key, _)| *key != "routing").for_each(|(_, value)| prune(value));
     map.retain(|_, value| match value {
         Value::Null => false,
         Value::Object(map) => !map.is_empty(),

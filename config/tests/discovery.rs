@@ -113,6 +113,24 @@ fn bedrock_is_found_by_its_key_and_takes_the_region_along() {
 }
 
 #[test]
+fn copilot_and_openrouter_are_found_by_their_own_variables() {
+    let loaded = with(&[("OPENROUTER_API_KEY", "a"), ("COPILOT_GITHUB_TOKEN", "b"), ("GEMINI_API_KEY", "c")]);
+    let found =
+        loaded.settings.providers.iter().map(|one| (one.name.as_str(), one.kind, one.profiles[0].key.reference()));
+    let of = |variable: &str| SecretReference::Environment { variable: variable.into() };
+    let (gemini, copilot, openrouter) = (of("GEMINI_API_KEY"), of("COPILOT_GITHUB_TOKEN"), of("OPENROUTER_API_KEY"));
+    let want = [
+        ("gemini", Kind::Gemini, Some(&gemini)),
+        ("copilot", Kind::Copilot, Some(&copilot)),
+        ("openrouter", Kind::OpenRouter, Some(&openrouter)),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), want);
+    assert!(loaded.settings.ignored_variables.is_empty() && loaded.warnings.is_empty());
+    let other_ends = with(&[("GH_TOKEN", "a"), ("GITHUB_TOKEN", "b"), ("LLAMA_API_KEY", "c")]).settings;
+    assert_eq!(other_ends.discovery, Discovery::Demo, "a token that is meant for other ends is not taken");
+}
+
+#[test]
 fn an_address_alone_is_a_compatible_server() {
     let loaded = with(&[("OPENAI_BASE_URL", "http://10.0.0.5:8000/v1")]);
     let [lab] = loaded.settings.providers.as_slice() else { panic!("one provider") };
@@ -139,11 +157,11 @@ fn a_found_provider_is_checked_like_a_written_one() {
 
 #[test]
 fn keys_that_cannot_be_used_are_listed() {
-    let loaded = with(&[("MISTRAL_API_KEY", "m"), ("OPENROUTER_API_KEY", "o"), ("GEMINI_API_KEY", "")]);
+    let loaded = with(&[("MISTRAL_API_KEY", "m"), ("GROQ_API_KEY", "o"), ("GEMINI_API_KEY", "")]);
     assert_eq!(loaded.settings.discovery, Discovery::Demo);
     let ignored: Vec<_> = loaded.settings.ignored_variables.iter().map(|ignored| ignored.variable).collect();
-    assert_eq!(ignored, ["OPENROUTER_API_KEY", "MISTRAL_API_KEY"]);
-    assert!(loaded.settings.ignored_variables[0].hint.unwrap().contains("https://openrouter.ai/api/v1"));
+    assert_eq!(ignored, ["GROQ_API_KEY", "MISTRAL_API_KEY"]);
+    assert!(loaded.settings.ignored_variables[0].hint.unwrap().contains("https://api.groq.com/openai/v1"));
 }
 
 #[test]
@@ -203,7 +221,7 @@ fn servers_that_answer_serve_before_the_demo_does() {
         .map(|provider| (provider.name.as_str(), provider.kind, provider.base_url.as_ref().unwrap().as_str()))
         .collect();
     let ollama = ("ollama", Kind::Ollama, "http://127.0.0.1:11434/");
-    let llamacpp = ("llamacpp", Kind::OpenAiCompatible, "http://127.0.0.1:8080/v1");
+    let llamacpp = ("llamacpp", Kind::LlamaCpp, "http://127.0.0.1:8080/");
     assert_eq!(seen, [ollama, llamacpp], "in the order of preference");
     assert_eq!(both.settings.providers[0].origin, Origin::Found { address: ollama.2.into() });
     assert!(both.show_toml().contains("found at http://127.0.0.1:11434/"), "{}", both.show_toml());

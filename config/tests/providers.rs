@@ -79,7 +79,7 @@ fn what_is_added_is_a_way_in_that_needs_no_key_here() {
 }
 
 #[test]
-fn kinds_are_known_to_come_or_unknown() {
+fn kinds_are_known_or_unknown_with_what_to_do() {
     assert_eq!(
         complaints("[providers.x]\nkind = \"opnai\"\n", &[], &[]),
         ["config.toml:2:8: providers.x.kind: there is no kind of provider \"opnai\" | did you mean \"openai\"?"]
@@ -87,15 +87,17 @@ fn kinds_are_known_to_come_or_unknown() {
     assert_eq!(
         complaints("[providers.x]\nkind = \"bananas\"\n", &[], &[]),
         [
-            "config.toml:2:8: providers.x.kind: there is no kind of provider \"bananas\" | this version has anthropic, openai, openai-compatible, azure, gemini, vertex, bedrock, ollama, demo"
+            "config.toml:2:8: providers.x.kind: there is no kind of provider \"bananas\" | this version has anthropic, openai, openai-compatible, azure, gemini, vertex, bedrock, copilot, openrouter, ollama, llamacpp, demo"
         ]
     );
     let missing = complaints("[providers.lab]\nbase_url = \"http://127.0.0.1/v1\"\n", &[], &[]);
     assert!(missing[0].starts_with("config.toml:1:12: providers.lab: \"kind\" is missing |"), "{missing:?}");
-    let to_come = complaints("[providers.openrouter]\nkey = \"env:X\"\n", &[], &[]);
+    let by_name = complaints("[providers.groq]\nkey = \"env:X\"\n", &[], &[]);
     assert!(
-        to_come[0].starts_with("config.toml:1:12: providers.openrouter: the kind \"openrouter\" is not supported by this version | it works as kind = \"openai-compatible\""),
-        "{to_come:?}"
+        by_name[0].starts_with(
+            "config.toml:1:12: providers.groq: the kind \"groq\" is not supported by this version | it works as kind"
+        ),
+        "{by_name:?}"
     );
 }
 
@@ -303,4 +305,50 @@ fn a_wire_that_a_provider_cannot_have_is_refused_in_code_too() {
     let settings = Settings { providers: vec![provider], ..Settings::default() };
     let problems = settings.validate(&Environment::empty()).unwrap_err();
     assert!(problems.errors.iter().any(|error| matches!(error.kind, ErrorKind::NotApplicable { key: "wire", .. })));
+}
+
+#[test]
+fn what_goes_with_every_request_to_openrouter_stays_as_it_was_written() {
+    let text = "[providers.openrouter]\nkey = \"env:K\"\nrouting = { transforms = [], provider = { sort = \"price\", order = [\"a\", \"b\"], allow_fallbacks = false }, models = [\"x/y\"], top_k = 4, min_p = 0.5 }\n";
+    let all = loaded(text, &[("K", "k")]);
+    let routing = serde_json::to_string(&all.settings.providers[0].routing).unwrap();
+    let want = r#"{"transforms":[],"provider":{"sort":"price","order":["a","b"],"allow_fallbacks":false},"models":["x/y"],"top_k":4,"min_p":0.5}"#;
+    assert_eq!(routing, want, "byte for byte, since a prompt begins with it");
+    let shown = all.show_toml();
+    let again = loaded(&shown, &[("K", "k")]).settings;
+    assert_eq!(again.providers[0].routing, all.settings.providers[0].routing, "{shown}");
+
+    let wrong =
+        |body: &str| complaints(&format!("[providers.openrouter]\nkey = \"env:K\"\n{body}\n"), &[("K", "k")], &[]);
+    let own = wrong("routing = { model = \"x\" }");
+    assert!(
+        own[0].contains("providers.openrouter.routing.model: \"model\" is not a field that requests don't say"),
+        "{own:?}"
+    );
+    assert!(wrong("routing = 3")[0].contains("providers.openrouter.routing"), "{:?}", wrong("routing = 3"));
+    let elsewhere =
+        complaints("[providers.openai]\nkey = \"env:K\"\nrouting = { route = \"fallback\" }\n", &[("K", "k")], &[]);
+    assert!(elsewhere[0].contains("has no \"routing\""), "{elsewhere:?}");
+}
+
+#[test]
+fn what_is_copilots_is_said_of_copilot_alone() {
+    let text = "[providers.copilot]\ndomain = \"Corp.ghe.com\"\nexchange = true\nenable_models = true\noauth = { client_id = \"x\" }\n";
+    let all = loaded(text, &[]);
+    let copilot = &all.settings.providers[0];
+    assert_eq!(copilot.copilot.domain.as_deref(), Some("corp.ghe.com"));
+    assert!(copilot.copilot.exchange && copilot.copilot.enable_models && copilot.profiles.is_empty());
+    let oauth = copilot.oauth.as_ref().unwrap();
+    assert_eq!(oauth.preset, Some(greenroom_config::OAuthPreset::Copilot), "its logins are GitHub's");
+    assert_eq!((oauth.domain.as_deref(), oauth.exchange), (Some("corp.ghe.com"), true), "of the same Enterprise");
+    let again = loaded(&all.show_toml(), &[]).settings;
+    assert_eq!((&again.providers[0].copilot, &again.providers[0].oauth), (&copilot.copilot, &copilot.oauth));
+
+    let wrong = |body: &str| complaints(&format!("{body}\n"), &[("K", "k")], &[]);
+    let elsewhere = wrong("[providers.openai]\nkey = \"env:K\"\nexchange = true");
+    assert!(elsewhere[0].contains("has no \"exchange\""), "{elsewhere:?}");
+    let unused = wrong("[providers.copilot]\nkey = \"env:K\"\nexchange_url = \"https://a.example/t\"");
+    assert!(unused[0].contains("\"exchange_url\" means nothing without exchange = true"), "{unused:?}");
+    let host = wrong("[providers.copilot]\nkey = \"env:K\"\ndomain = \"https://a/b\"");
+    assert!(host[0].contains("is not the name of a host"), "{host:?}");
 }

@@ -4,24 +4,20 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind,
+    ChatError, Embeddings, ErrorKind,
     chat::Wire,
-    openai_chat::{
-        Dialect, ModelEntry, OpenaiChatDecoder, decode_answer, decode_embeddings, decode_error, decode_models,
-        encode_embed_request, encode_request,
-    },
+    openai_chat::{Dialect, ModelEntry, decode_error, decode_models},
 };
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use url::Url;
 
 use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink,
-    drive::{self, Language},
-    embeddings::{counted, join, within},
+    embeddings::within,
     endpoint::Endpoint,
+    openai_chat::{self, Asked},
     openai_responses,
     provider::unsupported,
-    scrub::hide_input,
     transport::Transport,
 };
 
@@ -35,7 +31,7 @@ pub const CHATGPT_BASE: &str = "https://chatgpt.com/backend-api/codex";
 const OFFICIAL: &str = "openai";
 
 /// Most texts of one request for embeddings that OpenAI takes.
-const MOST_TEXTS: usize = 2048;
+pub(crate) const MOST_TEXTS: usize = 2048;
 
 /// One server of these wires.
 #[derive(Debug)]
@@ -101,10 +97,6 @@ impl OpenAi {
         })
     }
 
-    async fn make_embeddings(&self, call: EmbedCall<'_>) -> Result<Embeddings, ChatError> {
-        embed(&self.endpoint, || self.endpoint.bearer(Method::POST, "embeddings", call.credential), call).await
-    }
-
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
         if openai_responses::is_chatgpt(self.endpoint.base(credential)) {
             return Err(ChatError::new(ErrorKind::NotFound, "ChatGPT lists no models"));
@@ -126,62 +118,8 @@ fn dialect(base: &Url) -> Dialect {
     }
 }
 
-/// Asks for one answer in chat completions, by a request that has its address and its credential.
-///
-/// # Errors
-/// Why the attempt failed; what had come before it is in `sink`.
-pub(crate) async fn chat(
-    endpoint: &Endpoint,
-    request: RequestBuilder,
-    dialect: &Dialect,
-    call: ChatCall<'_>,
-    sink: &mut dyn Sink,
-) -> Result<(), ChatError> {
-    let encoded = encode_request(call.request, call.provider, call.model, dialect);
-    for left_out in &encoded.left_out {
-        tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
-    }
-    let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
-    let choices = choices(call.request);
-    let names = encoded.names;
-    let language = Language {
-        decoder: &mut OpenaiChatDecoder::new(choices).with_names(names.clone()),
-        whole: &|body| decode_answer(body, choices, &names),
-        error: &decode_error,
-    };
-    let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-    outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
-}
-
-/// Makes vectors, by requests of which each has its address and its credential.
-///
-/// # Errors
-/// Why there are none.
-pub(crate) async fn embed(
-    endpoint: &Endpoint,
-    request: impl Fn() -> Result<RequestBuilder, ChatError>,
-    call: EmbedCall<'_>,
-) -> Result<Embeddings, ChatError> {
-    let EmbedCall { request: asked, model, credential, .. } = call;
-    let mut all = Embeddings::default();
-    for some in asked.input.chunks(MOST_TEXTS) {
-        let some = EmbedRequest { input: some.to_vec(), ..asked.clone() };
-        let request = request()?.header("content-type", "application/json").body(encode_embed_request(&some, model));
-        let fetched = endpoint.fetch(request, credential, &decode_error).await;
-        let made = decode_embeddings(&fetched.map_err(|error| hide_input(error, asked))?)?;
-        join(&mut all, counted(made, some.input.len())?);
-    }
-    Ok(all)
-}
-
 pub(crate) fn info(entry: ModelEntry) -> ModelInfo {
     ModelInfo { name: entry.name, context: entry.context, max_output: entry.max_output, ..ModelInfo::named(entry.id) }
-}
-
-/// How many answers at once were asked for (`n`), which the chat language has no word for.
-fn choices(request: &ChatRequest) -> u32 {
-    let n = request.extra.iter().find(|extra| extra.path == "/n").and_then(|extra| extra.json.as_u64());
-    n.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1)
 }
 
 impl Provider for OpenAi {
@@ -197,16 +135,11 @@ impl Provider for OpenAi {
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
-        if self.in_responses(&call) {
-            return Box::pin(async move {
-                let request = self.endpoint.bearer(Method::POST, "responses", call.credential)?;
-                let dialect = openai_responses::dialect(self.endpoint.base(call.credential), call.model, call.info);
-                openai_responses::chat(&self.endpoint, request, &dialect, call, sink).await
-            });
-        }
         Box::pin(async move {
-            let request = self.endpoint.bearer(Method::POST, "chat/completions", call.credential)?;
-            chat(&self.endpoint, request, &self.dialect, call, sink).await
+            if self.in_responses(&call) {
+                return openai_responses::chat(Asked::plain(&self.endpoint, "responses"), call, sink).await;
+            }
+            openai_chat::chat(Asked::plain(&self.endpoint, "chat/completions"), &self.dialect, call, sink).await
         })
     }
 
@@ -216,14 +149,15 @@ impl Provider for OpenAi {
 
     fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {
         let is_chatgpt = openai_responses::is_chatgpt(self.endpoint.base(call.credential));
-        if self.kind != "openai" || is_chatgpt {
+        if !self.is_official() || is_chatgpt {
             return Box::pin(async { Err(unsupported(self.kind, "count tokens")) });
         }
         Box::pin(openai_responses::count(self.kind, &self.endpoint, call))
     }
 
     fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {
-        Box::pin(within(call.limit, self.make_embeddings(call)))
+        let asked = Asked::plain(&self.endpoint, "embeddings");
+        Box::pin(within(call.limit, openai_chat::embed(asked, MOST_TEXTS, call)))
     }
 }
 

@@ -15,15 +15,25 @@ use crate::{
     drive::{self, Language},
     embeddings::within,
     endpoint::Endpoint,
+    openai_chat::{Asked, streamed},
     provider::unsupported,
 };
 
-/// Asks for one answer, by a request that has its address and its credential.
+/// Asks for one answer; see [`Provider::chat`](crate::Provider::chat).
 ///
 /// # Errors
 /// Why the attempt failed; what had come before it is in `sink`.
-pub(crate) async fn chat(
-    endpoint: &Endpoint,
+pub(crate) async fn chat(asked: Asked<'_>, call: ChatCall<'_>, sink: &mut dyn Sink) -> Result<(), ChatError> {
+    let dialect = dialect(asked.endpoint.base(call.credential), call.model, call.info);
+    send(asked, asked.request(call.credential)?, &dialect, call, sink).await
+}
+
+/// The same by a request that has its address, its credential and its headers.
+///
+/// # Errors
+/// As [`chat`].
+pub(crate) async fn send(
+    asked: Asked<'_>,
     request: RequestBuilder,
     dialect: &Dialect,
     call: ChatCall<'_>,
@@ -33,8 +43,9 @@ pub(crate) async fn chat(
     for left_out in &encoded.left_out {
         tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
     }
-    let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
-    let request = match is_chatgpt(endpoint.base(call.credential)) {
+    let encoded = encoded.with_fields(asked.fields, Wire::OpenaiResponses, call.request);
+    let request = streamed(request);
+    let request = match is_chatgpt(asked.endpoint.base(call.credential)) {
         true => for_chatgpt(request, &call),
         false => request,
     };
@@ -42,10 +53,10 @@ pub(crate) async fn chat(
     let language = Language {
         decoder: &mut OpenaiResponsesDecoder::new(names.clone()),
         whole: &|body| decode_answer(body, &names),
-        error: &decode_error,
+        error: &asked.error.unwrap_or(decode_error),
     };
     let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-    outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
+    outcome.map_err(|error| asked.endpoint.scrub(error, call.credential, Some(call.request)))
 }
 
 /// How many tokens a prompt has; see [`Provider::count_tokens`](crate::Provider::count_tokens).

@@ -10,20 +10,20 @@ use crate::{
     Credential, Provider as _,
     drive::read_bounded,
     endpoint::Endpoint,
-    openai::{OpenAi, OpenAiArgs},
+    llamacpp::{LlamaCpp, LlamaCppArgs},
     transport::Transport,
 };
 
 /// Far more than a server needs to say how it is.
 const HEALTH_BODY: usize = 4096;
 
-/// Whether a llama.cpp server is at this address (up to and including `/v1`), has its model loaded and lets us in: it
+/// Whether a llama.cpp server is at this address, has its model loaded and lets us in: it
 /// says that it is well, and lists its model.
 pub async fn is_llamacpp(transport: Arc<Transport>, base: Url) -> bool {
     if !is_well(Arc::clone(&transport), &base).await {
         return false;
     }
-    match OpenAi::compatible(OpenAiArgs { transport, base, headers: BTreeMap::new() }) {
+    match LlamaCpp::new(LlamaCppArgs { transport, base, headers: BTreeMap::new(), responses: false }) {
         Ok(server) => server.models(&Credential::None).await.is_ok_and(|models| !models.is_empty()),
         Err(_) => false,
     }

@@ -17,21 +17,27 @@ use greenroom_config::{
 #[cfg(feature = "bedrock")]
 use greenroom_providers::bedrock::{Bedrock, BedrockArgs};
 use greenroom_providers::{
-    Catalog, Credential, Facts, ModelInfo, Price, Provider,
+    Catalog, Facts, ModelInfo, Price, Provider,
     anthropic::{ANTHROPIC_BASE, Anthropic, AnthropicArgs},
+    auth::copilot_base,
     azure::{Azure, AzureArgs},
+    copilot::{Copilot, CopilotArgs},
     demo::Demo,
     gemini::{GEMINI_BASE, Gemini, GeminiArgs},
+    llamacpp::{LLAMACPP_BASE, LlamaCpp, LlamaCppArgs},
     ollama::{OLLAMA_BASE, Ollama, OllamaArgs},
     openai::{OPENAI_BASE, OpenAi, OpenAiArgs},
+    openrouter::{OPENROUTER_BASE, OpenRouter, OpenRouterArgs},
     transport::Transport,
     vertex::{GLOBAL, Vertex, VertexArgs, vertex_base},
 };
 use greenroom_wire::{ChatError, ErrorKind};
 use secrecy::ExposeSecret as _;
+use url::Url;
 
 use crate::{
     CredentialsError, StartError,
+    credentials::source::by_key,
     lists::{ListStore, Origin},
 };
 
@@ -73,7 +79,7 @@ pub(crate) fn assemble(
     let mut missing = None;
     let mut empty = Vec::new();
     for written in &settings.providers {
-        let (profiles, failed) = profiles(written, environment, added);
+        let (profiles, failed) = profiles(written, environment, added, &mut transports);
         let usable = !profiles.is_empty();
         if !usable && failed.iter().all(Lacking::can_be_added) {
             empty.push(written);
@@ -172,8 +178,9 @@ fn rules(written: &config::Sessions) -> SessionRules {
 
 /// Everything that would be left out for want of a credential.
 pub(crate) fn left_out(settings: &Settings, environment: &Environment) -> Vec<Warned> {
-    let added = AddedWays::new();
-    let failed = settings.providers.iter().flat_map(|written| profiles(written, environment, &added).1);
+    let (added, mut transports) = (AddedWays::new(), Transports::default());
+    let failed =
+        settings.providers.iter().flat_map(|written| profiles(written, environment, &added, &mut transports).1);
     failed.map(|lacking| lacking.warned()).collect()
 }
 
@@ -181,8 +188,8 @@ pub(crate) fn left_out(settings: &Settings, environment: &Environment) -> Vec<Wa
 enum Lacking {
     /// What was written does not lead to a secret.
     Written(CredentialError),
-    /// What was added is not to be had.
-    Added { provider: Arc<str>, profile: String, what: String, hint: String },
+    /// What was added is not to be had, or what is there can't be used as it is configured.
+    Unusable { provider: Arc<str>, profile: String, what: String, hint: String },
 }
 
 impl Lacking {
@@ -191,10 +198,20 @@ impl Lacking {
         matches!(self, Self::Written(CredentialError { source: SecretError::NotAdded { .. }, .. }))
     }
 
+    fn unusable(
+        written: &config::Provider,
+        own: &config::Profile,
+        error: &dyn std::error::Error,
+        hint: String,
+    ) -> Self {
+        let (provider, profile) = (written.name.as_str().into(), own.id.clone());
+        Self::Unusable { provider, profile, what: with_causes(error), hint }
+    }
+
     fn warned(&self) -> Warned {
         match self {
             Self::Written(error) => warned(error),
-            Self::Added { provider, profile, what, hint } => Warned {
+            Self::Unusable { provider, profile, what, hint } => Warned {
                 provider: Arc::clone(provider),
                 profile: Some(profile.clone()),
                 message: format!("the credential {provider}/{profile} can't be used: {what}"),
@@ -207,7 +224,7 @@ impl Lacking {
         let Warned { message, hint, .. } = self.warned();
         match self {
             Self::Written(error) => StartError::NoProvider(error),
-            Self::Added { .. } => StartError::NoCredential { message, hint },
+            Self::Unusable { .. } => StartError::NoCredential { message, hint },
         }
     }
 }
@@ -243,6 +260,9 @@ fn catalogued(written: &config::Provider) -> &'static str {
         (Kind::Ollama, _) => "ollama",
         (Kind::Azure, _) => "azure",
         (Kind::Vertex, _) => "vertex",
+        (Kind::LlamaCpp, _) => "llamacpp",
+        (Kind::OpenRouter, None) => "openrouter",
+        (Kind::Copilot, _) => "copilot",
         (Kind::Anthropic, None) => "anthropic",
         (Kind::OpenAi, None) if is_chatgpt => "chatgpt",
         (_, Some("chatgpt.com")) => "chatgpt",
@@ -259,7 +279,7 @@ fn catalogued(written: &config::Provider) -> &'static str {
         (Kind::Anthropic, _) => "anthropic-compatible",
         (Kind::Gemini, Some(_)) => "gemini-compatible",
         (Kind::Bedrock, Some(_)) => "bedrock-compatible",
-        (Kind::OpenAi | Kind::OpenAiCompatible, _) => "openai-compatible",
+        (Kind::OpenAi | Kind::OpenAiCompatible | Kind::OpenRouter, _) => "openai-compatible",
     }
 }
 
@@ -281,6 +301,7 @@ fn profiles(
     written: &config::Provider,
     environment: &Environment,
     added: &AddedWays,
+    transports: &mut Transports,
 ) -> (Vec<ProfileArgs>, Vec<Lacking>) {
     let mut profiles = Vec::new();
     let mut failed = Vec::new();
@@ -291,18 +312,23 @@ fn profiles(
         let way = match added.get(&(written.name.clone(), own.id.clone())) {
             Some(Ok(way)) => way.clone(),
             Some(Err(error)) => {
-                let (what, hint) = (with_causes(error), error.hint());
-                let (provider, profile) = (written.name.as_str().into(), own.id.clone());
-                failed.push(Lacking::Added { provider, profile, what, hint });
+                failed.push(Lacking::unusable(written, own, error, error.hint()));
                 continue;
             }
-            None => match written.key(own, environment) {
-                Ok(key) => Way::Fixed(Arc::new(key.map_or(Credential::None, Credential::Key))),
-                Err(error) => {
-                    failed.push(Lacking::Written(error));
-                    continue;
+            None => {
+                let transport = transports.get(written.timeouts.connect);
+                let way = written.key(own, environment).map_err(Lacking::Written).and_then(|key| {
+                    by_key(written, &own.id, key, environment, transport)
+                        .map_err(|error| Lacking::unusable(written, own, &error, error.hint().to_owned()))
+                });
+                match way {
+                    Ok(way) => way,
+                    Err(lacking) => {
+                        failed.push(lacking);
+                        continue;
+                    }
                 }
-            },
+            }
         };
         profiles.push(profile(own, way));
     }
@@ -365,6 +391,26 @@ pub(crate) fn provider(
             let (project, headers) = (written.project.clone(), headers()?);
             Arc::new(Vertex::new(VertexArgs { transport, base, project, region, headers })?)
         }
+        Kind::Copilot => Arc::new(Copilot::new(CopilotArgs {
+            transport,
+            base: copilot_base_of(written)?,
+            headers: headers()?,
+            responses: written.wire.map(|wire| wire == OpenAiWire::Responses),
+            enable_models: written.copilot.enable_models,
+        })?),
+        Kind::OpenRouter => Arc::new(OpenRouter::new(OpenRouterArgs {
+            transport,
+            base: base(OPENROUTER_BASE),
+            headers: headers()?,
+            routing: written.routing.clone(),
+            responses: written.wire == Some(OpenAiWire::Responses),
+        })?),
+        Kind::LlamaCpp => Arc::new(LlamaCpp::new(LlamaCppArgs {
+            transport,
+            base: base(LLAMACPP_BASE),
+            headers: headers()?,
+            responses: written.wire == Some(OpenAiWire::Responses),
+        })?),
         Kind::Ollama => {
             let (base, headers) = (base(OLLAMA_BASE), headers()?);
             Arc::new(Ollama::new(OllamaArgs { transport, base, headers })?)
@@ -382,6 +428,18 @@ pub(crate) fn provider(
             return Err(ChatError::new(ErrorKind::Config, message).with_hint("build it with the feature \"bedrock\""));
         }
         Kind::Demo => Arc::new(Demo),
+    })
+}
+
+/// Where Copilot is asked: where that is written, or at GitHub or the Enterprise whose tokens these are.
+fn copilot_base_of(written: &config::Provider) -> Result<Url, ChatError> {
+    if let Some(url) = &written.base_url {
+        return Ok(url.clone());
+    }
+    let of_logins = written.oauth.as_ref().and_then(|oauth| oauth.domain.as_deref());
+    copilot_base(written.copilot.domain.as_deref().or(of_logins)).map_err(|error| {
+        let hint = error.hint().to_owned();
+        ChatError::new(ErrorKind::Config, error.to_string()).with_hint(hint)
     })
 }
 

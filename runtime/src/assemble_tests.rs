@@ -27,6 +27,12 @@ fn the_address_tells_whose_models_a_provider_has() {
         (Kind::Bedrock, Some("https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com"), "bedrock"),
         (Kind::Bedrock, Some("http://127.0.0.1:8000"), "bedrock-compatible"),
         (Kind::OpenAi, Some("https://chatgpt.com/backend-api/codex"), "chatgpt"),
+        (Kind::OpenRouter, None, "openrouter"),
+        (Kind::OpenRouter, Some("https://openrouter.ai/api/v1"), "openrouter"),
+        (Kind::OpenRouter, Some("https://gateway.example/v1"), "openai-compatible"),
+        (Kind::Copilot, None, "copilot"),
+        (Kind::Copilot, Some("https://copilot-api.corp.ghe.com"), "copilot"),
+        (Kind::LlamaCpp, Some("http://127.0.0.1:8080"), "llamacpp"),
         (Kind::Demo, None, "demo"),
     ] {
         assert_eq!(catalogued(&written(kind, base)), catalogued_as, "{kind:?} {base:?}");
@@ -72,4 +78,19 @@ fn sessions_have_the_rules_that_are_written() {
     assert_eq!(rules(&written), wanted);
     let fails = config::Sessions { context: config::ContextPolicy::Fail, ..written };
     assert_eq!(rules(&fails).context, ContextPolicy::Fail);
+}
+
+#[test]
+fn copilot_is_asked_at_github_or_at_the_enterprise_that_its_tokens_are_of() {
+    let base = |written: &config::Provider| copilot_base_of(written).map(|url| url.to_string());
+    let mut copilot = written(Kind::Copilot, None);
+    assert_eq!(base(&copilot).unwrap(), "https://api.githubcopilot.com/");
+    copilot.copilot.domain = Some("corp.ghe.com".into());
+    assert_eq!(base(&copilot).unwrap(), "https://copilot-api.corp.ghe.com/");
+    copilot.copilot.domain = Some("https://corp.ghe.com".into());
+    let error = base(&copilot).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Config);
+    assert!(error.details.hint.is_some());
+    copilot.base_url = "http://127.0.0.1:9/".parse().ok();
+    assert_eq!(base(&copilot).unwrap(), "http://127.0.0.1:9/", "what is written goes before");
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use greenroom_actors::{CachedList, ListedHook};
-use greenroom_providers::ModelInfo;
+use greenroom_providers::{Modalities, ModelInfo};
 use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 
@@ -59,7 +59,25 @@ struct KeptModel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     context: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_input: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     max_output: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    images: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    documents: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audio: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tools: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    json_schema: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reasoning: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reasoning_always: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    responses_only: Option<bool>,
 }
 
 impl ListStore {
@@ -130,11 +148,38 @@ impl ListStore {
 
 impl KeptModel {
     fn of(info: &ModelInfo) -> Self {
-        Self { id: info.id.clone(), name: info.name.clone(), context: info.context, max_output: info.max_output }
+        Self {
+            id: info.id.clone(),
+            name: info.name.clone(),
+            context: info.context,
+            max_input: info.max_input,
+            max_output: info.max_output,
+            images: info.takes.images,
+            documents: info.takes.documents,
+            audio: info.takes.audio,
+            tools: info.tools,
+            json_schema: info.json_schema,
+            reasoning: info.reasoning,
+            reasoning_always: info.reasoning_always,
+            responses_only: info.responses_only,
+        }
     }
 
     fn into_info(self) -> ModelInfo {
-        ModelInfo { name: self.name, context: self.context, max_output: self.max_output, ..ModelInfo::named(self.id) }
+        let (images, documents, audio) = (self.images, self.documents, self.audio);
+        ModelInfo {
+            name: self.name,
+            context: self.context,
+            max_input: self.max_input,
+            max_output: self.max_output,
+            takes: Modalities { images, documents, audio, ..Modalities::default() },
+            tools: self.tools,
+            json_schema: self.json_schema,
+            reasoning: self.reasoning,
+            reasoning_always: self.reasoning_always,
+            responses_only: self.responses_only,
+            ..ModelInfo::named(self.id)
+        }
     }
 }
 
@@ -183,7 +228,16 @@ mod tests {
         let store = ListStore::new(&dir.path().join("data"));
         let here = origin("http://127.0.0.1:1/v1");
         assert!(store.read(&here).is_none());
-        let model = ModelInfo { context: Some(4096), name: Some("M".into()), ..ModelInfo::named("m") };
+        let takes = Modalities { images: Some(true), documents: Some(false), ..Modalities::default() };
+        let model = ModelInfo {
+            context: Some(4096),
+            max_input: Some(2048),
+            name: Some("M".into()),
+            takes,
+            tools: Some(true),
+            responses_only: Some(true),
+            ..ModelInfo::named("m")
+        };
         store.write(&here, &[ModelInfo::named("old")]).unwrap();
         store.write(&here, std::slice::from_ref(&model)).unwrap();
         let kept = store.read(&here).unwrap();

@@ -223,7 +223,7 @@ samples! { bodies of EventBody:
     EventBody::Failover { .. } => [EventBody::Failover { from: owned("a/m"), to: owned("b/m"), kind: ErrorKind::Server }],
     EventBody::Usage(_) => [
         EventBody::Usage(Usage::default()),
-        EventBody::Usage(Usage { input: u64::MAX, server_tools: [(owned("web_search"), 2)].into(), ..Usage::default() }),
+        EventBody::Usage(Usage { input: u64::MAX, server_tools: [(owned("web_search"), 2)].into(), cost: Some(60_000_000), ..Usage::default() }),
     ],
     EventBody::TurnFinished { .. } => [
         EventBody::TurnFinished { reason: FinishReason::Stop },

@@ -135,8 +135,9 @@ fn failure() -> impl Strategy<Value = Failure> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    (any::<[u64; 6]>(), proptest::collection::btree_map(text(), any::<u64>(), 0..3)).prop_map(
-        |([input, output, reasoning, cache_read, cache_write_5m, cache_write_1h], server_tools)| Usage {
+    let server_tools = proptest::collection::btree_map(text(), any::<u64>(), 0..3);
+    (any::<[u64; 6]>(), server_tools, any::<Option<u64>>()).prop_map(
+        |([input, output, reasoning, cache_read, cache_write_5m, cache_write_1h], server_tools, cost)| Usage {
             input,
             output,
             reasoning,
@@ -144,6 +145,7 @@ fn usage() -> impl Strategy<Value = Usage> {
             cache_write_5m,
             cache_write_1h,
             server_tools,
+            cost,
         },
     )
 }

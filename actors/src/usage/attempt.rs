@@ -130,7 +130,12 @@ impl OpenAttempt {
                 if usage.input_total() == 0 {
                     usage.input = self.opened.prompt;
                 }
-                usage.output = usage.output.max(u64::try_from(self.said.div_ceil(4)).unwrap_or(u64::MAX));
+                let said = u64::try_from(self.said.div_ceil(4)).unwrap_or(u64::MAX);
+                if said > usage.output {
+                    usage.output = said;
+                    // What was told was of less.
+                    usage.cost = None;
+                }
                 (usage, true)
             }
         }

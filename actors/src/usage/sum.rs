@@ -31,8 +31,10 @@ impl Sum {
     /// One attempt that used this.
     pub(super) fn of(usage: &Usage, price: Option<&Price>, is_first: bool, estimated: bool) -> Self {
         let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
-        let cost = price.map_or(0, |price| i64::try_from(price.cost(usage).parts()).unwrap_or(i64::MAX));
-        let unpriced = price.is_none() && *usage != Usage::default();
+        // Who sends the bill knows best what is on it.
+        let cost = usage.cost.map(u128::from).or_else(|| price.map(|price| price.cost(usage).parts()));
+        let unpriced = cost.is_none() && *usage != Usage::default();
+        let cost = i64::try_from(cost.unwrap_or(0)).unwrap_or(i64::MAX);
         Self([
             i64::from(is_first),
             1,

@@ -71,6 +71,17 @@ async fn what_was_told_is_booked_and_what_was_not_is_estimated() {
 }
 
 #[tokio::test]
+async fn what_a_provider_says_that_an_answer_cost_goes_before_its_price() {
+    let costing = |parts| ChatEvent::Usage(Usage { input: 90, output: 30, cost: Some(parts), ..Usage::default() });
+    let whole = booked(&[said(4), costing(7_000)], Some(Ok(()))).await;
+    assert_eq!((whole.cost, whole.estimated, whole.unpriced), (Cost::from_parts(7_000), 0, 0));
+    let free = booked(&[said(4), costing(0)], Some(Ok(()))).await;
+    assert_eq!((free.cost, free.unpriced), (Cost::default(), 0), "what costs nothing has a price");
+    let cut = booked(&[costing(7_000), said(400)], Some(Err(ErrorKind::Protocol))).await;
+    assert_eq!((cut.cost, cut.estimated), (Cost::from_parts(290_000_000), 1), "it was told of less than was said");
+}
+
+#[tokio::test]
 async fn an_attempt_that_was_open_when_the_process_died_is_booked_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await;

@@ -61,6 +61,13 @@ pub(crate) fn shape(provider: &Provider, before: &[Provider], findings: &mut Fin
         let kind = ErrorKind::NotApplicable { kind: provider.kind.name(), key: "wire" };
         findings.error(&join(&path, "wire"), kind, None);
     }
+    let foreign = [
+        ("routing", !provider.routing.is_empty() && provider.kind != Kind::OpenRouter),
+        ("exchange", provider.copilot.exchange && provider.kind != Kind::Copilot),
+    ];
+    for (key, _) in foreign.into_iter().filter(|(_, is_foreign)| *is_foreign) {
+        findings.error(&join(&path, key), ErrorKind::NotApplicable { kind: provider.kind.name(), key }, None);
+    }
     if matches!(provider.kind, Kind::OpenAiCompatible | Kind::Azure) && provider.base_url.is_none() {
         findings.error(&path, ErrorKind::Missing { key: "base_url" }, None);
     }

@@ -82,6 +82,25 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The value as it would stand in JSON, tables in the order in which they were written.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        match &self.value.kind {
+            ValueKind::Nil => serde_json::Value::Null,
+            ValueKind::Boolean(is) => (*is).into(),
+            ValueKind::I64(number) => (*number).into(),
+            ValueKind::U64(number) => (*number).into(),
+            ValueKind::I128(number) => i64::try_from(*number).map_or(serde_json::Value::Null, Into::into),
+            ValueKind::U128(number) => u64::try_from(*number).map_or(serde_json::Value::Null, Into::into),
+            ValueKind::Float(number) => (*number).into(),
+            ValueKind::String(text) => text.as_str().into(),
+            ValueKind::Table(map) => {
+                let entries = Table::new(self.clone(), map).entries();
+                entries.into_iter().map(|(key, node)| (key.to_owned(), node.json())).collect()
+            }
+            ValueKind::Array(_) => self.list().unwrap_or_default().iter().map(Self::json).collect(),
+        }
+    }
+
     pub(crate) fn table(&self) -> Option<Table<'a>> {
         match &self.value.kind {
             ValueKind::Table(map) => Some(Table::new(self.clone(), map)),

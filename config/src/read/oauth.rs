@@ -3,14 +3,20 @@
 use url::Url;
 
 use crate::check::is_loopback;
+use crate::provider::Copilot;
 use crate::read::scalars::{Name, Read as _, word};
 use crate::read::{Node, Table};
 use crate::{ErrorKind, OAuth, OAuthFlow, OAuthPreset, SecretReference};
 
-pub(crate) fn oauth(node: &Node<'_>) -> Option<OAuth> {
+/// `usual` is the preset of the provider's kind, where nothing else says whose logins these are; of `copilot` is taken what
+/// is said of the provider and not here.
+pub(crate) fn oauth(node: &Node<'_>, usual: Option<OAuthPreset>, copilot: &Copilot) -> Option<OAuth> {
     let table = node.table()?;
     let written = table.node("preset");
-    let preset = written.as_ref().and_then(|node| word(node, &OAuthPreset::WORDS));
+    let preset = match &written {
+        Some(node) => word(node, &OAuthPreset::WORDS),
+        None => usual.filter(|_| table.node("token_url").is_none()),
+    };
     // What a preset that can't be read knows is unknown, so nothing is said to be missing.
     let is_known = written.is_none() || preset.is_some();
     let (authorize_url, token_url) = (address(&table, "authorize_url"), address(&table, "token_url"));
@@ -29,6 +35,10 @@ pub(crate) fn oauth(node: &Node<'_>) -> Option<OAuth> {
         of_copilot(&table, preset, exchange);
     }
     table.finish();
+    let is_copilot = preset == Some(OAuthPreset::Copilot);
+    let domain = domain.or_else(|| copilot.domain.clone().filter(|_| is_copilot));
+    let exchange = exchange || copilot.exchange && is_copilot;
+    let exchange_url = exchange_url.or_else(|| copilot.exchange_url.clone().filter(|_| is_copilot));
     Some(OAuth {
         preset,
         authorize_url,
@@ -151,7 +161,7 @@ fn of_copilot(table: &Table<'_>, preset: Option<OAuthPreset>, exchange: bool) {
 }
 
 /// The bare name of a host.
-fn domain(node: &Node<'_>) -> Option<String> {
+pub(crate) fn domain(node: &Node<'_>) -> Option<String> {
     let Name(text) = Name::read(node)?;
     let url = Url::parse(&format!("https://{text}/")).ok();
     let is_host = url.is_some_and(|url| url.domain() == Some(text.to_ascii_lowercase().as_str()));

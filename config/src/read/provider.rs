@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::discovery::compatible_hint;
-use crate::provider::{Cost, Header, ModelFacts, Queue, RequestDefaults};
+use crate::provider::{Copilot, Cost, Header, ModelFacts, Queue, RequestDefaults};
 use crate::read::profiles::{keyless, of_each, profiles};
 use crate::read::scalars::{Name, Positive, Read, word};
 use crate::read::{Node, Table, oauth, profiles, tuning};
 use crate::suggest::nearest;
-use crate::{ErrorKind, Kind, OpenAiWire, ProfileKey, Provider, SecretReference, Timeouts};
-
-/// Kinds that greenroom knows of and this version has not.
-const KINDS_TO_COME: [&str; 3] = ["copilot", "openrouter", "llamacpp"];
+use crate::{ErrorKind, Kind, OAuthPreset, OpenAiWire, ProfileKey, Provider, SecretReference, Timeouts};
 
 /// What has no meaning for Bedrock, where nobody logs in through greenroom.
 const NOT_FOR_BEDROCK: [&str; 3] = ["oauth", "organization", "project"];
@@ -35,6 +33,35 @@ const NOT_FOR_DEMO: [&str; 11] = [
     "headers",
     "allow_http",
     "timeouts",
+];
+
+/// What means something for GitHub Copilot alone.
+const OF_COPILOT: [&str; 4] = ["domain", "exchange", "exchange_url", "enable_models"];
+
+/// What each request says itself, or greenroom of it.
+const NOT_ROUTING: [&str; 22] = [
+    "model",
+    "messages",
+    "input",
+    "instructions",
+    "stream",
+    "stream_options",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "stop",
+    "response_format",
+    "text",
+    "reasoning",
+    "metadata",
+    "n",
+    "store",
+    "include",
 ];
 
 /// Headers that the HTTP client sets, which a fixed value would break.
@@ -67,6 +94,13 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
             table.not_applicable(kind.name(), &[key]);
         }
     }
+    if kind != Kind::Copilot {
+        table.not_applicable(kind.name(), &OF_COPILOT);
+    }
+    if kind != Kind::OpenRouter {
+        table.not_applicable(kind.name(), &["routing"]);
+    }
+    let copilot = if kind == Kind::Copilot { copilot(&table) } else { Copilot::default() };
     let base_url = if kind == Kind::Demo { None } else { base_url(kind, &table) };
     let oauth = if matches!(kind, Kind::Bedrock | Kind::Demo) { None } else { table.node("oauth") };
     let limits = of_each(&table);
@@ -75,7 +109,7 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         origin: node.reader.origins.key(&node.path).clone(),
         kind,
         profiles: if kind == Kind::Demo { keyless(limits) } else { profiles(kind, oauth.is_some(), limits, &table) },
-        oauth: oauth.and_then(|node| oauth::oauth(&node)),
+        oauth: oauth.and_then(|node| oauth::oauth(&node, usual_login(kind), &copilot)),
         limits,
         shared_limits: table.node("shared_limits").map(|node| profiles::limits(&node, None)).unwrap_or_default(),
         queue: table.node("queue").map(|node| queue(&node)).unwrap_or_default(),
@@ -98,6 +132,11 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
         timeouts: tuning::timeouts(table.node("timeouts").as_ref(), timeouts),
         allow_http: table.get("allow_http").unwrap_or(false),
         wire: table.node("wire").filter(|_| kind.has_wires()).and_then(|node| word(&node, &OpenAiWire::WORDS)),
+        routing: match kind {
+            Kind::OpenRouter => table.node("routing").and_then(|node| routing(&node)).unwrap_or_default(),
+            _ => Map::new(),
+        },
+        copilot,
         base_url,
     };
     if kind == Kind::Vertex && table.node("project").is_none() && (read.oauth.is_some() || has_identity(&read)) {
@@ -106,6 +145,39 @@ fn provider(name: &str, node: &Node<'_>, timeouts: &Timeouts) -> Option<Provider
     }
     table.finish();
     Some(read)
+}
+
+/// How a person logs in to a kind where nothing else is written.
+fn usual_login(kind: Kind) -> Option<OAuthPreset> {
+    match kind {
+        Kind::Copilot => Some(OAuthPreset::Copilot),
+        Kind::OpenRouter => Some(OAuthPreset::OpenRouter),
+        _ => None,
+    }
+}
+
+fn copilot(table: &Table<'_>) -> Copilot {
+    let exchange = table.get("exchange").unwrap_or(false);
+    let exchange_url = oauth::address(table, "exchange_url");
+    if let (Some(node), false) = (table.node("exchange_url"), exchange) {
+        let hint = Some("take it out: it would have no effect".to_owned());
+        node.refuse_key(ErrorKind::MeansNothing { key: "exchange_url", without: "exchange = true" }, hint);
+    }
+    let domain = table.node("domain").and_then(|node| oauth::domain(&node));
+    Copilot { domain, exchange, exchange_url, enable_models: table.get("enable_models").unwrap_or(false) }
+}
+
+fn routing(node: &Node<'_>) -> Option<Map<String, Value>> {
+    let table = node.table()?;
+    for (key, node) in table.entries().into_iter().filter(|(key, _)| NOT_ROUTING.contains(key)) {
+        let hint = Some("take it out: each request says that itself".to_owned());
+        let expected = "a field that requests don't say, such as \"provider\" or \"plugins\"".to_owned();
+        node.refuse_key(ErrorKind::BadValue { value: Some(format!("{key:?}")), expected }, hint);
+    }
+    match node.json() {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    }
 }
 
 fn kind(name: &str, table: &Table<'_>) -> Option<Kind> {
@@ -127,10 +199,8 @@ fn kind(name: &str, table: &Table<'_>) -> Option<Kind> {
         let what = format!("the kind \"{text}\" in this program");
         let hint = format!("it was built without it: build with the feature \"{text}\"");
         refuse(ErrorKind::NotSupported { what }, Some(hint));
-    } else if KINDS_TO_COME.contains(&text) {
-        let hint =
-            compatible_hint(text).map_or_else(|| format!("this version has {}", known.join(", ")), str::to_owned);
-        refuse(ErrorKind::NotSupported { what: format!("the kind \"{text}\"") }, Some(hint));
+    } else if let Some(hint) = compatible_hint(text) {
+        refuse(ErrorKind::NotSupported { what: format!("the kind \"{text}\"") }, Some(hint.to_owned()));
     } else if written.is_none() {
         let hint = format!("add kind = \"openai-compatible\" or another of {}", known.join(", "));
         refuse(ErrorKind::Missing { key: "kind" }, Some(hint));

@@ -78,7 +78,16 @@ impl CopilotExchange {
             client.get(url).headers(self.headers.clone()).header("authorization", authorization)
         });
         let answer = answer.await?;
-        let fields = answer.fields(Grant::Client, &[secret]).map_err(|error| explain(error, &answer))?;
+        let fields = answer.fields(Grant::Client, &[secret]).map_err(|error| {
+            let error = explain(error, &answer);
+            match (error.kind, &self.github) {
+                // Nobody has logged in who could do so again.
+                (TokenErrorKind::Revoked, Some(_)) => {
+                    error.with_hint("give a GitHub token that is still good, of an account that has Copilot")
+                }
+                _ => error,
+            }
+        })?;
         // A login's GitHub token is kept with the rest; one that was given outright is kept where it came from.
         let refresh = self.github.is_none().then(|| github.clone());
         read(&fields, &answer, refresh, now).map_err(|error| answer.with_details(error))

@@ -25,8 +25,13 @@ use self::{
     place::{Method, Surface, place},
 };
 use crate::{
-    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink, embeddings::within, endpoint::Endpoint,
-    openai, openai_responses as responses, transport::Transport,
+    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink,
+    embeddings::within,
+    endpoint::Endpoint,
+    openai::{self, MOST_TEXTS},
+    openai_chat::{self, Asked},
+    openai_responses as responses,
+    transport::Transport,
 };
 
 /// One resource.
@@ -161,7 +166,8 @@ impl Provider for Azure {
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
         let audio = self.responses != Some(true);
-        Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local }
+        let responses = self.responses;
+        Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local, responses }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
@@ -170,11 +176,12 @@ impl Provider for Azure {
             let method = if in_responses { Method::Responses } else { Method::Chat };
             let path = self.surface.path(method, call.model)?;
             let request = self.request(call.credential, |client, url| client.post(url), &path)?;
+            let asked = Asked::plain(&self.endpoint, &path);
             let outcome = if in_responses {
                 let dialect = responses::of_model(openai_responses::Dialect::OPENAI, call.model, call.info);
-                responses::chat(&self.endpoint, request, &dialect, call, sink).await
+                responses::send(asked, request, &dialect, call, sink).await
             } else {
-                openai::chat(&self.endpoint, request, &dialect(&self.surface, call.model), call, sink).await
+                openai_chat::send(asked, request, &dialect(&self.surface, call.model), call, sink).await
             };
             outcome.map_err(hinted)
         })
@@ -188,7 +195,8 @@ impl Provider for Azure {
         Box::pin(within(call.limit, async move {
             let path = self.surface.path(Method::Embeddings, call.model)?;
             let request = || self.request(call.credential, |client, url| client.post(url), &path);
-            openai::embed(&self.endpoint, request, call).await.map_err(hinted)
+            let asked = Asked::plain(&self.endpoint, &path);
+            openai_chat::send_embed(asked, request, MOST_TEXTS, call).await.map_err(hinted)
         }))
     }
 }

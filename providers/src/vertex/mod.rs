@@ -9,7 +9,7 @@ use futures::{StreamExt as _, future::BoxFuture, stream};
 use greenroom_wire::{
     ChatError, Embeddings, ErrorKind, anthropic as anthropic_wire,
     gemini::{Dialect, decode_embeddings, decode_error, decode_publisher_models, encode_embed_content, encode_predict},
-    openai_chat,
+    openai_chat::Dialect as ChatDialect,
 };
 use reqwest::{Client, RequestBuilder, header::HeaderValue};
 use secrecy::ExposeSecret as _;
@@ -24,7 +24,8 @@ use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink, anthropic,
     embeddings::{counted, join, within},
     endpoint::Endpoint,
-    gemini, openai,
+    gemini,
+    openai_chat::{self, Asked},
     scrub::hide_input,
     transport::Transport,
 };
@@ -217,7 +218,15 @@ impl Provider for Vertex {
 
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
-        Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local }
+        Capabilities {
+            tools: true,
+            images: true,
+            documents: true,
+            audio: true,
+            json_schema: true,
+            local,
+            responses: Some(false),
+        }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
@@ -240,7 +249,8 @@ impl Provider for Vertex {
                 }
                 Owner::Other => {
                     let request = self.post(call.credential, VERSION, &self.place.openapi()?)?;
-                    openai::chat(&self.endpoint, request, &openai_chat::Dialect::COMPATIBLE, call, sink).await
+                    let asked = Asked::plain(&self.endpoint, "");
+                    openai_chat::send(asked, request, &ChatDialect::COMPATIBLE, call, sink).await
                 }
             }
         })

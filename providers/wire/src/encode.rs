@@ -6,9 +6,11 @@ pub(crate) mod order;
 pub(crate) mod words;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
-    chat::{Extra, Part, Wire},
+    chat::{ChatRequest, Extra, Part, Wire},
+    extras::Extras,
     json::{put_key, put_value},
     names::ToolNames,
 };
@@ -22,6 +24,26 @@ pub struct Encoded {
     pub left_out: Vec<LeftOut>,
     /// The tools that were renamed, which the decoder of the answer must know.
     pub names: ToolNames,
+}
+
+impl Encoded {
+    /// The same with these fields, which go with every request to a provider; what the request says of one itself, as an
+    /// extra of `wire`, stays as it is. They stand first, so that the body of the next turn still begins with this one's.
+    #[must_use]
+    pub fn with_fields(mut self, fields: &Map<String, Value>, wire: Wire, request: &ChatRequest) -> Self {
+        let extras = Extras::new(wire, &request.extra);
+        let mut first = vec![b'{'];
+        for (key, json) in fields.iter().filter(|(key, _)| extras.keys_at("").all(|(own, _)| own != **key)) {
+            put_key(&mut first, key);
+            put_value(&mut first, json);
+        }
+        if first.len() > 1 {
+            // No body is empty: a request names its model.
+            first.push(b',');
+            self.body.splice(..1, first);
+        }
+        self
+    }
 }
 
 /// Something that this wire or this server does not take.
@@ -61,5 +83,31 @@ pub(crate) fn put_some<T: Serialize>(out: &mut Vec<u8>, key: &str, value: Option
     if let Some(value) = value {
         put_key(out, key);
         put_value(out, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_of_every_request_stand_first_and_never_over_what_a_request_says() {
+        let fields = json!({"provider": {"order": ["a"]}, "route": "fallback"});
+        let body = |extra: Vec<Extra>| {
+            let encoded =
+                Encoded { body: br#"{"model":"m"}"#.to_vec(), left_out: Vec::new(), names: ToolNames::default() };
+            let request = ChatRequest { extra, ..ChatRequest::default() };
+            let encoded = encoded.with_fields(fields.as_object().unwrap(), Wire::OpenaiChat, &request);
+            String::from_utf8(encoded.body).unwrap()
+        };
+        let extra = |wire, path: &str| Extra { wire, path: path.into(), json: json!({"only": ["b"]}) };
+        let both = r#"{"provider":{"order":["a"]},"route":"fallback","model":"m"}"#;
+        assert_eq!(body(Vec::new()), both);
+        assert_eq!(body(vec![extra(Wire::OpenaiResponses, "/provider")]), both, "another wire's is not sent");
+        let own = extra(Wire::OpenaiChat, "/provider");
+        assert_eq!(body(vec![own.clone()]), r#"{"route":"fallback","model":"m"}"#);
+        assert_eq!(body(vec![own, extra(Wire::OpenaiChat, "/route")]), r#"{"model":"m"}"#);
     }
 }

@@ -135,6 +135,9 @@ pub struct Usage {
     /// How often each tool of the provider's own ran.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub server_tools: BTreeMap<String, u64>,
+    /// What it cost, where the provider says that itself: in parts of a US dollar, of which there are 1,000,000,000,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u64>,
 }
 
 impl Usage {

@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod chat;
+pub mod copilot;
 mod count;
 pub mod decode;
 pub mod embed;
@@ -18,14 +19,17 @@ pub mod fold;
 pub mod frame;
 pub mod gemini;
 pub mod json;
+pub mod llamacpp;
 mod names;
 mod object;
 pub mod ollama;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod openrouter;
 mod queue;
 pub mod rate_limits;
 mod reader;
+mod told_cost;
 
 pub use chat::{ChatRequest, Message, Part, Role};
 pub use decode::{StreamDecoder, StreamState};

@@ -37,7 +37,8 @@ pub(super) enum KeptSecret {
 }
 
 /// The kinds that a provider of their own name has without a line in the configuration.
-const BY_NAME: [Kind; 4] = [Kind::Anthropic, Kind::OpenAi, Kind::Gemini, Kind::Bedrock];
+const BY_NAME: [Kind; 6] =
+    [Kind::Anthropic, Kind::OpenAi, Kind::Gemini, Kind::Bedrock, Kind::Copilot, Kind::OpenRouter];
 
 /// The kind of a provider that nobody wrote and that can be meant by its name alone.
 pub(super) fn kind_by_name(provider: &str) -> Option<Kind> {

@@ -13,7 +13,7 @@ mod login;
 mod lookup;
 mod sealing_key;
 mod secrets;
-mod source;
+pub(crate) mod source;
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use greenroom_actors::{
     store::{Batch, Store, StoreError},
 };
 use greenroom_config::{Environment, Identity, Profile, ProfileKey, Provider as Written, Settings};
-use greenroom_providers::{Credential, Provider};
+use greenroom_providers::{Credential, Provider, auth::TokenSource as _};
 use greenroom_wire::ErrorKind;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -221,7 +221,18 @@ impl Credentials {
             return Login::load(args).await.map(Way::Login).map_err(CredentialsError::NotKept);
         }
         let key = self.0.secrets.key(own, &kept.secret).await?;
-        Ok(fixed(key))
+        self.by_key(provider, &own.1, key).await
+    }
+
+    /// What lets a profile in by its key.
+    async fn by_key(
+        &self,
+        provider: &Written,
+        profile: &str,
+        key: Option<SecretString>,
+    ) -> Result<Way, CredentialsError> {
+        let environment = self.looked_up(provider).await;
+        source::by_key(provider, profile, key, &environment, self.transport(provider)).map_err(CredentialsError::Login)
     }
 
     async fn login_args(
@@ -280,7 +291,10 @@ impl Credentials {
     /// Why the provider does not say whether it takes a key; nothing if it does.
     async fn verify(&self, written: &Written, key: &SecretString) -> Result<Option<String>, CredentialsError> {
         let provider = self.build(written).await?;
-        let credential = Credential::Key(key.clone());
+        let credential = match self.exchanged(written, key).await? {
+            Ok(credential) => credential,
+            Err(unverified) => return Ok(Some(unverified)),
+        };
         let wait = VERIFY_WAIT.min(written.timeouts.idle);
         match tokio::time::timeout(wait, provider.models(&credential)).await {
             Ok(Ok(_)) => Ok(None),
@@ -292,6 +306,25 @@ impl Credentials {
         }
     }
 
+    /// What requests are sent with, where a key is exchanged first; or why that isn't to be had just now.
+    async fn exchanged(
+        &self,
+        written: &Written,
+        key: &SecretString,
+    ) -> Result<Result<Credential, String>, CredentialsError> {
+        let environment = self.looked_up(written).await;
+        let exchange = source::exchange_of_key(written, key, &environment, self.transport(written));
+        let Some(exchange) = exchange else { return Ok(Ok(Credential::Key(key.clone()))) };
+        match exchange.map_err(CredentialsError::Login)?.refresh(None, SystemTime::now()).await {
+            Ok(tokens) => Ok(Ok(Credential::Token(tokens.access_token()))),
+            Err(error) if error.is_transient() => Ok(Err(error.to_string())),
+            Err(error) => {
+                let source = Box::new(error.into_chat());
+                Err(CredentialsError::Refused { provider: written.name.clone(), source })
+            }
+        }
+    }
+
     async fn build(&self, written: &Written) -> Result<Arc<dyn Provider>, CredentialsError> {
         let environment = self.looked_up(written).await;
         let built = assemble::provider(written, &environment, &mut lock(&self.0.transports));
@@ -300,8 +333,10 @@ impl Credentials {
 
     /// Keeps a key, and has what runs go by it. Where it can't be kept, what was there before stays.
     async fn put_key(&self, own: &Own, key: SecretString) -> Result<(), CredentialsError> {
+        let written = self.provider(&own.0, &own.1)?;
+        let way = self.by_key(&written, &own.1, Some(key.clone())).await?;
         let (secret, before) = self.0.secrets.keep(own, &key).await?;
-        let put = self.put(own.clone(), secret, fixed(Some(key))).await;
+        let put = self.put(own.clone(), secret, way).await;
         if let Err(CredentialsError::NotKept(_)) = &put {
             self.0.secrets.put_back(own, before).await;
         }
@@ -374,7 +409,7 @@ impl Credentials {
         };
         let (before, after) = (profiles(&old), profiles(&new));
         let keyless = |profile: &&Profile| profile.key == ProfileKey::None && !before.contains(profile);
-        let back = after.iter().filter(keyless).map(|profile| (profile, fixed(None)));
+        let back = after.iter().filter(keyless).map(|profile| (profile, keyless_way()));
         let come = come.and_then(|(id, way)| Some((after.iter().find(|profile| profile.id == id)?, way)));
         for (profile, way) in back.chain(come) {
             let args = assemble::profile(profile, way);
@@ -441,8 +476,8 @@ impl Credentials {
     }
 }
 
-fn fixed(key: Option<SecretString>) -> Way {
-    Way::Fixed(Arc::new(key.map_or(Credential::None, Credential::Key)))
+fn keyless_way() -> Way {
+    Way::Fixed(Arc::new(Credential::None))
 }
 
 fn lock(transports: &Mutex<Transports>) -> MutexGuard<'_, Transports> {

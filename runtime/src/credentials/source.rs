@@ -2,17 +2,22 @@
 
 use std::{sync::Arc, time::SystemTime};
 
+use greenroom_actors::{Login, LoginArgs, Way};
 use greenroom_config::{
     CredentialError, Entra, Environment, GoogleCredentials, Identity, OAuth, OAuthPreset, Provider, gcloud_credentials,
 };
 use greenroom_providers::{
+    Credential,
     auth::{
         AZURE_SCOPE, ApplicationDefault, CLOUD_PLATFORM, CopilotExchange, DefaultPlaces, ENTRA_AUTHORITY, EntraArgs,
         EntraClient, Issuer, OAuthSource, Preset, PresetClient, TokenClient, TokenError, TokenErrorKind, TokenSource,
         Tokens, copilot_exchange_url,
     },
+    copilot::OWN_HEADERS,
     transport::Transport,
 };
+use secrecy::SecretString;
+use url::Url;
 
 use crate::assemble;
 
@@ -53,7 +58,7 @@ fn made(
     if let Some(url) = &oauth.token_url {
         issuer.token_url = url.clone();
     }
-    let over = |known: &mut Option<url::Url>, written: &Option<url::Url>| {
+    let over = |known: &mut Option<Url>, written: &Option<Url>| {
         if written.is_some() {
             known.clone_from(written);
         }
@@ -137,16 +142,64 @@ pub(super) fn source(
 ) -> Result<Arc<dyn TokenSource>, TokenError> {
     let client = TokenClient::new(transport);
     let Some(oauth) = exchanging(written) else { return Ok(Arc::new(OAuthSource::new(issuer, client))) };
-    let url = match &oauth.exchange_url {
+    Ok(Arc::new(exchange(written, oauth.exchange_url.as_ref(), oauth.domain.as_deref(), environment, client)?))
+}
+
+fn exchange(
+    written: &Provider,
+    url: Option<&Url>,
+    domain: Option<&str>,
+    environment: &Environment,
+    client: TokenClient,
+) -> Result<CopilotExchange, TokenError> {
+    let url = match url {
         Some(url) => url.clone(),
-        None => copilot_exchange_url(oauth.domain.as_deref())?,
+        None => copilot_exchange_url(domain)?,
     };
     // Whoever is asked for answers is told the same of who asks.
-    let headers = assemble::headers(written, environment).map_err(|error| {
+    let mut headers = assemble::headers(written, environment).map_err(|error| {
         let hint = error.details.hint.clone().unwrap_or_default();
         TokenError::new(TokenErrorKind::Config, error.message.clone()).with_source(error).with_hint(hint)
     })?;
-    Ok(Arc::new(CopilotExchange::new(url, &headers, client)?))
+    for (name, value) in OWN_HEADERS {
+        if !headers.keys().any(|own| own.eq_ignore_ascii_case(name)) {
+            headers.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    CopilotExchange::new(url, &headers, client)
+}
+
+/// What exchanges a GitHub token that was given outright, where the provider's tokens are exchanged.
+pub(crate) fn exchange_of_key(
+    written: &Provider,
+    key: &SecretString,
+    environment: &Environment,
+    transport: Arc<Transport>,
+) -> Option<Result<CopilotExchange, TokenError>> {
+    let of = &written.copilot;
+    let (url, domain) = (of.exchange_url.as_ref(), of.domain.as_deref());
+    let made = || exchange(written, url, domain, environment, TokenClient::new(transport));
+    of.exchange.then(|| made().map(|exchange| exchange.with_token(key.clone())))
+}
+
+/// What lets a profile in by its key: the key, or the tokens that it is exchanged for.
+///
+/// # Errors
+/// It can't be exchanged as the provider is configured.
+pub(crate) fn by_key(
+    written: &Provider,
+    profile: &str,
+    key: Option<SecretString>,
+    environment: &Environment,
+    transport: Arc<Transport>,
+) -> Result<Way, TokenError> {
+    let Some(key) = key else { return Ok(Way::Fixed(Arc::new(Credential::None))) };
+    let Some(exchange) = exchange_of_key(written, &key, environment, transport) else {
+        return Ok(Way::Fixed(Arc::new(Credential::Key(key))));
+    };
+    let source = Arc::new(exchange?);
+    let args = LoginArgs { provider: written.name.as_str().into(), profile: profile.into(), source, vault: None };
+    Ok(Way::Login(Login::unattended(args)))
 }
 
 /// What a login gave, as tokens of the provider's [`source`]. Where that exchanges them it is asked at once, so that an

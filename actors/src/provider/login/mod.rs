@@ -99,6 +99,11 @@ impl Login {
         Ok(Self::of_record(args, record))
     }
 
+    /// A login that nobody has to make, since its source needs none; its tokens are in memory alone.
+    pub fn unattended(args: LoginArgs) -> Arc<Self> {
+        Self::of_record(LoginArgs { vault: None, ..args }, None)
+    }
+
     /// A login that was just made. It is kept when this returns, and takes the place of one before it.
     ///
     /// # Errors

@@ -62,6 +62,8 @@ impl Tally {
         for (tool, runs) in &self.given.server_tools {
             *usage.server_tools.entry(tool.clone()).or_default() += runs;
         }
+        // Of what is put together of several answers nobody has told the cost.
+        usage.cost = None;
         Some(usage)
     }
 }

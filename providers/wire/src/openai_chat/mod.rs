@@ -17,8 +17,8 @@ mod stream;
 
 pub use answer::decode_answer;
 pub use embed::{ServedEmbed, decode_embed_request, decode_embeddings, embeddings_body, encode_embed_request};
-pub use error::decode_error;
 pub(crate) use error::decode_error_event;
+pub use error::{decode_copilot_error, decode_error};
 pub use models::{ModelEntry, ServedModel, decode_models, encode_models};
 pub use request::{CallIdForm, Dialect, MaxTokensKey, ServedRequest, ThinkingForm, decode_request, encode_request};
 pub use serve::{StreamWriter, error_body, whole_answer};

@@ -124,6 +124,7 @@ fn answer(
             reasoning,
             cache_read,
             cache_write_5m,
+            cost: Some(500_000_000_000),
             ..Usage::default()
         }));
     }

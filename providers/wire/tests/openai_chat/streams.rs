@@ -136,7 +136,9 @@ fn usage_keeps_what_has_no_word() {
         "prompt_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 2, "audio_tokens": 1},
         "completion_tokens_details": {"reasoning_tokens": 3, "image_tokens": 0}});
     let events = read(&[delta(json!({"content": "x"})), end("stop"), json!({"choices": [], "usage": counts})]);
-    let counts = Usage { input: 5, output: 4, reasoning: 3, cache_read: 3, cache_write_5m: 2, ..Usage::default() };
+    let cost = Some(250_000_000_000);
+    let counts =
+        Usage { input: 5, output: 4, reasoning: 3, cache_read: 3, cache_write_5m: 2, cost, ..Usage::default() };
     assert_eq!(
         events[2..],
         [

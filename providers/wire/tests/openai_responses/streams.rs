@@ -50,6 +50,7 @@ fn what_only_repeats_the_request_is_not_said() {
                 reasoning: 3,
                 cache_read: 4,
                 cache_write_5m: 2,
+                cost: Some(500_000_000_000),
                 ..Usage::default()
             }),
             finished(FinishReason::Stop),

@@ -50,9 +50,11 @@ fn dialect(body: &Value) -> Dialect {
         thinking: if body["reasoning"].is_object() { ThinkingForm::Object } else { ThinkingForm::Effort },
         reasoning_key: keys.into_iter().find(|key| says(key)),
         reasoning_details: true,
+        reasoning_opaque: true,
         refusal: true,
         cache_control: true,
         stream_options: true,
+        json_object_schema: false,
         call_ids: CallIdForm::AtMost64,
     }
 }

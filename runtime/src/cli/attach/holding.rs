@@ -21,7 +21,7 @@ use crate::cli::{context::Context, notes, signals::Interrupt};
 /// The name of the socket in a data directory.
 pub(crate) const SOCKET: &str = "socket";
 /// The variables that say a provider.
-pub(super) const VARIABLES: [&str; 16] = [
+pub(super) const VARIABLES: [&str; 18] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "OPENAI_API_KEY",
@@ -38,6 +38,8 @@ pub(super) const VARIABLES: [&str; 16] = [
     "AWS_BEARER_TOKEN_BEDROCK",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
+    "COPILOT_GITHUB_TOKEN",
+    "OPENROUTER_API_KEY",
 ];
 /// How long a holder waits before it says for what.
 const PATIENCE: Duration = Duration::from_secs(1);

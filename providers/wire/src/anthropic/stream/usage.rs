@@ -126,6 +126,7 @@ mod tests {
         });
         let (usage, extras) = read(&[start, end]);
         let want = Usage {
+            cost: None,
             input: 6,
             output: 198,
             reasoning: 12,

@@ -17,6 +17,15 @@ use crate::{
 /// The provider's own code counts first, then the status, then its words where they are the only sign. A body that
 /// cannot be read is an error of its status.
 pub fn decode_error(response: &ErrorResponse<'_>) -> ChatError {
+    decode(response, (response.header)("x-github-request-id").is_some())
+}
+
+/// The same of GitHub Copilot, some of whose statuses mean something else.
+pub fn decode_copilot_error(response: &ErrorResponse<'_>) -> ChatError {
+    decode(response, true)
+}
+
+fn decode(response: &ErrorResponse<'_>, copilot: bool) -> ChatError {
     let body = response.body.trim_ascii();
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     // Some answer a streamed request with the error as an event, and others with JSON that says it is a stream.
@@ -24,7 +33,6 @@ pub fn decode_error(response: &ErrorResponse<'_>) -> ChatError {
         let line = data.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
         line.trim_ascii()
     });
-    let copilot = (response.header)("x-github-request-id").is_some();
     let mut error = match serde_json::from_slice::<Value>(body) {
         Ok(json @ (Value::Object(_) | Value::Array(_) | Value::String(_))) => {
             let mut shape = Shape::read(&json);

@@ -15,12 +15,16 @@ pub struct Dialect {
     /// Whether it knows OpenRouter's `reasoning_details`, so that those of a client's history, whose origin is not
     /// known, may go to it.
     pub reasoning_details: bool,
+    /// The same of Copilot's `reasoning_opaque`, together with which alone it takes thinking back.
+    pub reasoning_opaque: bool,
     /// Whether it knows `refusal` in a message; if not, a refusal of earlier turns is text.
     pub refusal: bool,
     /// Whether it takes `cache_control`.
     pub cache_control: bool,
     /// Whether it takes `stream_options`.
     pub stream_options: bool,
+    /// Whether JSON of any form is asked for with a schema beside it, without which it is not held to.
+    pub json_object_schema: bool,
     /// Which ids of calls it takes.
     pub call_ids: CallIdForm,
 }
@@ -62,9 +66,11 @@ impl Dialect {
         thinking: ThinkingForm::Effort,
         reasoning_key: None,
         reasoning_details: false,
+        reasoning_opaque: false,
         refusal: true,
         cache_control: false,
         stream_options: true,
+        json_object_schema: false,
         call_ids: CallIdForm::AtMost64,
     };
 
@@ -75,9 +81,11 @@ impl Dialect {
         thinking: ThinkingForm::Effort,
         reasoning_key: None,
         reasoning_details: false,
+        reasoning_opaque: false,
         refusal: false,
         cache_control: false,
         stream_options: true,
+        json_object_schema: false,
         call_ids: CallIdForm::AtMost64,
     };
 
@@ -92,9 +100,14 @@ impl Dialect {
         ..Self::COMPATIBLE
     };
 
-    /// Servers that want their own thinking back as `reasoning_content` while tools are called: DeepSeek, llama.cpp,
-    /// Kimi, GLM.
+    /// Servers that want their own thinking back as `reasoning_content` while tools are called: DeepSeek, Kimi, GLM.
     pub const REASONING_CONTENT: Self = Self { reasoning_key: Some("reasoning_content"), ..Self::COMPATIBLE };
+
+    /// llama.cpp's own server.
+    pub const LLAMACPP: Self = Self { json_object_schema: true, ..Self::REASONING_CONTENT };
+
+    /// GitHub Copilot.
+    pub const COPILOT: Self = Self { reasoning_opaque: true, ..Self::COMPATIBLE };
 
     /// Mistral.
     pub const MISTRAL: Self = Self { call_ids: CallIdForm::Nine, ..Self::COMPATIBLE };

@@ -71,7 +71,7 @@ pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialec
         put_key(&mut out, "stop");
         put_value(&mut out, &request.stop);
     }
-    put_response_format(&mut out, request.response_format.as_ref(), extras);
+    put_response_format(&mut out, request.response_format.as_ref(), dialect, extras);
     put_thinking(&mut out, request.thinking.as_ref(), dialect, extras, &mut left_out);
     if !request.metadata.is_empty() {
         put_key(&mut out, "metadata");
@@ -107,13 +107,19 @@ pub(super) fn report_foreign(at: &str, extras: &[Extra], left_out: &mut Vec<Left
     crate::encode::report_foreign(Wire::OpenaiChat, at, extras, left_out);
 }
 
-fn put_response_format(out: &mut Vec<u8>, format: Option<&ResponseFormat>, extras: Extras<'_>) {
+fn put_response_format(out: &mut Vec<u8>, format: Option<&ResponseFormat>, dialect: &Dialect, extras: Extras<'_>) {
     let Some(format) = format else { return };
     put_key(out, "response_format");
     out.extend_from_slice(b"{\"type\":");
     match format {
         ResponseFormat::Text => put_str(out, "text"),
-        ResponseFormat::JsonObject => put_str(out, "json_object"),
+        ResponseFormat::JsonObject => {
+            put_str(out, "json_object");
+            let has_schema = extras.keys_at("/response_format").any(|(key, _)| key == "schema");
+            if dialect.json_object_schema && !has_schema {
+                out.extend_from_slice(b",\"schema\":{\"type\":\"object\"}");
+            }
+        }
         ResponseFormat::JsonSchema { name, description, schema, strict } => {
             put_str(out, "json_schema");
             out.extend_from_slice(b",\"json_schema\":{");

@@ -212,11 +212,14 @@ impl<'a> Messages<'a, '_> {
             }
         }
         let (provider, model) = (self.provider, self.model);
-        let takes_details = self.dialect.reasoning_details;
+        let (takes_details, takes_opaque) = (self.dialect.reasoning_details, self.dialect.reasoning_opaque);
         // Opaque data goes to whoever said it; and where that is not known (a client's history), to a server that knows
         // its form.
         let is_own = |of: &str, by: &str, data: &Value| match of {
-            "" => takes_details && data.get("reasoning_details").is_some(),
+            "" => {
+                takes_details && data.get("reasoning_details").is_some()
+                    || takes_opaque && data.get("reasoning_opaque").is_some()
+            }
             _ => (of, by) == (provider, model),
         };
         let reasoning = Reasoning::of(place.at, &said.parts, self.dialect.reasoning_key, is_own, self.left_out);

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     chat::{Extra, Wire},
     event::Usage,
+    told_cost::told_cost,
 };
 
 /// Reads a `usage` object: the counts, and what else it says.
@@ -34,6 +35,8 @@ pub(super) fn read_usage(mut usage: Map<String, Value>) -> (Usage, Vec<Extra>) {
             || Some(total) == prompt.checked_add(completion).and_then(|sum| sum.checked_add(counts.reasoning)));
     counts.output = if apart { completion.saturating_add(counts.reasoning) } else { completion };
     usage.shift_remove("reasoning_tokens");
+
+    counts.cost = told_cost(&usage);
 
     let mut extras = Vec::new();
     let mut say = |at: &str, map: Map<String, Value>| {
@@ -84,7 +87,15 @@ mod tests {
             "prompt_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 30, "audio_tokens": 2},
             "completion_tokens_details": {"reasoning_tokens": 5},
         }));
-        let want = Usage { input: 10, output: 7, reasoning: 5, cache_read: 60, cache_write_5m: 30, ..Usage::default() };
+        let want = Usage {
+            input: 10,
+            output: 7,
+            reasoning: 5,
+            cache_read: 60,
+            cache_write_5m: 30,
+            cost: Some(500_000_000_000),
+            ..Usage::default()
+        };
         assert_eq!(usage, want);
         let paths: Vec<_> = extras.iter().map(|extra| extra.path.as_str()).collect();
         assert_eq!(paths, ["/usage/cost", "/usage/prompt_tokens_details/audio_tokens"]);

@@ -8,6 +8,7 @@ use crate::{
     chat::{Extra, Wire},
     event::Usage,
     extras::pointer,
+    told_cost::told_cost,
 };
 
 /// Reads a `usage` object: the counts, and what else it says. `server_tools` is how often each tool of the provider's
@@ -33,6 +34,8 @@ pub(super) fn read_usage(mut usage: Map<String, Value>, server_tools: BTreeMap<S
     let with_reasoning = input.checked_add(output).and_then(|sum| sum.checked_add(counts.reasoning));
     let apart = counts.reasoning > 0 && (counts.reasoning > output || Some(total) == with_reasoning);
     counts.output = if apart { output.saturating_add(counts.reasoning) } else { output };
+
+    counts.cost = told_cost(&usage);
 
     let mut extras = Vec::new();
     let mut say = |at: &str, map: Map<String, Value>| {
@@ -81,7 +84,15 @@ mod tests {
             "input_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 30, "audio_tokens": 2},
             "output_tokens_details": {"reasoning_tokens": 5},
         }));
-        let want = Usage { input: 10, output: 7, reasoning: 5, cache_read: 60, cache_write_5m: 30, ..Usage::default() };
+        let want = Usage {
+            input: 10,
+            output: 7,
+            reasoning: 5,
+            cache_read: 60,
+            cache_write_5m: 30,
+            cost: Some(500_000_000_000),
+            ..Usage::default()
+        };
         assert_eq!(usage, want);
         let paths: Vec<_> = extras.iter().map(|extra| extra.path.as_str()).collect();
         assert_eq!(paths, ["/usage/cost", "/usage/input_tokens_details/audio_tokens"]);

@@ -291,6 +291,7 @@ fn usage(json: &Value) -> Option<Usage> {
         .filter(|(_, count)| *count > 0)
         .collect();
     Some(Usage {
+        cost: None,
         input: most[0],
         output: most[1],
         reasoning: json["output_tokens_details"]["thinking_tokens"].as_u64().unwrap_or(0),

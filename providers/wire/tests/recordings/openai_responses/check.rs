@@ -290,8 +290,15 @@ fn usage(json: &Value, items: &[Value]) -> Option<Usage> {
         cache_read,
         cache_write_5m,
         server_tools,
+        cost: cost(json),
         ..Usage::default()
     })
+}
+
+/// What OpenRouter says that it cost, with the decimal point moved in the text.
+fn cost(json: &Value) -> Option<u64> {
+    let dollars = json["cost"].as_f64()?;
+    format!("{dollars:.12}").replace('.', "").parse().ok()
 }
 
 fn equal<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, want: &T) -> Result<(), String> {
