@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, Embeddings, ErrorKind,
+    ChatError, ChatRequest, Embeddings, ErrorKind,
     chat::Wire,
     openai_chat::{Dialect, ModelEntry, decode_error, decode_models},
 };
@@ -87,13 +87,15 @@ impl OpenAi {
         self.kind == OFFICIAL
     }
 
-    /// Whether this call is made in the Responses API: as was configured, else where nothing else is served, or where what
-    /// is asked has a word in no other.
+    /// Whether this call is made in the Responses API: as was configured, else where nothing else is served, or where the
+    /// request is one of that API.
     fn in_responses(&self, call: &ChatCall<'_>) -> bool {
         let by_model = || call.info.responses_only == Some(true);
-        let by_request = || self.is_official() && call.request.wants(Wire::OpenaiResponses);
+        let base = self.endpoint.base(call.credential);
         self.responses.unwrap_or_else(|| {
-            by_model() || by_request() || openai_responses::is_chatgpt(self.endpoint.base(call.credential))
+            by_model()
+                || self.is_official() && is_of_responses(call.request, base)
+                || openai_responses::is_chatgpt(base)
         })
     }
 
@@ -104,6 +106,15 @@ impl OpenAi {
         let request = self.endpoint.bearer(Method::GET, "models", credential)?;
         let body = self.endpoint.fetch(request, credential, &decode_error).await?;
         Ok(decode_models(&body)?.into_iter().map(info).collect())
+    }
+}
+
+/// Whether a request is to be made in the Responses API. OpenAI itself serves both, so that what a client of that API says
+/// arrives as it was said; what stands in for it may serve one, and is asked there only for what the other has no word for.
+fn is_of_responses(request: &ChatRequest, base: &Url) -> bool {
+    match base.host_str() {
+        Some("api.openai.com") => request.was_said_on(Wire::OpenaiResponses),
+        _ => request.wants(Wire::OpenaiResponses),
     }
 }
 
@@ -163,7 +174,22 @@ impl Provider for OpenAi {
 
 #[cfg(test)]
 mod tests {
+    use greenroom_wire::chat::{Extra, Tool};
+
     use super::*;
+
+    #[test]
+    fn a_request_of_the_responses_api_is_made_in_it_where_that_can_be() {
+        let wire = Wire::OpenaiResponses;
+        let plain = ChatRequest::default();
+        let extra = Extra { wire, path: "/store".into(), json: false.into() };
+        let said = ChatRequest { extra: vec![extra], ..ChatRequest::default() };
+        let tool = Tool::Native { wire, json: serde_json::Value::Null };
+        let wants = ChatRequest { tools: vec![tool], ..ChatRequest::default() };
+        let of = |request, base: &str| is_of_responses(request, &base.parse().expect("it is an address"));
+        assert_eq!([&plain, &said, &wants].map(|request| of(request, OPENAI_BASE)), [false, true, true]);
+        assert_eq!([&plain, &said, &wants].map(|request| of(request, "http://127.0.0.1/v1")), [false, false, true]);
+    }
 
     #[test]
     fn an_address_says_what_a_server_takes() {

@@ -227,6 +227,8 @@ async fn what_cannot_be_served_is_refused_and_nobody_is_asked() {
         assert_eq!(response.status, 400, "{}", response.text());
         assert!(message(&response).contains("lab/m1 can't take tools of the Responses API"), "{}", response.text());
     }
+    let kept = greenroom.api.get("/v1/responses/resp_1").await;
+    assert_eq!((kept.status, refusal(&kept).2.as_str()), (404, "not_found"));
     let nowhere = post(&greenroom.api, &ask("nobody/nothing", json!({}))).await;
     assert_eq!((nowhere.status, refusal(&nowhere).2.as_str()), (404, "model_not_found"));
     assert_eq!(chats_asked(&lab).len(), 0);

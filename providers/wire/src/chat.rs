@@ -36,6 +36,11 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
+    /// Whether it was said on this wire, as far as it has words that only that knows.
+    pub fn was_said_on(&self, wire: Wire) -> bool {
+        self.extra.iter().any(|extra| extra.wire == wire) || self.wants(wire)
+    }
+
     /// Whether it has tools, or a choice between them, that only this wire knows.
     pub fn wants(&self, wire: Wire) -> bool {
         let is_tool = |tool: &Tool| matches!(tool, Tool::Native { wire: own, .. } if *own == wire);

@@ -184,6 +184,7 @@ def errors():
             assert error.param == param
         gone = to(previous_response_id="resp_1", stream=stream)
         expect(openai.BadRequestError, "previous_response_not_found", gone)
+    expect(openai.NotFoundError, "not_found", lambda: client.responses.retrieve("resp_1"))
 
 
 def error_midway():

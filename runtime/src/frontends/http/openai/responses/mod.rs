@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use greenroom_wire::{
@@ -19,7 +20,7 @@ use super::{
         answer::{Whole, caller},
         answer_stream::{self, Form},
         body,
-        errors::failed,
+        errors::{Refusal, failed},
         site::App,
         who::Who,
     },
@@ -54,6 +55,15 @@ pub(in super::super) async fn responses(State(app): State<Arc<App>>, who: Who, r
         Ok(served) => whole(&app, served, caller).await,
         Err(error) => failed(&error),
     }
+}
+
+/// Says that there is no response to be had again, by whichever of the routes to one.
+pub(in super::super) async fn response(request: Request) -> Response {
+    let path = request.uri().path();
+    let message = format!("there is no {path}, since answers are not kept here; ask anew, with all that was said");
+    let refusal = Refusal::new(StatusCode::NOT_FOUND, "invalid_request_error", "not_found", message);
+    body::discard(request).await;
+    refusal.into_response()
 }
 
 async fn streamed(app: &App, served: ServedRequest, caller: Caller) -> Response {

@@ -52,7 +52,10 @@ pub(super) fn stateless(mut served: ServedRequest) -> Result<ServedRequest, Chat
     if served.request.messages.iter().all(|message| message.role == Role::System) {
         return Err(refused("input", "the request asks nothing", "send a text or a list of items as 'input'"));
     }
-    served.request.extra.retain(|extra| extra.wire != Wire::OpenaiResponses || extra.path != "/store");
+    // Said so in any case: by it a provider that speaks several APIs knows which one this request is of.
+    let extras = &mut served.request.extra;
+    extras.retain(|extra| extra.wire != Wire::OpenaiResponses || extra.path != "/store");
+    extras.push(Extra { wire: Wire::OpenaiResponses, path: "/store".into(), json: Value::Bool(false) });
     Ok(served)
 }
 
@@ -117,11 +120,11 @@ mod tests {
         let odd = json!({"odd": 1, "store": false, "background": false, "conversation": null, "prompt": null});
         for fields in [json!({}), json!({"store": false}), json!({"store": null}), odd] {
             let served = read(fields).expect("it is served");
-            let paths: Vec<_> = served.request.extra.iter().map(|extra| extra.path.as_str()).collect();
-            assert!(!paths.contains(&"/store"), "{paths:?}");
+            let stores = served.request.extra.iter().filter(|extra| extra.path == "/store");
+            assert_eq!(stores.map(|extra| &extra.json).collect::<Vec<_>>(), [&json!(false)]);
             assert_eq!(served.request.messages.len(), 1);
         }
         let served = read(json!({"odd": 1})).expect("it is served");
-        assert_eq!(served.request.extra.len(), 1, "what has no word goes on");
+        assert_eq!(served.request.extra[0].path, "/odd", "what has no word goes on");
     }
 }
