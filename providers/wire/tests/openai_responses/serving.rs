@@ -172,6 +172,33 @@ fn thoughts_calls_and_texts_are_items_one_after_the_other() {
 }
 
 #[test]
+fn calls_side_by_side_stand_in_the_order_of_their_beginnings() {
+    let events = [
+        call(0, "c", "f"),
+        args(0, "{\"a\""),
+        call(1, "d", "f"),
+        args(1, "{}"),
+        args(0, ":1}"),
+        called(1),
+        text("and"),
+        called(0),
+        call(2, "e", "f"),
+    ];
+    let frames = served(events, FinishReason::Length);
+    let items = last_output(&frames).as_array().unwrap().iter();
+    let items: Vec<_> =
+        items.map(|item| (item["call_id"].as_str(), item["arguments"].as_str(), &item["status"])).collect();
+    let (completed, incomplete) = (json!("completed"), json!("incomplete"));
+    let want = [
+        (Some("c"), Some("{\"a\":1}"), &completed),
+        (Some("d"), Some("{}"), &completed),
+        (None, None, &completed),
+        (Some("e"), Some("{}"), &incomplete),
+    ];
+    assert_eq!(items, want);
+}
+
+#[test]
 fn what_goes_back_stands_in_its_place_as_it_was() {
     let reasoning = json!({"type": "reasoning", "id": "rs_a", "summary": [{"type": "summary_text", "text": "h"},
         {"type": "summary_text", "text": "m"}], "encrypted_content": "secret"});

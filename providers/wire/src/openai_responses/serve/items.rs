@@ -29,7 +29,7 @@ pub(super) struct Items {
     ended: Option<Call>,
     /// A picture, by its type and data: the item in which it was made may come next.
     picture: Option<(String, String)>,
-    /// Items that have ended, in the order of their ends.
+    /// Items that have ended, in the order of their beginnings.
     done: Vec<(u32, Vec<u8>)>,
 }
 
@@ -91,7 +91,7 @@ impl Items {
                     call.say_whole(&mut self.frames, out);
                     match call.has_fields {
                         true => self.ended = Some(call),
-                        false => self.done.push(call.end("completed", &Map::new(), &mut self.frames, out)),
+                        false => self.end_call(call, "completed", &Map::new(), out),
                     }
                 }
             }
@@ -121,7 +121,7 @@ impl Items {
             Some(Own::Call(fields)) => {
                 let is_of = |call: &mut Call| fields.get("call_id").is_some_and(|id| *id == *call.id);
                 if let Some(call) = self.ended.take_if(is_of) {
-                    self.done.push(call.end("completed", fields, &mut self.frames, out));
+                    self.end_call(call, "completed", fields, out);
                 }
             }
             Some(Own::Message(fields)) => {
@@ -139,7 +139,8 @@ impl Items {
                 let is_reasoning = item.get("type").is_some_and(|kind| kind == "reasoning");
                 match self.reasoning.take() {
                     Some(reasoning) if is_reasoning => {
-                        self.done.push(reasoning.end(Some(item), &mut self.frames, out));
+                        let ended = reasoning.end(Some(item), &mut self.frames, out);
+                        self.keep(ended);
                     }
                     other => {
                         self.reasoning = other;
@@ -155,7 +156,7 @@ impl Items {
     /// Ends what waited for what comes next, as that has come.
     fn settle(&mut self, out: &mut Vec<u8>) {
         if let Some(call) = self.ended.take() {
-            self.done.push(call.end("completed", &Map::new(), &mut self.frames, out));
+            self.end_call(call, "completed", &Map::new(), out);
         }
         if let Some((media_type, data)) = self.picture.take() {
             self.end_said("completed", out);
@@ -183,14 +184,26 @@ impl Items {
 
     fn end_message(&mut self, status: &str, fields: &Map<String, Value>, out: &mut Vec<u8>) {
         if let Some(message) = self.message.take() {
-            self.done.push(message.end(status, fields, &mut self.frames, out));
+            let ended = message.end(status, fields, &mut self.frames, out);
+            self.keep(ended);
         }
     }
 
     fn end_reasoning(&mut self, out: &mut Vec<u8>) {
         if let Some(reasoning) = self.reasoning.take() {
-            self.done.push(reasoning.end(None, &mut self.frames, out));
+            let ended = reasoning.end(None, &mut self.frames, out);
+            self.keep(ended);
         }
+    }
+
+    fn end_call(&mut self, call: Call, status: &str, fields: &Map<String, Value>, out: &mut Vec<u8>) {
+        let ended = call.end(status, fields, &mut self.frames, out);
+        self.keep(ended);
+    }
+
+    fn keep(&mut self, ended: (u32, Vec<u8>)) {
+        let at = self.done.partition_point(|(index, _)| *index < ended.0);
+        self.done.insert(at, ended);
     }
 
     /// Ends what is said in the clear.
@@ -207,7 +220,7 @@ impl Items {
         put_value(&mut whole, item);
         self.frames.added(index, out, |out| out.extend_from_slice(&whole));
         self.frames.done(index, &whole, out);
-        self.done.push((index, whole));
+        self.keep((index, whole));
     }
 
     /// The place of the item that begins.
@@ -228,9 +241,8 @@ impl Items {
         self.end_said(status, out);
         for mut call in std::mem::take(&mut self.calls) {
             call.say_whole(&mut self.frames, out);
-            self.done.push(call.end("incomplete", &Map::new(), &mut self.frames, out));
+            self.end_call(call, "incomplete", &Map::new(), out);
         }
-        self.done.sort_unstable_by_key(|(index, _)| *index);
     }
 
     /// The items that have ended, as JSON.
