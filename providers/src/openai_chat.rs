@@ -4,7 +4,7 @@ use greenroom_wire::{
     ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorResponse,
     chat::Wire,
     openai_chat::{
-        Dialect, OpenaiChatDecoder, decode_answer, decode_embeddings, decode_error, encode_embed_request,
+        Dialect, OpenaiChatDecoder, ThinkingForm, decode_answer, decode_embeddings, decode_error, encode_embed_request,
         encode_request,
     },
 };
@@ -79,7 +79,12 @@ pub(crate) async fn send(
     call: ChatCall<'_>,
     sink: &mut dyn Sink,
 ) -> Result<(), ChatError> {
-    let encoded = encode_request(call.request, call.provider, call.model, dialect);
+    let mut dialect = *dialect;
+    // Such a model refuses a request that says how hard it is to think.
+    if call.info.reasoning == Some(false) {
+        dialect.thinking = ThinkingForm::None;
+    }
+    let encoded = encode_request(call.request, call.provider, call.model, &dialect);
     for left_out in &encoded.left_out {
         tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
     }

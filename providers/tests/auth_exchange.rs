@@ -49,6 +49,31 @@ async fn a_github_token_is_exchanged_and_kept_for_the_next_time() {
 }
 
 #[tokio::test]
+async fn recorded_exchanges_are_read() {
+    let Some(folder) = std::env::var_os("GREENROOM_RECORDINGS") else { return };
+    let folder = std::path::Path::new(&folder).join("copilot-auth");
+    let Ok(files) = std::fs::read_dir(folder) else { return };
+    for file in files {
+        let recording: Value = serde_json::from_slice(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();
+        let response = &recording["response"];
+        let status = u16::try_from(response["status"].as_u64().unwrap()).unwrap();
+        let body = response["body"].as_str().unwrap();
+        let server = Server::start([reply(status, "", "application/json", body)]).await;
+        let said: Value = serde_json::from_str(body).unwrap();
+        let given = copilot(&server).refresh(Some(&adopted()), now()).await;
+        if status >= 400 {
+            assert!(given.is_err(), "{status} is no token");
+            continue;
+        }
+        let given = given.unwrap();
+        assert_eq!(text(&given.access), said["token"].as_str().unwrap());
+        assert_eq!(given.expires_at, said["expires_at"].as_u64().map(|at| UNIX_EPOCH + seconds(at)));
+        let base = given.base.map(|base| base.as_str().trim_end_matches('/').to_owned());
+        assert_eq!(base.as_deref(), said["endpoints"]["api"].as_str());
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_was_given_outright_needs_no_login_and_is_not_kept() {
     let server = Server::start([json(200, granted())]).await;
     let source = copilot(&server).with_token("sentinel-gho".into());

@@ -24,6 +24,9 @@ struct Known {
     embeds: &'static [&'static str],
 }
 
+/// Where a server of llama.cpp's is.
+const LLAMACPP: &str = "LLAMACPP_BASE_URL";
+
 const KNOWN: [Known; 10] = [
     Known {
         name: "anthropic",
@@ -82,7 +85,7 @@ const KNOWN: [Known; 10] = [
         embeds: &["openai/text-embedding-3-small"],
     },
     Known { name: "ollama", variables: &["OLLAMA_HOST"], beside: &["OLLAMA_API_KEY"], cheap: &[], embeds: &["embed"] },
-    Known { name: "llamacpp", variables: &["LLAMACPP_BASE_URL"], beside: &[], cheap: &[], embeds: &[] },
+    Known { name: "llamacpp", variables: &[LLAMACPP], beside: &[], cheap: &[], embeds: &[] },
 ];
 
 /// What came of the suite at one provider.
@@ -145,6 +148,10 @@ pub async fn run(environment: &BTreeMap<String, String>) -> Vec<Report> {
             continue;
         }
         let mut home = Home::new();
+        // Nothing in the environment leads to it, or to a port of its own.
+        if let Some(address) = environment.get(LLAMACPP).filter(|_| known.name == "llamacpp") {
+            home.config(&format!("[providers.llamacpp]\nbase_url = \"{address}\"\n"));
+        }
         for name in known.variables.iter().chain(known.beside).filter(set) {
             home.env(name, &environment[*name]);
         }

@@ -234,14 +234,20 @@ async fn refusals_lengths_and_stop_texts_have_their_words() {
 }
 
 #[tokio::test]
-async fn an_agent_that_was_made_for_other_models_asks_for_no_more_than_its_model_can_say() {
+async fn an_agent_that_was_made_for_other_models_asks_for_no_more_than_its_model_can() {
     let lab = http_support::scripted([openai::Answer::text(["a"])]).await;
-    let models = "[providers.lab.models.m1]\nmax_output = 16384\n[models.aliases]\n\"claude-*\" = \"lab/m1\"\n";
+    let models = "[providers.lab.models.m1]\nmax_output = 16384\nreasoning = false\n\
+        [models.aliases]\n\"claude-*\" = \"lab/m1\"\n";
     let greenroom = Greenroom::start(&[provider("lab", &lab), models.to_owned()].concat()).await;
-    let body = with(ask("claude-opus-4-8"), json!({"max_tokens": 64_000}));
-    assert_eq!(greenroom.api.message(&body).await.status, 200);
-    let sent = chats_asked(&lab)[0].json();
-    assert_eq!((&sent["model"], &sent["max_tokens"]), (&json!("m1"), &json!(16_384)));
+    for kind in ["adaptive", "disabled"] {
+        let wish = json!({"max_tokens": 64_000, "thinking": {"type": kind}, "output_config": {"effort": "high"}});
+        assert_eq!(greenroom.api.message(&with(ask("claude-opus-4-8"), wish)).await.status, 200);
+    }
+    for sent in chats_asked(&lab) {
+        let sent = sent.json();
+        assert_eq!((&sent["model"], &sent["max_tokens"]), (&json!("m1"), &json!(16_384)));
+        assert_eq!(sent.get("reasoning_effort"), None, "it does not think");
+    }
 }
 
 #[tokio::test]

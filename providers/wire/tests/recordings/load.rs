@@ -8,6 +8,8 @@ use serde_json::Value;
 pub(crate) struct Recording {
     pub(crate) api: String,
     pub(crate) case: String,
+    /// What it shows, in the words of whoever collected it.
+    pub(crate) features: Vec<String>,
     pub(crate) request: Value,
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -27,6 +29,13 @@ impl Recording {
 
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Whether its folder, its case or its path has this word.
+    pub(crate) fn shows(&self, word: &str) -> bool {
+        let path = self.path().split('?').next().unwrap_or_default().to_lowercase();
+        let last = path.rsplit('/').next().unwrap_or_default();
+        self.api.contains(word) || self.case.starts_with(word) || last.contains(word)
     }
 
     /// How many answers the request asked for.
@@ -72,6 +81,10 @@ fn one(folder: &Path, api: &str, case: &str) -> Recording {
         chunks: response["chunk_lengths"]
             .as_array()
             .map(|list| list.iter().map(|length| length.as_u64().expect("a length") as usize).collect()),
+        features: json["features"]
+            .as_array()
+            .map(|list| list.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect())
+            .unwrap_or_default(),
         request: json["request"].take(),
     }
 }

@@ -1,6 +1,6 @@
 //! Lists of models.
 
-use greenroom_wire::openai_chat::decode_models;
+use greenroom_wire::{llamacpp::decode_props, openai_chat::decode_models};
 use serde_json::Value;
 
 use crate::{errors, load::Recording};
@@ -38,4 +38,20 @@ pub(crate) fn check(recording: &Recording) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What a llama.cpp server says it was started with.
+pub(crate) fn check_props(recording: &Recording) -> Result<(), String> {
+    if recording.status >= 400 {
+        return errors::check(recording);
+    }
+    let props = decode_props(&recording.body).map_err(|error| format!("failed: {error}"))?;
+    let json: Value = serde_json::from_slice(&recording.body).expect("recorded properties are JSON");
+    let says = |value: &Value| value.as_bool();
+    let window = json["default_generation_settings"]["n_ctx"].as_u64();
+    let same = props.context == window
+        && props.images == says(&json["modalities"]["vision"])
+        && props.audio == says(&json["modalities"]["audio"])
+        && (props.tools.is_some() || !json["chat_template_caps"].is_object());
+    if same { Ok(()) } else { Err(format!("{props:?} is not what {window:?} and {} say", json["modalities"])) }
 }
