@@ -163,7 +163,7 @@ async fn a_model_is_asked_in_the_language_that_it_is_listed_with() {
         {"id": "of-responses", "supported_endpoints": ["/responses"], "capabilities": {"type": "chat"}},
         {"id": "of-chat", "supported_endpoints": ["/chat/completions", "/responses"], "capabilities": {"type": "chat"}},
     ]});
-    let response = Attempt::from(responses::Answer::text(["by responses"]).stream());
+    let response = responses::Answer::text(["by responses"]).stream();
     let routes = [
         Route::new("GET", "/models", [Attempt::json(200, &list).always()]),
         Route::new("POST", CHAT, [Attempt::from(openai::Answer::text(["by chat"])).always()]),
