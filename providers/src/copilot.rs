@@ -242,7 +242,8 @@ impl Provider for Copilot {
 
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
-        Capabilities { tools: true, images: true, documents: false, audio: false, json_schema: true, local }
+        let responses = self.responses;
+        Capabilities { tools: true, images: true, documents: false, audio: false, json_schema: true, local, responses }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {

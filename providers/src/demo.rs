@@ -24,7 +24,15 @@ impl Provider for Demo {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { tools: false, images: false, documents: false, audio: false, json_schema: false, local: true }
+        Capabilities {
+            tools: false,
+            images: false,
+            documents: false,
+            audio: false,
+            json_schema: false,
+            local: true,
+            responses: Some(false),
+        }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {

@@ -134,7 +134,8 @@ impl Provider for LlamaCpp {
 
     fn capabilities(&self) -> Capabilities {
         let (local, audio) = (self.endpoint.is_local(), !self.responses);
-        Capabilities { tools: true, images: true, documents: false, audio, json_schema: true, local }
+        let responses = Some(self.responses);
+        Capabilities { tools: true, images: true, documents: false, audio, json_schema: true, local, responses }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {

@@ -188,7 +188,15 @@ impl Provider for Ollama {
 
     fn capabilities(&self) -> Capabilities {
         let local = self.0.is_local();
-        Capabilities { tools: true, images: true, documents: false, audio: false, json_schema: true, local }
+        Capabilities {
+            tools: true,
+            images: true,
+            documents: false,
+            audio: false,
+            json_schema: true,
+            local,
+            responses: Some(false),
+        }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {

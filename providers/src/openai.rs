@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, Embeddings, ErrorKind,
+    ChatError, ChatRequest, Embeddings, ErrorKind,
+    chat::Wire,
     openai_chat::{Dialect, ModelEntry, decode_error, decode_models},
 };
 use reqwest::Method;
@@ -25,6 +26,9 @@ pub const OPENAI_BASE: &str = "https://api.openai.com/v1";
 
 /// Where a ChatGPT subscription is asked.
 pub const CHATGPT_BASE: &str = "https://chatgpt.com/backend-api/codex";
+
+/// The kind of provider that OpenAI itself is.
+const OFFICIAL: &str = "openai";
 
 /// Most texts of one request for embeddings that OpenAI takes.
 pub(crate) const MOST_TEXTS: usize = 2048;
@@ -56,7 +60,7 @@ impl OpenAi {
     /// # Errors
     /// `Config`: a header that can't be one.
     pub fn official(args: OpenAiArgs) -> Result<Self, ChatError> {
-        Self::new("openai", args)
+        Self::new(OFFICIAL, args)
     }
 
     /// A server that is compatible.
@@ -79,11 +83,20 @@ impl OpenAi {
         Self { responses: Some(responses), ..self }
     }
 
-    /// Whether this call is made in the Responses API: as was configured, else where nothing else is served.
+    fn is_official(&self) -> bool {
+        self.kind == OFFICIAL
+    }
+
+    /// Whether this call is made in the Responses API: as was configured, else where nothing else is served, or where the
+    /// request is one of that API.
     fn in_responses(&self, call: &ChatCall<'_>) -> bool {
         let by_model = || call.info.responses_only == Some(true);
-        self.responses
-            .unwrap_or_else(|| by_model() || openai_responses::is_chatgpt(self.endpoint.base(call.credential)))
+        let base = self.endpoint.base(call.credential);
+        self.responses.unwrap_or_else(|| {
+            by_model()
+                || self.is_official() && is_of_responses(call.request, base)
+                || openai_responses::is_chatgpt(base)
+        })
     }
 
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
@@ -93,6 +106,15 @@ impl OpenAi {
         let request = self.endpoint.bearer(Method::GET, "models", credential)?;
         let body = self.endpoint.fetch(request, credential, &decode_error).await?;
         Ok(decode_models(&body)?.into_iter().map(info).collect())
+    }
+}
+
+/// Whether a request is to be made in the Responses API. OpenAI itself serves both, so that what a client of that API says
+/// arrives as it was said; what stands in for it may serve one, and is asked there only for what the other has no word for.
+fn is_of_responses(request: &ChatRequest, base: &Url) -> bool {
+    match base.host_str() {
+        Some("api.openai.com") => request.was_said_on(Wire::OpenaiResponses),
+        _ => request.wants(Wire::OpenaiResponses),
     }
 }
 
@@ -119,7 +141,8 @@ impl Provider for OpenAi {
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
         let audio = self.responses != Some(true);
-        Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local }
+        let responses = self.responses.or(self.is_official().then_some(true));
+        Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local, responses }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
@@ -137,7 +160,7 @@ impl Provider for OpenAi {
 
     fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {
         let is_chatgpt = openai_responses::is_chatgpt(self.endpoint.base(call.credential));
-        if self.kind != "openai" || is_chatgpt {
+        if !self.is_official() || is_chatgpt {
             return Box::pin(async { Err(unsupported(self.kind, "count tokens")) });
         }
         Box::pin(openai_responses::count(self.kind, &self.endpoint, call))
@@ -151,7 +174,22 @@ impl Provider for OpenAi {
 
 #[cfg(test)]
 mod tests {
+    use greenroom_wire::chat::{Extra, Tool};
+
     use super::*;
+
+    #[test]
+    fn a_request_of_the_responses_api_is_made_in_it_where_that_can_be() {
+        let wire = Wire::OpenaiResponses;
+        let plain = ChatRequest::default();
+        let extra = Extra { wire, path: "/store".into(), json: false.into() };
+        let said = ChatRequest { extra: vec![extra], ..ChatRequest::default() };
+        let tool = Tool::Native { wire, json: serde_json::Value::Null };
+        let wants = ChatRequest { tools: vec![tool], ..ChatRequest::default() };
+        let of = |request, base: &str| is_of_responses(request, &base.parse().expect("it is an address"));
+        assert_eq!([&plain, &said, &wants].map(|request| of(request, OPENAI_BASE)), [false, true, true]);
+        assert_eq!([&plain, &said, &wants].map(|request| of(request, "http://127.0.0.1/v1")), [false, false, true]);
+    }
 
     #[test]
     fn an_address_says_what_a_server_takes() {

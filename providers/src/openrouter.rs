@@ -137,7 +137,8 @@ impl Provider for OpenRouter {
 
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
-        Capabilities { tools: true, images: true, documents: true, audio: !self.responses, json_schema: true, local }
+        let (audio, responses) = (!self.responses, Some(self.responses));
+        Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local, responses }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {

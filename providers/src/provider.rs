@@ -171,6 +171,9 @@ pub struct Capabilities {
     pub json_schema: bool,
     /// It runs on the user's own hardware, where a first token may take long.
     pub local: bool,
+    /// It is spoken to in OpenAI's Responses API where a request has tools that only that knows; `None` leaves it to the
+    /// model ([`ModelInfo::responses_only`]).
+    pub responses: Option<bool>,
 }
 
 /// A model, as far as it is known. `None` is "not known", never "no".

@@ -36,6 +36,7 @@ struct Item {
 #[derive(Debug, Clone)]
 enum Stop {
     Cut,
+    Stall,
     Error(Value),
 }
 
@@ -142,6 +143,13 @@ impl Answer {
         self
     }
 
+    /// Falls silent after `pieces` pieces.
+    #[must_use]
+    pub fn stall_after(mut self, pieces: usize) -> Self {
+        self.stop = Some((pieces, Stop::Stall));
+        self
+    }
+
     /// Fails after `pieces` pieces, as the API does: with an error event, a response that failed, and the body's end.
     #[must_use]
     pub fn error_after(mut self, pieces: usize, code: &str, message: &str) -> Self {
@@ -197,6 +205,7 @@ impl Answer {
         }
         match &self.stop {
             Some((_, Stop::Cut)) => attempt.cut(),
+            Some((_, Stop::Stall)) => attempt.stall(),
             Some((_, Stop::Error(error))) => {
                 let mut response = self.response("failed", &[], &Value::Null);
                 response["error"] = error.clone();

@@ -203,6 +203,9 @@ async fn a_client_asks_the_models_that_it_may_and_nobody_is_asked_for_others() {
         refused(&narrow.chat(&ask_streamed(model)).await);
     }
     refused(&smart.chat(&ask("lab/m2")).await);
+    for stream in [false, true] {
+        refused(&narrow.post("/v1/responses", &json!({"model": "lab/m2", "input": "hi", "stream": stream})).await);
+    }
     for denied in [json!({"model": "lab/m2"}), json!({})] {
         assert_eq!(error(&narrow.post(SESSIONS, &denied).await), forbidden(), "{denied}");
     }

@@ -181,6 +181,8 @@ async fn routes(api: &Api, heard: &mut Heard) {
     let routes = [
         ("POST", "/v1/chat/completions"),
         ("POST", "/v1/embeddings"),
+        ("POST", "/v1/responses"),
+        ("GET", "/v1/responses/none"),
         ("POST", "/v1/messages"),
         ("POST", "/v1/messages/count_tokens"),
         ("GET", "/v1/messages/none"),
@@ -243,6 +245,10 @@ async fn routes(api: &Api, heard: &mut Heard) {
         for more in [json!({"stream": false}), json!({"stream": true})] {
             let body = http_support::with(http_support::with(ask(model), json!({"max_tokens": 9})), more);
             heard.response(&api.post("/v1/messages", &body).await);
+        }
+        for stream in [false, true] {
+            let body = json!({"model": model, "input": "hi", "stream": stream});
+            heard.response(&api.post("/v1/responses", &body).await);
         }
         heard.response(&api.post("/v1/messages/count_tokens", &ask(model)).await);
     }

@@ -239,8 +239,15 @@ mod tests {
     }
 
     fn args(provider: &str) -> ShelfArgs {
-        let capabilities =
-            Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local: false };
+        let capabilities = Capabilities {
+            tools: true,
+            images: true,
+            documents: true,
+            audio: true,
+            json_schema: true,
+            local: false,
+            responses: None,
+        };
         ShelfArgs { provider: provider.into(), capabilities, models: Vec::new() }
     }
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use greenroom_providers::{Capabilities, Facts, ModelInfo};
-use greenroom_wire::{ChatError, ChatRequest, ErrorKind, Part, chat::ResponseFormat};
+use greenroom_wire::{
+    ChatError, ChatRequest, ErrorKind, Part,
+    chat::{ResponseFormat, Wire},
+};
 
 /// A list of a provider's models is asked for again after this, when a name isn't in it.
 const LIST_FRESH: Duration = Duration::from_secs(300);
@@ -388,6 +391,8 @@ pub(crate) struct Needs {
     pub(crate) documents: bool,
     pub(crate) audio: bool,
     pub(crate) json_schema: bool,
+    /// Tools that only the Responses API knows.
+    pub(crate) responses: bool,
     /// About how many tokens the prompt has.
     pub(crate) prompt_tokens: u64,
 }
@@ -402,6 +407,7 @@ impl Needs {
     pub(crate) fn of(request: &ChatRequest) -> Self {
         let mut needs = Self { tools: !request.tools.is_empty(), ..Self::default() };
         needs.json_schema = matches!(request.response_format, Some(ResponseFormat::JsonSchema { .. }));
+        needs.responses = request.wants(Wire::OpenaiResponses);
         let mut bytes = 0;
         for part in request.messages.iter().flat_map(|message| &message.parts) {
             needs.see(part, &mut bytes);
@@ -429,6 +435,11 @@ impl Needs {
             (self.documents, can.documents && model.takes.documents != Some(false), "documents"),
             (self.audio, can.audio && model.takes.audio != Some(false), "audio"),
             (self.json_schema, can.json_schema && model.json_schema != Some(false), "a JSON schema"),
+            (
+                self.responses,
+                can.responses.unwrap_or(model.responses_only == Some(true)),
+                "tools of the Responses API, since it is spoken to in another",
+            ),
         ];
         let lacking = features.into_iter().find(|(needed, can, _)| *needed && !can);
         let window = model.longest_prompt().filter(|has| self.prompt_tokens > *has);

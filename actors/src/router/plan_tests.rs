@@ -8,8 +8,15 @@ impl Preference for AsWritten {
     fn sort(&mut self, _: Strategy, _: &mut Vec<(Vec<Candidate>, u32)>) {}
 }
 
-const ALL: Capabilities =
-    Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local: false };
+const ALL: Capabilities = Capabilities {
+    tools: true,
+    images: true,
+    documents: true,
+    audio: true,
+    json_schema: true,
+    local: false,
+    responses: None,
+};
 
 fn shelf(provider: &str, ids: Option<&[&str]>) -> Shelf {
     let listed: Option<Arc<[ModelInfo]>> = ids.map(|ids| ids.iter().map(|id| ModelInfo::named(*id)).collect());
@@ -159,6 +166,31 @@ fn a_candidate_that_lacks_what_is_needed_is_left_out() {
     small.model.context = Some(10);
     let long = Needs { prompt_tokens: 11, ..Needs::default() };
     assert_eq!(book.fitting(vec![small], &long).unwrap_err().kind, ErrorKind::ContextOverflow);
+}
+
+#[test]
+fn tools_that_one_api_knows_go_where_it_is_spoken() {
+    let mut book = book();
+    let native = |wire| ChatRequest {
+        tools: vec![greenroom_wire::chat::Tool::Native { wire, json: serde_json::json!({"type": "web_search"}) }],
+        ..ChatRequest::default()
+    };
+    let needs = Needs::of(&native(Wire::OpenaiResponses));
+    let by_model = |only| {
+        let candidate = book.shelves[0].candidate("gpt-5");
+        let model = ModelInfo { responses_only: only, ..candidate.model.clone() };
+        book.fitting(vec![Candidate { model, ..candidate }], &needs).map(|fits| fits.len())
+    };
+    assert_eq!(by_model(Some(true)).unwrap(), 1);
+    assert_eq!(by_model(None).unwrap_err().kind, ErrorKind::InvalidRequest);
+    book.shelves[0].capabilities.responses = Some(true);
+    let both = || vec![book.shelves[1].candidate("qwen/qwen3"), book.shelves[0].candidate("gpt-5")];
+    assert_eq!(book.fitting(both(), &needs).unwrap(), both()[1..]);
+    assert_eq!(
+        book.fitting(both(), &Needs::of(&native(Wire::Anthropic))).unwrap(),
+        both(),
+        "others are left out there"
+    );
 }
 
 /// A shelf of OpenAI's, with the built-in catalogue.

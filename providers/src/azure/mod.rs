@@ -166,7 +166,8 @@ impl Provider for Azure {
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
         let audio = self.responses != Some(true);
-        Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local }
+        let responses = self.responses;
+        Capabilities { tools: true, images: true, documents: true, audio, json_schema: true, local, responses }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {

@@ -218,7 +218,15 @@ impl Provider for Vertex {
 
     fn capabilities(&self) -> Capabilities {
         let local = self.endpoint.is_local();
-        Capabilities { tools: true, images: true, documents: true, audio: true, json_schema: true, local }
+        Capabilities {
+            tools: true,
+            images: true,
+            documents: true,
+            audio: true,
+            json_schema: true,
+            local,
+            responses: Some(false),
+        }
     }
 
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {

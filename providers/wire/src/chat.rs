@@ -35,6 +35,20 @@ pub struct ChatRequest {
     pub extra: Vec<Extra>,
 }
 
+impl ChatRequest {
+    /// Whether it was said on this wire, as far as it has words that only that knows.
+    pub fn was_said_on(&self, wire: Wire) -> bool {
+        self.extra.iter().any(|extra| extra.wire == wire) || self.wants(wire)
+    }
+
+    /// Whether it has tools, or a choice between them, that only this wire knows.
+    pub fn wants(&self, wire: Wire) -> bool {
+        let is_tool = |tool: &Tool| matches!(tool, Tool::Native { wire: own, .. } if *own == wire);
+        self.tools.iter().any(is_tool)
+            || matches!(&self.tool_choice, Some(ToolChoice::Native { wire: own, .. }) if *own == wire)
+    }
+}
+
 /// A message of the conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {

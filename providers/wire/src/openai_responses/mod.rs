@@ -2,7 +2,8 @@
 //!
 //! Towards a provider: [`encode_request`], then [`OpenaiResponsesDecoder`] for a stream, [`decode_answer`] for a whole
 //! answer and [`decode_error`] for an error; [`encode_count`] and [`decode_count`] count a prompt's tokens. Towards a
-//! client: [`decode_request`].
+//! client: [`decode_request`], then [`StreamWriter`] or [`whole_response`]; an error before that has the body of chat
+//! completions.
 //!
 //! # What goes back
 //!
@@ -18,17 +19,20 @@
 //!
 //! [`Extra`](crate::chat::Extra)s of an answer stand at paths of the whole response (`/service_tier`, `/usage/cost`,
 //! `/output/0/content/0/logprobs`), whichever form the answer had; fields that only repeat the request are left out.
-//! Extras of a request's message stand at paths of the input item that it is. Where a client left `store` out, which on
+//! Where a message, reasoning or a call begins, `/output/0` says its type, id and phase, and a call's `call_id`: what goes
+//! back of it is known only at its end, and clients are told its id before. Extras of a request's message stand at paths of the input item that it is. Where a client left `store` out, which on
 //! this wire means that the answer is kept, an extra says so: a request of the chat language asks for the contrary.
 
 mod answer;
 mod error;
 mod request;
+mod serve;
 mod stream;
 
 pub use answer::decode_answer;
 pub use error::decode_error;
 pub use request::{Dialect, ServedRequest, decode_request, encode_count, encode_request};
+pub use serve::{Echo, StreamWriter, whole_response};
 pub use stream::OpenaiResponsesDecoder;
 
 pub use crate::{count::decode_count, encode::Encoded, error_response::ErrorResponse, names::ToolNames};

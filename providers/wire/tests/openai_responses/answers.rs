@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::harness::*;
 
 fn decode_of(response: &Value) -> Result<Vec<greenroom_wire::ChatEvent>, greenroom_wire::ChatError> {
-    decode_answer(response.to_string().as_bytes(), &ToolNames::default())
+    let events = decode_answer(response.to_string().as_bytes(), &ToolNames::default())?;
+    Ok(events.into_iter().filter(|event| !is_head(event)).collect())
 }
 
 fn response(status: &str, output: Value) -> Value {

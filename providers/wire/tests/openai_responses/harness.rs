@@ -92,7 +92,19 @@ pub(crate) fn answer(events: impl IntoIterator<Item = Value>) -> Vec<Value> {
     [created()].into_iter().chain(events).chain([completed()]).collect()
 }
 
+/// Whether an event only says how an item begins.
+pub(crate) fn is_head(event: &ChatEvent) -> bool {
+    let ChatEvent::Extra(extra) = event else { return false };
+    extra.path.strip_prefix("/output/").is_some_and(|index| !index.contains('/'))
+}
+
+/// Reads a stream; how its items begin is left out, of which there are tests of its own.
 pub(crate) fn decode<'a>(names: &ToolNames, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let (events, error, skipped) = decode_all(names, pieces);
+    (merged(events.into_iter().filter(|event| !is_head(event)).collect()), error, skipped)
+}
+
+pub(crate) fn decode_all<'a>(names: &ToolNames, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut decoder = OpenaiResponsesDecoder::new(names.clone());
     let mut events = Vec::new();
     for piece in pieces {

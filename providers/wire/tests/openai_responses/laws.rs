@@ -110,7 +110,7 @@ proptest! {
     #[test]
     fn a_stream_says_what_the_whole_answer_says((stream, whole) in answers(), cuts in vec(any::<Index>(), 0..6)) {
         let names = ToolNames::default();
-        let (events, error, skipped) = decode(&names, pieces(&stream, &cuts));
+        let (events, error, skipped) = decode_all(&names, pieces(&stream, &cuts));
         prop_assert!(error.is_none(), "{error:?}");
         prop_assert_eq!(skipped, 0);
         let events_of_whole = merged(decode_answer(whole.to_string().as_bytes(), &names).unwrap());

@@ -9,5 +9,7 @@ mod laws;
 mod laws_requests;
 mod requests;
 mod served;
+mod serving;
+mod serving_laws;
 mod shapes;
 mod streams;

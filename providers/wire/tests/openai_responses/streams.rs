@@ -1,6 +1,6 @@
 //! Streams of answers.
 
-use greenroom_wire::{ChatEvent, ErrorKind, FinishReason, Usage, chat::ToolCallKind};
+use greenroom_wire::{ChatEvent, ErrorKind, FinishReason, Usage, chat::ToolCallKind, openai_responses::ToolNames};
 use serde_json::json;
 
 use crate::harness::*;
@@ -10,6 +10,23 @@ fn a_plain_answer_is_read() {
     let (events, reason) = read_content(message(0, "msg_1", "Hé\u{2028}llo"));
     assert_eq!(events, [text("Hé\u{2028}llo"), message_fields("msg_1")]);
     assert_eq!(reason, FinishReason::Stop);
+}
+
+#[test]
+fn how_an_item_begins_is_said_before_what_it_says() {
+    let mut said = message(1, "msg_1", "hi");
+    said[0]["item"]["phase"] = "commentary".into();
+    let thought = json!({"type": "reasoning", "id": "rs_1", "summary": []});
+    let events = [&[added(0, thought.clone()), done(0, thought)][..], &said, &call_begins(2, 7, "{}")].concat();
+    let (events, error, _) = decode_all(&ToolNames::default(), [&sse(&answer(events))[..]]);
+    assert!(error.is_none(), "{error:?}");
+    let heads: Vec<_> = events.iter().enumerate().filter(|(_, event)| is_head(event)).collect();
+    let want = [
+        (1, extra("/output/0", json!({"type": "reasoning", "id": "rs_1"}))),
+        (3, extra("/output/1", json!({"type": "message", "id": "msg_1", "phase": "commentary"}))),
+        (6, extra("/output/2", json!({"type": "function_call", "id": "fc_7", "call_id": "call_7"}))),
+    ];
+    assert_eq!(heads, want.iter().map(|(at, event)| (*at, event)).collect::<Vec<_>>());
 }
 
 #[test]

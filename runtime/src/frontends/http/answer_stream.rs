@@ -42,8 +42,8 @@ pub(super) trait Form: Send + Unpin + 'static {
     /// Appends a word that means nothing but that the answer is awaited.
     fn write_heartbeat(out: &mut Vec<u8>);
 
-    /// Appends the error that the stream ends with. `self` knows the request.
-    fn write_error(&self, error: &ChatError, out: &mut Vec<u8>);
+    /// Appends the error that the stream ends with. `self` knows the request; there is no writer before an answer begins.
+    fn write_error(&self, writer: Option<&mut Self::Writer>, error: &ChatError, out: &mut Vec<u8>);
 }
 
 /// The events of an answer, written for the client.
@@ -159,7 +159,7 @@ impl<F: Form> AnswerStream<F> {
         None
     }
 
-    fn bytes_of(&self, step: Step) -> Vec<u8> {
+    fn bytes_of(&mut self, step: Step) -> Vec<u8> {
         match step {
             Step::Said(bytes) => bytes,
             Step::Silent => {
@@ -168,7 +168,7 @@ impl<F: Form> AnswerStream<F> {
                 bytes
             }
             Step::Failed(mut bytes, error) => {
-                self.form.write_error(&error, &mut bytes);
+                self.form.write_error(self.writer.as_mut(), &error, &mut bytes);
                 bytes
             }
         }

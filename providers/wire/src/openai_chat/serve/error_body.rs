@@ -18,7 +18,7 @@ pub fn error_body(error: &ChatError) -> (u16, Vec<u8>) {
     (status, body)
 }
 
-pub(super) fn error_object(error: &ChatError) -> (u16, Value) {
+pub(crate) fn error_object(error: &ChatError) -> (u16, Value) {
     let (status, kind, code) = shape(error.kind);
     let own = error.details.code.as_deref().filter(|_| error.kind == ErrorKind::InvalidRequest);
     let message = match &error.details.hint {

@@ -6,6 +6,7 @@ mod whole;
 mod writer;
 
 pub use error_body::error_body;
+pub(crate) use error_body::error_object;
 pub use whole::whole_answer;
 pub use writer::StreamWriter;
 
@@ -49,7 +50,7 @@ fn usage_object(usage: &Usage, extras: &[(String, Value)]) -> Value {
 }
 
 /// Puts a value at a JSON pointer below an object, unless something stands there.
-fn insert_at(object: &mut Value, path: &str, value: Value) {
+pub(crate) fn insert_at(object: &mut Value, path: &str, value: Value) {
     let mut at = object;
     let mut keys = path.split('/').skip(1).peekable();
     while let Some(key) = keys.next() {

@@ -7,6 +7,7 @@ use crate::{
     chat::{ChatRequest, Extra, Message, ResponseFormat, Role, Tool, ToolChoice, Wire},
     error::{ChatError, ErrorKind},
     extras::pointer,
+    openai_responses::serve::Echo,
     reader::{array, boolean, count, number, object, rest, string, take, take_string, wrong},
 };
 
@@ -17,6 +18,10 @@ pub struct ServedRequest {
     pub request: ChatRequest,
     /// Whether it is to be answered as a stream.
     pub stream: bool,
+    /// Whether its answer is to be kept, in the client's words: where it has none, it expects so.
+    pub store: Option<bool>,
+    /// What its answer repeats of it.
+    pub echo: Echo,
 }
 
 /// Reads a client's request. What has no word in the chat language is kept as [`Extra`]s.
@@ -33,6 +38,7 @@ pub fn decode_request(body: &[u8]) -> Result<ServedRequest, ChatError> {
     let Value::Object(mut map) = json else {
         return Err(ChatError::new(ErrorKind::InvalidRequest, "the body must be a JSON object"));
     };
+    let echo = Echo::of(&map);
     let mut request = ChatRequest::default();
     // A prompt that the provider keeps names a model and has input of its own.
     let has_prompt = map.get("prompt").is_some_and(Value::is_object);
@@ -54,6 +60,7 @@ pub fn decode_request(body: &[u8]) -> Result<ServedRequest, ChatError> {
             reader.end();
         }
     }
+    let store = map.get("store").and_then(Value::as_bool);
     // What is not said means on this wire that the answer is kept, and in the chat language that it is not.
     if map.get("store").is_none_or(Value::is_null) {
         map.shift_remove("store");
@@ -70,7 +77,7 @@ pub fn decode_request(body: &[u8]) -> Result<ServedRequest, ChatError> {
             _ => read_field(&mut request, &key, value)?,
         }
     }
-    Ok(ServedRequest { request, stream })
+    Ok(ServedRequest { request, stream, store, echo })
 }
 
 const KNOWN: &[&str] = &[

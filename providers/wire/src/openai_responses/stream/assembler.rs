@@ -218,7 +218,7 @@ impl Assembler {
             item.break_off(&mut self.queue);
         }
         let (mut making, items) = self.making();
-        items.push((index, Item::begin(raw, &mut making)?));
+        items.push((index, Item::begin(index, raw, &mut making)?));
         Ok(())
     }
 

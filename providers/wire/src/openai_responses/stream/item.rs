@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
     calls::Calls,
-    shape::{CallItem, Event, ImageItem, MessageItem, Part, ReasoningItem, Str, Tag},
+    shape::{Begun, CallItem, Event, ImageItem, MessageItem, Part, ReasoningItem, Str, Tag},
 };
 use crate::{
     chat::{Extra, ToolCallKind, Wire},
@@ -65,22 +65,29 @@ pub(super) struct Making<'a> {
 }
 
 impl Item {
-    /// Begins an item.
+    /// Begins an item; `at` is its index.
     ///
     /// # Errors
     ///
     /// It is of a known type, and not what that is.
-    pub(super) fn begin(raw: &RawValue, making: &mut Making<'_>) -> Result<Self, Broken> {
+    pub(super) fn begin(at: u32, raw: &RawValue, making: &mut Making<'_>) -> Result<Self, Broken> {
         let tag = Tag::of(raw.get()).ok_or(NOT_ALLOWED)?;
         Ok(match tag.kind() {
-            "message" => Self::Message(Vec::new()),
-            "reasoning" => Self::Reasoning(Thought::default()),
+            "message" => {
+                say_head(at, tag.kind(), raw, None, making.queue);
+                Self::Message(Vec::new())
+            }
+            "reasoning" => {
+                say_head(at, tag.kind(), raw, None, making.queue);
+                Self::Reasoning(Thought::default())
+            }
             "function_call" | "custom_tool_call" => {
                 let call: CallItem<'_> = read(raw)?;
                 let name = Str::filled(&call.name).ok_or("a tool call has no name")?;
                 let name = making.names.name(name).to_owned();
                 let (index, id) = making.calls.begin(Str::filled(&call.call_id), making.answer);
                 let kind = kind_of(&call);
+                say_head(at, tag.kind(), raw, Some(&id), making.queue);
                 making.queue.push(ChatEvent::ToolCallStarted { index, id: id.clone(), name, kind });
                 Self::Call { index, id, has_arguments: false }
             }
@@ -299,6 +306,19 @@ fn said(parts: &mut Vec<Said>, part: u32) -> &mut Said {
         }
     };
     &mut parts[at]
+}
+
+/// Says by what an item is known from its start on: whoever serves it says so before it is known what goes back with it.
+fn say_head(at: u32, kind: &str, raw: &RawValue, call: Option<&str>, queue: &mut Queue) {
+    let Some(begun) = Begun::of(raw.get()) else { return };
+    let Some(id) = Str::filled(&begun.id) else { return };
+    let mut json = json!({"type": kind, "id": id});
+    for (key, word) in [("call_id", call), ("phase", Str::filled(&begun.phase))] {
+        if let Some(word) = word {
+            json[key] = word.into();
+        }
+    }
+    queue.push(ChatEvent::Extra(Extra { wire: Wire::OpenaiResponses, path: format!("/output/{at}"), json }));
 }
 
 fn say_arguments(index: u32, has_arguments: &mut bool, whole: &Option<Str<'_>>, queue: &mut Queue) {

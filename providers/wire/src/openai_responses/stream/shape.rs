@@ -101,3 +101,19 @@ impl<'a> Tag<'a> {
         Str::filled(&self.kind).unwrap_or_default()
     }
 }
+
+/// By what an item is known from its start on.
+#[derive(Debug, Deserialize)]
+pub(super) struct Begun<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub(super) phase: Option<Str<'a>>,
+}
+
+impl<'a> Begun<'a> {
+    /// What an item says of itself; none where that is not in words.
+    pub(super) fn of(json: &'a str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+}

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{
     errors,
     reading::{Reading, read_stream, read_whole},
+    served,
 };
 use crate::load::Recording;
 
@@ -70,11 +71,11 @@ pub(super) fn check(recording: &Recording) -> Result<(), String> {
             Ok(events) => Outcome { events, error: None, skipped: 0 },
             Err(error) => Outcome { events: Vec::new(), error: Some(error), skipped: 0 },
         };
-        return compare(&outcome, &read_whole(&text));
+        return compare(&outcome, &read_whole(&text), None);
     }
     let body = &recording.body;
     let whole = decode([&body[..]])?;
-    compare(&whole, &read_stream(&text))?;
+    compare(&whole, &read_stream(&text), Some(&text))?;
     equal("skipped", &whole.skipped, &0)?;
     let same = |outcome: Outcome, how: &str| match merged(&outcome.events) == merged(&whole.events)
         && outcome.error.as_ref().map(|error| error.kind) == whole.error.as_ref().map(|error| error.kind)
@@ -135,13 +136,16 @@ fn merged(events: &[ChatEvent]) -> Vec<ChatEvent> {
     merged
 }
 
-fn compare(Outcome { events, error, .. }: &Outcome, reading: &Reading) -> Result<(), String> {
+fn compare(Outcome { events, error, .. }: &Outcome, reading: &Reading, stream: Option<&str>) -> Result<(), String> {
     let folded = fold(events.iter().cloned(), "p", "m");
     match (&reading.error, error) {
         (Some(said), Some(error)) => return equal("error kind", &error.kind, &errors::kind_in_stream(said)),
         (Some(_), None) => return Err("an error in the stream was passed over".into()),
         (None, Some(error)) => return Err(format!("failed: {error}")),
-        (None, None) => complete(events, &folded, reading)?,
+        (None, None) => {
+            complete(events, &folded, reading)?;
+            served::check(events, reading, stream)?;
+        }
     }
     said(&folded, events, reading)?;
     goes_back(&folded, reading)
@@ -252,7 +256,7 @@ fn goes_back(folded: &Folded, reading: &Reading) -> Result<(), String> {
 }
 
 /// Without lists of nothing beside a text, and with `{}` for no arguments.
-fn plain(mut item: Value) -> Value {
+pub(super) fn plain(mut item: Value) -> Value {
     for part in item["content"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
         part.retain(|key, json| (key != "logprobs") && *json != json!([]) && !json.is_null());
     }

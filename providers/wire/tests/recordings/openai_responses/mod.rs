@@ -5,6 +5,7 @@ mod errors;
 mod reading;
 mod requests;
 mod rules;
+mod served;
 
 use crate::load::Recording;
 

@@ -99,7 +99,7 @@ impl Form for Events {
         StreamWriter::write_heartbeat(out);
     }
 
-    fn write_error(&self, error: &ChatError, out: &mut Vec<u8>) {
+    fn write_error(&self, _: Option<&mut StreamWriter>, error: &ChatError, out: &mut Vec<u8>) {
         StreamWriter::write_error(error, self.id.as_ref().map(RequestId::as_str), out);
     }
 }

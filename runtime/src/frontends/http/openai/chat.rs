@@ -1,9 +1,6 @@
 //! `POST /v1/chat/completions`.
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
@@ -14,13 +11,16 @@ use greenroom_wire::{
     openai_chat::{ServedRequest, StreamWriter, decode_request, whole_answer},
 };
 
-use super::super::{
-    answer::{Whole, caller},
-    answer_stream::{self, Form},
-    body,
-    errors::failed,
-    site::App,
-    who::Who,
+use super::{
+    super::{
+        answer::{Whole, caller},
+        answer_stream::{self, Form},
+        body,
+        errors::failed,
+        site::App,
+        who::Who,
+    },
+    now,
 };
 use crate::{Caller, heeded};
 
@@ -100,7 +100,7 @@ impl Form for Chunks {
         StreamWriter::write_heartbeat(out);
     }
 
-    fn write_error(&self, error: &ChatError, out: &mut Vec<u8>) {
+    fn write_error(&self, _: Option<&mut StreamWriter>, error: &ChatError, out: &mut Vec<u8>) {
         StreamWriter::write_error(error, out);
     }
 }
@@ -108,9 +108,4 @@ impl Form for Chunks {
 /// The provider's id of the answer, or one of ours where it gives none.
 fn answer_id(given: &str) -> String {
     if given.is_empty() { format!("chatcmpl-{:032x}", rand::random::<u128>()) } else { given.to_owned() }
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -3,7 +3,16 @@
 mod chat;
 mod embeddings;
 mod models;
+mod responses;
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) use chat::chat;
 pub(super) use embeddings::embeddings;
 pub(super) use models::{model, models};
+pub(super) use responses::{response, responses};
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,262 @@
+"""OpenAI's own Python client for the Responses API, against a greenroom that stands before a scripted provider.
+
+Called with the base URL, the model, the provider's own address and the path of its route; OPENAI_API_KEY holds the token.
+What the scripted provider answers is chosen by the text of the user's message. Ends with 0 if everything is as it should
+be, and prints a line for each check.
+"""
+
+import asyncio
+import json
+import sys
+import time
+import urllib.request
+
+import openai
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import BaseModel, TypeAdapter
+
+BASE, MODEL, PROVIDER, ROUTE = sys.argv[1:]
+client = openai.OpenAI(base_url=BASE, max_retries=0, timeout=30)
+strict = TypeAdapter(ResponseStreamEvent)
+
+WEATHER = {
+    "type": "function",
+    "name": "weather",
+    "description": "The weather of a city",
+    "strict": True,
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+}
+UNICODE = "é🌊\u2028\u2029\u0085 end"
+
+
+class Sum(BaseModel):
+    total: int
+
+
+def ask(text, **more):
+    return client.responses.create(model=MODEL, input=text, **more)
+
+
+def check_types(response):
+    """Everything that the client's types require is there: they are not checked as it reads."""
+    Response.model_validate(response.model_dump(mode="json", warnings=False))
+
+
+def whole():
+    response = ask("greet", instructions="be brief", metadata={"a": "b"}, temperature=0.5)
+    assert response.output_text == "Hello, world", response
+    assert response.object == "response" and response.status == "completed" and response.id.startswith("resp_")
+    assert (response.instructions, response.metadata, response.temperature) == ("be brief", {"a": "b"}, 0.5)
+    assert abs(response.created_at - time.time()) < 600
+    assert response.error is None and response.incomplete_details is None and response.store is False
+    check_types(response)
+
+
+def usage():
+    counted = ask("greet").usage
+    assert (counted.input_tokens, counted.output_tokens, counted.total_tokens) == (10, 5, 15), counted
+    assert counted.input_tokens_details.cached_tokens == 4, counted
+    assert counted.output_tokens_details.reasoning_tokens == 2, counted
+
+
+def headers():
+    raw = client.responses.with_raw_response.create(model=MODEL, input="greet")
+    provider, model = MODEL.split("/")
+    assert raw.headers["x-greenroom-provider"] == provider and raw.headers["x-greenroom-model"] == model
+    assert raw.request_id.startswith("req_"), raw.request_id
+
+
+def streamed():
+    events = list(ask("greet", stream=True, tools=[WEATHER]))
+    for event in events:
+        strict.validate_python(event.model_dump(mode="json", warnings=False))
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert events[0].type == "response.created" and events[1].type == "response.in_progress"
+    assert events[0].response.status == "in_progress" and events[0].response.tools[0].name == "weather"
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == "Hello, world"
+    assert events[-1].type == "response.completed" and events[-1].response.output_text == "Hello, world"
+    check_types(events[-1].response)
+
+
+def helper():
+    with client.responses.stream(model=MODEL, input="greet") as stream:
+        snapshots = [event.snapshot for event in stream if event.type == "response.output_text.delta"]
+        final = stream.get_final_response()
+    assert snapshots[-1] == "Hello, world" and final.output_text == "Hello, world", (snapshots, final)
+    assert final.usage.total_tokens == 15
+
+
+def unicode():
+    assert ask("unicode").output_text == UNICODE
+    with client.responses.stream(model=MODEL, input="unicode") as stream:
+        text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        assert text == UNICODE == stream.get_final_response().output_text, text
+
+
+def check_calls(items):
+    calls = [(item.call_id, item.name, item.arguments) for item in items if item.type == "function_call"]
+    assert calls == [("call_a", "weather", '{"city":"Oslo"}'), ("call_b", "weather", '{"city":"Bergen"}')], calls
+
+
+def tools():
+    for stream in (False, True):
+        if stream:
+            with client.responses.stream(model=MODEL, input="call tools", tools=[WEATHER]) as events:
+                done = [event for event in events if event.type == "response.function_call_arguments.done"]
+                output = events.get_final_response().output
+            assert [event.arguments for event in done] == ['{"city":"Oslo"}', '{"city":"Bergen"}'], done
+        else:
+            output = ask("call tools", tools=[WEATHER]).output
+        check_calls(output)
+        # The answer goes back as the client holds it, with the results.
+        calls = [item for item in output if item.type == "function_call"]
+        results = [{"type": "function_call_output", "call_id": call.call_id, "output": "rain"} for call in calls]
+        said = [{"role": "user", "content": "conversation"}, *output, *results]
+        assert ask(said, tools=[WEATHER], store=False).output_text == "It rains."
+
+
+def thinks():
+    with client.responses.stream(model=MODEL, input="think", reasoning={"summary": "auto"}) as stream:
+        thought = "".join(event.delta for event in stream if event.type == "response.reasoning_summary_text.delta")
+        final = stream.get_final_response()
+    assert thought == "hm, yes", thought
+    assert [item.type for item in final.output] == ["reasoning", "message"], final
+    assert final.output[0].summary[0].text == "hm, yes" and final.output_text == "Yes."
+    check_types(final)
+
+
+def structured():
+    response = client.responses.parse(model=MODEL, input="add up", text_format=Sum)
+    assert response.output_parsed == Sum(total=3), response
+    with client.responses.stream(model=MODEL, input="add up", text_format=Sum) as stream:
+        for _ in stream:
+            pass
+        assert stream.get_final_response().output_parsed == Sum(total=3)
+
+
+def image():
+    content = [
+        {"type": "input_text", "text": "picture"},
+        {"type": "input_image", "detail": "auto", "image_url": "data:image/png;base64,iVBORw0KGgo="},
+    ]
+    assert ask([{"role": "user", "content": content}]).output_text == "A cat."
+
+
+def cut_short():
+    response = ask("too long")
+    assert response.status == "incomplete" and response.incomplete_details.reason == "max_output_tokens", response
+    assert [event.type for event in ask("too long", stream=True)][-1] == "response.incomplete"
+    check_types(response)
+
+
+def expect(kind, code, call):
+    try:
+        call()
+    except openai.APIStatusError as error:
+        assert type(error) is kind, f"{type(error).__name__} in place of {kind.__name__}: {error}"
+        assert error.code == code, f"{error.code} in place of {code}"
+        assert error.request_id, "an error without the id of its request"
+        return error
+    raise AssertionError(f"no {kind.__name__}")
+
+
+def errors():
+    def to(model=MODEL, client=client, text="greet", **more):
+        return lambda: client.responses.create(model=model, input=text, **more)
+
+    stranger = openai.OpenAI(base_url=BASE, api_key="wrong", max_retries=0)
+    for stream in (False, True):
+        expect(openai.AuthenticationError, "invalid_api_key", to(client=stranger, stream=stream))
+        expect(openai.NotFoundError, "model_not_found", to(model="nobody/nothing", stream=stream))
+        error = expect(openai.RateLimitError, "rate_limit_exceeded", to("limited/m", stream=stream))
+        assert 0 < int(error.response.headers["retry-after"]) <= 50
+        expect(openai.BadRequestError, "context_length_exceeded", to("long/m", stream=stream))
+        expect(openai.InternalServerError, "provider_failed", to("broken/m", stream=stream))
+        error = expect(openai.BadRequestError, None, to(temperature="hot", stream=stream))
+        assert error.param == "temperature"
+        for param in ("store", "background"):
+            error = expect(openai.BadRequestError, None, to(stream=stream, **{param: True}))
+            assert error.param == param
+        gone = to(previous_response_id="resp_1", stream=stream)
+        expect(openai.BadRequestError, "previous_response_not_found", gone)
+    expect(openai.NotFoundError, "not_found", lambda: client.responses.retrieve("resp_1"))
+
+
+def error_midway():
+    text = ""
+    try:
+        for event in ask("break off", stream=True):
+            if event.type == "response.output_text.delta":
+                text += event.delta
+    except openai.APIError as error:
+        assert text == "Hel" and error.message, (text, error)
+        return
+    raise AssertionError("a stream that broke off looked complete")
+
+
+def cancel():
+    for _ in range(2):
+        stream = ask("stall", stream=True)
+        while next(stream).type != "response.output_text.delta":
+            pass
+        until("open", 1)
+        seen = answers()["cancelled"]
+        stream.close()
+        until("cancelled", seen + 1)
+
+
+def cancel_task():
+    async def leave():
+        async with openai.AsyncOpenAI(base_url=BASE, max_retries=0) as client:
+            seen = answers()["cancelled"]
+            asked = asyncio.create_task(client.responses.create(model=MODEL, input="stall"))
+            await asyncio.to_thread(until, "open", 1)
+            asked.cancel()
+            try:
+                await asked
+            except asyncio.CancelledError:
+                await asyncio.to_thread(until, "cancelled", seen + 1)
+                return
+        raise AssertionError("the task was not cancelled")
+
+    asyncio.run(leave())
+
+
+def answers():
+    """The provider's counters of its route."""
+    with urllib.request.urlopen(f"{PROVIDER}/_scripted/stats", timeout=30) as answer:
+        routes = json.load(answer)["routes"]
+    return next(route for route in routes if route["path"] == ROUTE)
+
+
+def until(counter, count):
+    end = time.monotonic() + 30
+    while answers()[counter] != count:
+        assert time.monotonic() < end, f"{counter} is not {count}: {answers()}"
+        time.sleep(0.005)
+
+
+for check in (
+    whole,
+    usage,
+    headers,
+    streamed,
+    helper,
+    unicode,
+    tools,
+    thinks,
+    structured,
+    image,
+    cut_short,
+    errors,
+    error_midway,
+    cancel,
+    cancel_task,
+):
+    check()
+    print("ok", check.__name__, flush=True)
