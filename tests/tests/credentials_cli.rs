@@ -134,7 +134,12 @@ async fn what_cannot_be_added_or_removed_is_told_and_changes_nothing() {
             (&["lab"], "sk-\u{1b}[31m", "this can't be a key", "one line of text"),
             (&["lab"], "sk-\u{0}x", "this can't be a key", "one line of text"),
             (&["lab"], &long, "this can't be a key", "one line of text"),
-            (&["nobody"], ONE, "there is no provider \"nobody\"", "there are anthropic, bedrock, copilot, demo, gemini, lab, openai, openrouter"),
+            (
+                &["nobody"],
+                ONE,
+                "there is no provider \"nobody\"",
+                "there are anthropic, bedrock, copilot, demo, gemini, lab, openai, openrouter",
+            ),
             (&["demo"], ONE, "the provider \"demo\" wants no key", "nothing to add"),
             (&["lab/set"], ONE, "has the key of the profile \"set\" itself", "--profile"),
             (&["lab/"], ONE, "can't be the id of a profile", "1 to 64 characters"),
