@@ -4,6 +4,8 @@
 
 #[path = "recordings/anthropic/mod.rs"]
 mod anthropic;
+#[path = "recordings/bedrock_invoke.rs"]
+mod bedrock_invoke;
 #[path = "recordings/by_hand.rs"]
 mod by_hand;
 #[path = "recordings/check.rs"]
@@ -83,7 +85,7 @@ fn recordings_are_explained() {
     }
     for (api, count) in &passed {
         let why = match api.as_str() {
-            "bedrock-invoke" => "chats go through Converse",
+            "bedrock-invoke" => "chats go through Converse, and no wire is that model's own",
             "gemini-models" => "it is no list of models",
             _ => "its wire is not built",
         };
@@ -122,6 +124,7 @@ fn explain(recording: &Recording) -> Option<(&'static str, Result<(), String>)> 
             path if path.ends_with("/props") => Some(("llamacpp props", models::check_props(recording))),
             _ => openai_responses::explain(recording),
         },
+        "bedrock-invoke" => bedrock_invoke::explain(recording),
         "ollama-native" => ollama::check(recording).map(|outcome| ("ollama", outcome)),
         _ => {
             let explained = anthropic::explain(recording).or_else(|| gemini::explain(recording));

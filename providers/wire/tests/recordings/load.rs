@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
+#[derive(Clone)]
 pub(crate) struct Recording {
     pub(crate) api: String,
     pub(crate) case: String,

@@ -24,6 +24,11 @@ pub(crate) fn explain(recording: &Recording) -> Option<(&'static str, Result<(),
     }
 }
 
+/// Whether an answer of this wire is explained, whatever asked for it.
+pub(crate) fn answer(recording: &Recording) -> Result<(), String> {
+    check::check(recording)
+}
+
 fn chat(recording: &Recording) -> Result<(), String> {
     requests::check(recording)?;
     if recording.status >= 400 { errors::check(recording) } else { check::check(recording) }
