@@ -164,16 +164,22 @@ impl Live {
         }
     }
 
-    /// Takes up every turn that an earlier process left.
+    /// Takes up every turn that an earlier process left. What this process does not come to before it ends, the next does,
+    /// and nothing is wrong.
     pub(crate) async fn take_up_all(&self) -> Result<(), StoreError> {
         let mut after = None;
         loop {
-            let page = self.store.scan_page(&OPEN, after.as_ref(), AT_ONCE).await?;
+            let page = match self.store.scan_page(&OPEN, after.as_ref(), AT_ONCE).await {
+                Err(_) if self.shared.shutdown.is_cancelled() => return Ok(()),
+                page => page?,
+            };
             let Some((last, ())) = page.last() else { return Ok(()) };
             after = Some(last.clone());
             let woken = page.iter().map(|(id, ())| async move {
                 let id: Arc<str> = id.as_str().into();
-                if let Err(error) = self.get(&id).await {
+                if let Err(error) = self.get(&id).await
+                    && !self.shared.shutdown.is_cancelled()
+                {
                     tracing::error!(session = %id, "a turn that was interrupted can't be taken up: {error}");
                 }
             });
