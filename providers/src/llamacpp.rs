@@ -12,7 +12,7 @@ use reqwest::Method;
 use url::Url;
 
 use crate::{
-    Capabilities, ChatCall, Credential, EmbedCall, Modalities, ModelInfo, Provider, Sink,
+    Capabilities, ChatCall, Credential, EmbedCall, Health, Modalities, ModelInfo, Provider, Sink,
     embeddings::within,
     endpoint::Endpoint,
     openai_chat::{self, Asked},
@@ -89,6 +89,16 @@ impl LlamaCpp {
         Ok(models)
     }
 
+    /// Whether its model is loaded, and it lets in: that and its list of models it tells everybody, but not what it was
+    /// started with.
+    async fn look(&self, credential: &Credential) -> Result<Health, ChatError> {
+        self.get("health", credential).await.map_err(|error| self.explain(error))?;
+        match self.get("props", credential).await {
+            Err(error) if matches!(error.kind, ErrorKind::Auth | ErrorKind::AuthPermanent) => Err(error),
+            _ => Ok(Health { models: Some(self.list(credential).await?.len()) }),
+        }
+    }
+
     /// The prompt as the server's template makes it, in tokens; of an older server, which has no such address, the texts
     /// alone.
     async fn count(&self, call: ChatCall<'_>) -> Result<u64, ChatError> {
@@ -130,6 +140,10 @@ fn info(entry: ModelEntry) -> ModelInfo {
 impl Provider for LlamaCpp {
     fn kind(&self) -> &'static str {
         "llamacpp"
+    }
+
+    fn health<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Health, ChatError>> {
+        Box::pin(self.look(credential))
     }
 
     fn capabilities(&self) -> Capabilities {

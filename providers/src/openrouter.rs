@@ -8,11 +8,12 @@ use greenroom_wire::{
     openai_chat::{Dialect, decode_error},
     openrouter::{ListedModel, ModelPrice, decode_models},
 };
+use reqwest::Method;
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    Capabilities, ChatCall, Credential, EmbedCall, Modalities, ModelInfo, Price, Provider, Sink,
+    Capabilities, ChatCall, Credential, EmbedCall, Health, Modalities, ModelInfo, Price, Provider, Sink,
     catalog::Date,
     cost::{MOST_TIERS, Tier, Tiers},
     embeddings::within,
@@ -62,6 +63,19 @@ impl OpenRouter {
     pub fn new(args: OpenRouterArgs) -> Result<Self, ChatError> {
         let OpenRouterArgs { transport, base, headers, routing, responses } = args;
         Ok(Self { endpoint: Endpoint::new(transport, base, &headers)?, routing, responses })
+    }
+
+    /// What the key is, which nobody else is told: the list of models is everybody's to read.
+    async fn look_up_key(&self, credential: &Credential) -> Result<Health, ChatError> {
+        let request = self.endpoint.bearer(Method::GET, "key", credential)?;
+        match self.endpoint.fetch(request, credential, &decode_error).await {
+            Ok(_) => Ok(Health { models: None }),
+            // What stands in for it may know no keys.
+            Err(error) if error.details.status == Some(404) => {
+                Ok(Health { models: Some(self.list(credential).await?.len()) })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
@@ -133,6 +147,10 @@ fn price(price: &ModelPrice) -> Price {
 impl Provider for OpenRouter {
     fn kind(&self) -> &'static str {
         "openrouter"
+    }
+
+    fn health<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Health, ChatError>> {
+        Box::pin(self.look_up_key(credential))
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -150,3 +150,25 @@ async fn texts_become_vectors() {
     assert_eq!((made.vectors, made.tokens), (vec![vec![0.5]], Some(2)));
     assert_eq!(seen.await.unwrap()[0].line(), "POST /v1/embeddings HTTP/1.1");
 }
+
+#[tokio::test]
+async fn a_server_is_well_once_it_has_loaded_and_lets_in() {
+    let loading = whole(503, "", &error(503, "unavailable_error", "Loading model"));
+    let well = || whole(200, "", &json!({"status": "ok"}));
+    let (base, seen) = server(vec![
+        loading,
+        well(),
+        whole(401, "", &error(401, "authentication_error", "Invalid API Key")),
+        well(),
+        whole(501, "", &error(501, "not_supported_error", "no props")),
+        whole(200, "", &json!({"data": [{"id": "m"}, {"id": "n"}]})),
+    ])
+    .await;
+    let (provider, credential) = (provider(&base), Credential::Key(KEY.into()));
+    assert_eq!(provider.health(&credential).await.unwrap_err().kind, ErrorKind::Overloaded);
+    assert_eq!(provider.health(&credential).await.unwrap_err().kind, ErrorKind::Auth);
+    assert_eq!(provider.health(&credential).await.unwrap().models, Some(2));
+    let seen = seen.await.unwrap();
+    let lines: Vec<_> = seen.iter().map(|seen| seen.line().split(' ').nth(1).unwrap()).collect();
+    assert_eq!(lines, ["/health", "/health", "/props", "/health", "/props", "/v1/models"]);
+}

@@ -189,3 +189,16 @@ async fn the_responses_api_and_embeddings_are_there_as_well() {
     );
     assert_eq!(seen[0].body["provider"], json!({"sort": "price"}));
 }
+
+#[tokio::test]
+async fn a_key_is_looked_up_since_the_list_is_everybodys() {
+    let refused = json!({"error": {"code": 401, "message": "User not found."}});
+    let (base, seen) = server(vec![whole(401, "", &refused), whole(200, "", &json!({"data": {"label": "k"}}))]).await;
+    let provider = provider(&base, json!({}), false);
+    let credential = Credential::Key(KEY.into());
+    assert_eq!(provider.health(&credential).await.unwrap_err().kind, ErrorKind::Auth);
+    assert_eq!(provider.health(&credential).await.unwrap().models, None);
+    let seen = seen.await.unwrap();
+    assert_eq!(seen[0].line(), "GET /api/v1/key HTTP/1.1");
+    assert_eq!(seen[0].header("authorization"), Some(format!("Bearer {KEY}").as_str()));
+}

@@ -262,7 +262,7 @@ impl Credentials {
     }
 
     /// Adds a key, or puts it in the place of one that was added. It is kept when this returns, and what runs goes by it.
-    /// With `verify` its provider is asked for its models first: only if that clearly refuses the key, nothing is added.
+    /// With `verify` its provider is asked first whether it lets in: only if that clearly refuses the key, nothing is added.
     ///
     /// # Errors
     /// Why it is not added.
@@ -296,7 +296,7 @@ impl Credentials {
             Err(unverified) => return Ok(Some(unverified)),
         };
         let wait = VERIFY_WAIT.min(written.timeouts.idle);
-        match tokio::time::timeout(wait, provider.models(&credential)).await {
+        match tokio::time::timeout(wait, provider.health(&credential)).await {
             Ok(Ok(_)) => Ok(None),
             Ok(Err(error)) if is_clear(&error) => {
                 Err(CredentialsError::Refused { provider: written.name.clone(), source: Box::new(error) })
