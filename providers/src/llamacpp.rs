@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use greenroom_wire::{
     ChatError, Embeddings, ErrorKind, Part,
     llamacpp::{decode_prompt, decode_props, decode_tokens, encode_tokenize},
-    openai_chat::{Dialect, ModelEntry, decode_error, decode_models, encode_request},
+    openai_chat::{Dialect, decode_error, decode_models, encode_request},
 };
 use reqwest::Method;
 use url::Url;
@@ -15,6 +15,7 @@ use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, Health, Modalities, ModelInfo, Provider, Sink,
     embeddings::within,
     endpoint::Endpoint,
+    openai,
     openai_chat::{self, Asked},
     openai_responses,
     transport::Transport,
@@ -76,7 +77,7 @@ impl LlamaCpp {
     /// The model that is loaded, or those between which a server of several chooses.
     async fn list(&self, credential: &Credential) -> Result<Vec<ModelInfo>, ChatError> {
         let listed = self.get("v1/models", credential).await.map_err(|error| self.explain(error))?;
-        let mut models: Vec<ModelInfo> = decode_models(&listed)?.into_iter().map(info).collect();
+        let mut models: Vec<ModelInfo> = decode_models(&listed)?.into_iter().map(openai::info).collect();
         // What it was started with is of the one model that it has. Servers may keep it to themselves.
         if let [model] = models.as_mut_slice()
             && let Ok(props) = self.get("props", credential).await.and_then(|body| decode_props(&body))
@@ -131,10 +132,6 @@ fn texts(call: ChatCall<'_>) -> String {
         _ => None,
     });
     texts.collect::<Vec<_>>().join("\n")
-}
-
-fn info(entry: ModelEntry) -> ModelInfo {
-    ModelInfo { name: entry.name, context: entry.context, max_output: entry.max_output, ..ModelInfo::named(entry.id) }
 }
 
 impl Provider for LlamaCpp {
