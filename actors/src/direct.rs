@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use greenroom_providers::{EmbedCall, ModelInfo, PullCall, PullSink};
+use greenroom_providers::{EmbedCall, ModelInfo, PullCall, PullSink, cost::Cost};
 use greenroom_wire::{ChatError, ChatEvent, EmbedInput, EmbedRequest, Embeddings, ErrorKind, Usage, error::Origin};
 use tokio::time::Instant;
 
@@ -41,6 +41,11 @@ pub(crate) async fn embed(
     let candidate = candidates.into_iter().next().ok_or_else(|| unknown(&request.model))?;
     let (provider, name) = (of(shared, &candidate.provider)?, &candidate.provider);
     let tokens = request.input.iter().map(tokens).fold(0, usize::saturating_add);
+    let asker = Asker::Client(caller.owner.to_string());
+    let prompt = u64::try_from(tokens).unwrap_or(u64::MAX);
+    let expected = Usage { input: prompt, ..Usage::default() };
+    let expected = candidate.model.price.map_or_else(Cost::default, |price| price.cost(&expected));
+    let _reserved = shared.ledger.admit(&asker, expected).await?;
     let permit = acquire(&provider, name, &candidate.model.id, (&caller.owner, tokens)).await?;
     let _counted = permit.begin();
     let call = EmbedCall {
@@ -53,9 +58,9 @@ pub(crate) async fn embed(
         provider: name.to_string(),
         model: candidate.model.id.clone(),
         profile: permit.profile.to_string(),
-        asker: Asker::Client(caller.owner.to_string()),
+        asker,
         is_first: true,
-        prompt: u64::try_from(tokens).unwrap_or(u64::MAX),
+        prompt,
         answer: 0,
         price: candidate.model.price,
     });

@@ -28,5 +28,8 @@ pub use session::{
     Busy, ContextPolicy, OnCrash, OnInterrupt, RequestDefaults, Sent, SessionRules, Timeouts, TurnLimits,
 };
 pub use system::{Answer, Caller, ProviderSpec, StartError, System, SystemArgs};
-pub use usage::{Asker, UsageKey, UsageRow, rows_of};
+pub use usage::{
+    Asker, AttemptEntry, AttemptOutcome, AttemptPlace, BadBudget, Budgets, Period, SpendBudget, UsageKey, UsageRow,
+    UsageRules, attempts_of, rows_of,
+};
 pub use vault::{SEALING_KEY_BYTES, Sealed, Vault, VaultError};

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use greenroom_providers::{ModelInfo, PullSink};
+use greenroom_providers::{ModelInfo, PullSink, cost::Cost};
 use greenroom_wire::{ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind};
 use ractor::{Actor, ActorCell, SpawnErr};
 use tokio_util::{
@@ -44,7 +44,7 @@ use crate::{
     sessions::Sessions,
     store::{Store, StoreError},
     supervisor::{Child, Launch, Roster, Supervisor, SupervisorMsg},
-    usage::{Asker, Ledger, UsageRow},
+    usage::{Asker, AttemptEntry, AttemptPlace, Ledger, UsageRow, UsageRules},
 };
 
 /// The turn of a stateless call.
@@ -73,6 +73,8 @@ pub struct SystemArgs {
     pub rules: SessionRules,
     /// Providers that were written and can't be used now: what is kept of them stays.
     pub idle: Vec<String>,
+    /// What holds for the books of what was used.
+    pub usage: UsageRules,
     /// Where what must outlive the process is kept; nowhere if there is none. Its owner closes it, once the system has
     /// stopped.
     pub store: Option<Store>,
@@ -164,7 +166,7 @@ impl System {
             on_interrupt: args.on_interrupt,
             hedge: args.hedge,
             rules: args.rules,
-            ledger: Ledger::start(args.store.clone()),
+            ledger: Ledger::start(args.store.clone(), args.usage),
             shutdown: CancellationToken::new(),
             turns: TaskTracker::new(),
         };
@@ -371,6 +373,26 @@ impl System {
     /// It can't be read; there is no store.
     pub async fn usage(&self) -> Result<Vec<UsageRow>, StoreError> {
         self.shared.ledger.rows().await
+    }
+
+    /// Attempts that have ended, as [`attempts_of`](crate::attempts_of) gives them.
+    ///
+    /// # Errors
+    /// They can't be read; there is no store.
+    pub async fn attempts(
+        &self,
+        after: Option<AttemptPlace>,
+        most: usize,
+    ) -> Result<(Vec<AttemptEntry>, Option<AttemptPlace>), StoreError> {
+        self.shared.ledger.attempts(after, most).await
+    }
+
+    /// What a client has spent in the time of its budget; `None` if it has none.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub async fn spent(&self, client: &str) -> Result<Option<Cost>, ChatError> {
+        self.shared.ledger.spent(client).await
     }
 
     /// Whether everything that answers depends on is up: the router, and at least one provider.

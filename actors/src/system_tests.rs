@@ -140,6 +140,7 @@ pub(crate) async fn system_knowing(
         hedge: None,
         rules,
         idle: Vec::new(),
+        usage: crate::UsageRules::default(),
         store,
     })
     .await

@@ -5,8 +5,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use greenroom_providers::retry::Waits;
-use greenroom_wire::{ChatError, ChatRequest, ErrorKind};
+use greenroom_providers::{cost::Cost, retry::Waits};
+use greenroom_wire::{ChatError, ChatRequest, ErrorKind, Usage};
 
 use super::{
     answering::{Answering, Begin, GoesOn, LaneSink, SharedAnswering, lock},
@@ -34,6 +34,8 @@ const PROBE_ALONE: Duration = Duration::from_secs(1);
 pub(super) async fn seek(shared: &Shared, job: &Job, answering: &SharedAnswering) -> Result<(), ChatError> {
     let needs = Needs::of(&job.request);
     let Planned { candidates, mut old } = plan(shared, &job.request.model, needs).await?;
+    let expected = candidates.first().map_or_else(Cost::default, |first| expected(first, &needs));
+    let _reserved = shared.ledger.admit(&job.asker, expected).await?;
     let dispatch = Dispatch::new(candidates.clone(), shared.budget);
     let mut seek = Seek {
         shared,
@@ -65,6 +67,12 @@ pub(super) async fn seek(shared: &Shared, job: &Job, answering: &SharedAnswering
             },
         };
     }
+}
+
+/// What an answer of this candidate may cost.
+fn expected(candidate: &Candidate, needs: &Needs) -> Cost {
+    let usage = Usage { input: needs.prompt_tokens, output: ANSWER_TOKENS, ..Usage::default() };
+    candidate.model.price.map_or_else(Cost::default, |price| price.cost(&usage))
 }
 
 struct Seek<'a> {

@@ -8,6 +8,7 @@ use greenroom_wire::{ChatError, ChatEvent, ErrorKind, Usage};
 use super::{
     Ledger,
     books::Expected,
+    entry::{AttemptOutcome, Ended},
     row::{Asker, UsageKey},
     sum::Sum,
 };
@@ -31,6 +32,7 @@ pub(crate) struct Booking {
 #[derive(Debug)]
 pub(super) struct Opened {
     key: UsageKey,
+    began: SystemTime,
     is_first: bool,
     prompt: u64,
     answer: u64,
@@ -41,12 +43,12 @@ impl Opened {
     /// What is booked if nobody closes it.
     pub(super) fn expected(&self) -> Expected {
         let usage = Usage { input: self.prompt, output: self.answer, ..Usage::default() };
-        Expected { key: self.key.text(), amounts: self.sum(&usage, true).amounts() }
+        Expected { key: self.key.text(), amounts: self.sum(&usage, true).amounts(), began: Some(self.began) }
     }
 
     #[cfg(test)]
     pub(super) fn of_key(key: UsageKey) -> Self {
-        Self { key, is_first: true, prompt: 0, answer: 0, price: None }
+        Self { key, began: SystemTime::now(), is_first: true, prompt: 0, answer: 0, price: None }
     }
 
     fn sum(&self, usage: &Usage, estimated: bool) -> Sum {
@@ -66,13 +68,14 @@ pub(crate) struct OpenAttempt {
     said: usize,
     spoke: bool,
     sent: bool,
-    outcome: Option<Outcome>,
+    known: Option<Known>,
+    outcome: AttemptOutcome,
 }
 
-/// How it ended.
+/// What is known of what it used, once it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// Its provider told what it used.
+enum Known {
+    /// Its provider told.
     Whole,
     /// Refused before a token: nothing was used.
     Refused,
@@ -81,14 +84,16 @@ enum Outcome {
 impl OpenAttempt {
     pub(super) fn new(ledger: Option<Ledger>, booking: Booking) -> Self {
         let Booking { provider, model, profile, asker, is_first, prompt, answer, price } = booking;
-        let key = UsageKey { day: day(SystemTime::now()), provider, model, profile, asker };
-        let opened = Arc::new(Opened { key, is_first, prompt, answer, price });
+        let began = SystemTime::now();
+        let key = UsageKey { day: day(began), provider, model, profile, asker };
+        let opened = Arc::new(Opened { key, began, is_first, prompt, answer, price });
         let id = rand::random();
         if let Some(ledger) = &ledger {
-            ledger.books().handle_open(id, Arc::clone(&opened));
+            ledger.state().handle_open(id, Arc::clone(&opened));
             ledger.shared.changed.notify_one();
         }
-        Self { ledger, id, opened, told: None, said: 0, spoke: false, sent: false, outcome: None }
+        let outcome = AttemptOutcome::Left;
+        Self { ledger, id, opened, told: None, said: 0, spoke: false, sent: false, known: None, outcome }
     }
 
     /// It is sent. One that never was is not booked.
@@ -110,10 +115,15 @@ impl OpenAttempt {
     /// It has ended by itself; `left` is whether it was left before its end.
     pub(crate) fn handle_end(&mut self, outcome: Result<(), &ChatError>, left: bool) {
         self.outcome = match outcome {
-            Ok(()) if !left && self.told.is_some() => Some(Outcome::Whole),
+            _ if left => AttemptOutcome::Left,
+            Ok(()) => AttemptOutcome::Finished,
+            Err(error) => AttemptOutcome::Failed(error.kind),
+        };
+        self.known = match outcome {
+            Ok(()) if !left && self.told.is_some() => Some(Known::Whole),
             // Where nobody knows whether the model had begun, it had.
             Err(error) if !self.spoke && !matches!(error.kind, ErrorKind::Timeout | ErrorKind::Protocol) => {
-                Some(Outcome::Refused)
+                Some(Known::Refused)
             }
             _ => None,
         };
@@ -121,9 +131,9 @@ impl OpenAttempt {
 
     /// What it used, and whether that is an estimate.
     fn used(&self) -> (Usage, bool) {
-        match self.outcome {
-            Some(Outcome::Whole) => (self.told.clone().unwrap_or_default(), false),
-            Some(Outcome::Refused) => (Usage::default(), false),
+        match self.known {
+            Some(Known::Whole) => (self.told.clone().unwrap_or_default(), false),
+            Some(Known::Refused) => (Usage::default(), false),
             None => {
                 // What was told before the end is a lower bound.
                 let mut usage = self.told.clone().unwrap_or_default();
@@ -146,18 +156,19 @@ impl Drop for OpenAttempt {
     fn drop(&mut self) {
         let Some(ledger) = self.ledger.take() else { return };
         if !self.sent {
-            ledger.books().handle_never_sent(self.id);
+            ledger.state().handle_never_sent(self.id);
             ledger.shared.changed.notify_one();
             return;
         }
         let (usage, estimated) = self.used();
         let sum = self.opened.sum(&usage, estimated);
-        ledger.books().handle_close(self.id, &self.opened.key, &sum);
+        let ended = Ended::new(self.id, self.opened.began, &self.opened.key, &sum, self.outcome);
+        ledger.state().handle_close(&self.opened.key, &sum, ended);
         ledger.shared.changed.notify_one();
     }
 }
 
 /// The day of a moment, `YYYY-MM-DD` in UTC.
-fn day(at: SystemTime) -> String {
+pub(super) fn day(at: SystemTime) -> String {
     humantime::format_rfc3339_seconds(at).to_string()[..10].to_owned()
 }

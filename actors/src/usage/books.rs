@@ -3,11 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{attempt::Opened, row::UsageKey, sum::Sum};
+use super::{
+    attempt::Opened,
+    entry::{ENTRIES, Ended, began_at},
+    row::UsageKey,
+    sum::Sum,
+};
 use crate::store::{Amounts, Batch, StoreError, Table};
 
 /// Attempts that are open, by id.
@@ -20,10 +26,17 @@ pub(super) const SUMS: &str = "usage";
 pub(super) struct Expected {
     pub(super) key: String,
     pub(super) amounts: Amounts,
+    /// Missing where an earlier version wrote it.
+    #[serde(default, with = "began_at")]
+    pub(super) began: Option<SystemTime>,
 }
 
-/// Changes that are not on disk yet. They grow by the attempts that are open and by the keys that are in use, not by time.
-/// They are made into what the store takes only as they are written, which most attempts are over before.
+/// Entries that wait for the disk at most, some hundred bytes each: a disk that takes nothing for hours must not fill memory.
+/// What they amount to is in the sums all the same.
+pub(super) const MOST_ENTRIES: usize = 10_000;
+
+/// Changes that are not on disk yet. They grow by the attempts that are open and by the keys that are in use, and up to
+/// [`MOST_ENTRIES`], not by time. They are made into what the store takes only as they are written, which most attempts are over before.
 #[derive(Debug, Default)]
 pub(super) struct Books {
     /// Opened, and neither closed nor written.
@@ -33,6 +46,9 @@ pub(super) struct Books {
     pub(super) sums: BTreeMap<UsageKey, Sum>,
     /// Sums of what earlier processes left open.
     pub(super) left: BTreeMap<String, Amounts>,
+    pub(super) entries: Vec<Ended>,
+    /// How many entries are not kept, since there were too many that waited.
+    pub(super) unkept: u64,
 }
 
 impl Books {
@@ -42,9 +58,14 @@ impl Books {
     }
 
     /// An attempt is closed, and this is booked for it.
-    pub(super) fn handle_close(&mut self, id: u64, key: &UsageKey, sum: &Sum) {
-        self.handle_never_sent(id);
+    pub(super) fn handle_close(&mut self, key: &UsageKey, sum: &Sum, ended: Ended) {
+        self.handle_never_sent(ended.id);
         self.add(key, sum);
+        self.keep(ended);
+    }
+
+    fn keep(&mut self, ended: Ended) {
+        if self.entries.len() < MOST_ENTRIES { self.entries.push(ended) } else { self.unkept += 1 }
     }
 
     fn add(&mut self, key: &UsageKey, sum: &Sum) {
@@ -66,10 +87,15 @@ impl Books {
     /// An earlier process has left an attempt open.
     pub(super) fn handle_left_open(&mut self, id: u64, expected: Expected) {
         self.closed.insert(id);
-        add(self.left.entry(expected.key).or_default(), &expected.amounts);
+        let Expected { key, amounts, began } = expected;
+        add(self.left.entry(key.clone()).or_default(), &amounts);
+        if let Some(began) = began {
+            self.keep(Ended::lost(id, began, key, amounts));
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
+        // Where there are entries there are sums.
         self.opened.is_empty() && self.closed.is_empty() && self.sums.is_empty() && self.left.is_empty()
     }
 
@@ -93,6 +119,9 @@ impl Books {
         for (key, amounts) in taken.left {
             add(self.left.entry(key).or_default(), &amounts);
         }
+        self.unkept += taken.unkept;
+        let since = std::mem::replace(&mut self.entries, taken.entries);
+        since.into_iter().for_each(|ended| self.keep(ended));
     }
 
     /// The same as one change of the store.
@@ -110,6 +139,9 @@ impl Books {
         }
         for (key, amounts) in &self.left {
             batch.add(SUMS, key, amounts.clone());
+        }
+        for ended in &self.entries {
+            batch.put(&ENTRIES, &ended.place(), &ended.kept)?;
         }
         Ok(batch)
     }

@@ -20,6 +20,15 @@ pub enum Asker {
     Client(String),
 }
 
+impl Asker {
+    /// The client, also of a session; empty where an earlier version did not say.
+    pub fn client(&self) -> &str {
+        match self {
+            Self::Session { client, .. } | Self::Client(client) => client,
+        }
+    }
+}
+
 /// What is summed up under one key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UsageKey {
@@ -68,7 +77,7 @@ impl UsageKey {
         parts.to_string()
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let mut parts = serde_json::from_str::<Vec<String>>(text).ok()?.into_iter();
         let mut next = || parts.next();
         let (day, provider, model, profile) = (next()?, next()?, next()?, next()?);

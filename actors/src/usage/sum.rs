@@ -56,6 +56,12 @@ impl Sum {
         }
     }
 
+    /// The cost.
+    pub(super) fn cost(&self) -> Cost {
+        let [_, _, _, _, cost, ..] = self.0;
+        Cost::from_parts(u128::try_from(cost).unwrap_or(0))
+    }
+
     /// By name; what is nothing is left out.
     pub(super) fn amounts(&self) -> Amounts {
         let named = NAMES.iter().zip(self.0).filter(|(_, amount)| *amount != 0);

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{path::Path, time::UNIX_EPOCH};
 
 use greenroom_providers::{Price, cost::Cost};
 use greenroom_wire::{ChatError, ChatEvent, ErrorKind, Usage};
@@ -39,7 +39,7 @@ fn said(bytes: usize) -> ChatEvent {
 /// What is booked of an attempt with these events that ends so; `None` is that it is dropped before its end.
 async fn booked(events: &[ChatEvent], outcome: Option<Result<(), ErrorKind>>) -> UsageRow {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::start(Some(open(dir.path()).await));
+    let ledger = Ledger::start(Some(open(dir.path()).await), UsageRules::default());
     let mut attempt = ledger.open(booking("m"));
     attempt.handle_sent();
     attempt.handle_events(events);
@@ -85,14 +85,14 @@ async fn what_a_provider_says_that_an_answer_cost_goes_before_its_price() {
 async fn an_attempt_that_was_open_when_the_process_died_is_booked_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await;
-    let ledger = Ledger::start(Some(store.clone()));
+    let ledger = Ledger::start(Some(store.clone()), UsageRules::default());
     let open_attempts: Vec<_> = (0..3).map(|n| ledger.open(booking(&format!("m{n}")))).collect();
     ledger.settle().await;
     assert_eq!(store.scan(&OPEN).await.unwrap().len(), 3);
     // Nothing is booked for it in this process any more, as for one that is killed.
     open_attempts.into_iter().for_each(std::mem::forget);
     for _ in 0..2 {
-        let next = Ledger::start(Some(store.clone()));
+        let next = Ledger::start(Some(store.clone()), UsageRules::default());
         tokio::time::timeout(Duration::from_secs(20), async {
             while !store.scan(&OPEN).await.unwrap().is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -114,7 +114,7 @@ async fn an_attempt_that_was_open_when_the_process_died_is_booked_by_the_next() 
 async fn many_attempts_are_summed_exactly_and_leave_nothing_open() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await;
-    let ledger = Ledger::start(Some(store.clone()));
+    let ledger = Ledger::start(Some(store.clone()), UsageRules::default());
     let attempts = (0..50).map(|n: u64| {
         let ledger = ledger.clone();
         tokio::spawn(async move {
@@ -141,7 +141,7 @@ async fn many_attempts_are_summed_exactly_and_leave_nothing_open() {
 async fn one_that_was_never_sent_is_no_attempt() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await;
-    let ledger = Ledger::start(Some(store.clone()));
+    let ledger = Ledger::start(Some(store.clone()), UsageRules::default());
     let late = ledger.open(booking("m"));
     ledger.settle().await;
     drop((late, ledger.open(booking("m"))));
@@ -152,7 +152,7 @@ async fn one_that_was_never_sent_is_no_attempt() {
 #[tokio::test]
 async fn one_that_was_left_at_its_bound_is_an_estimate() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::start(Some(open(dir.path()).await));
+    let ledger = Ledger::start(Some(open(dir.path()).await), UsageRules::default());
     let mut attempt = ledger.open(booking("m"));
     attempt.handle_sent();
     attempt.handle_events(&[told(90, 1), said(4000)]);
@@ -166,20 +166,20 @@ async fn one_that_was_left_at_its_bound_is_an_estimate() {
 async fn what_can_not_be_written_is_not_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await;
-    let ledger = Ledger::start(Some(store.clone()));
+    let ledger = Ledger::start(Some(store.clone()), UsageRules::default());
     assert_eq!(ledger.rows().await, Ok(vec![]));
     store.close().await.unwrap();
     ledger.open(booking("m")).handle_sent();
     let mut tried = ledger.shared.tried.subscribe();
     tokio::time::timeout(Duration::from_secs(20), tried.changed()).await.unwrap().unwrap();
-    let batch = ledger.books().take();
+    let batch = ledger.state().books.take();
     assert_eq!(batch.sums.len(), 1, "{batch:?}");
 }
 
 #[tokio::test]
 async fn names_can_not_be_taken_for_others() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::start(Some(open(dir.path()).await));
+    let ledger = Ledger::start(Some(open(dir.path()).await), UsageRules::default());
     for (model, profile) in [("a\",\"b", "c"), ("a", "b\",\"c"), ("a\u{0}", "b")] {
         ledger.open(Booking { profile: profile.into(), ..booking(model) }).handle_sent();
     }
@@ -192,7 +192,7 @@ async fn names_can_not_be_taken_for_others() {
 
 #[tokio::test]
 async fn without_a_store_nothing_is_booked_and_asking_says_so() {
-    let ledger = Ledger::start(None);
+    let ledger = Ledger::start(None, UsageRules::default());
     drop(ledger.open(booking("m")));
     assert_eq!(ledger.rows().await, Err(StoreError::Closed));
 }
@@ -227,10 +227,11 @@ proptest! {
             asker: Asker::Client("c".into()),
         };
         let one = Sum::of(&Usage::default(), None, true, false);
+        let ended = |id| Ended::new(id, UNIX_EPOCH, &key, &one, AttemptOutcome::Finished);
         let opened = std::sync::Arc::new(Opened::of_key(key.clone()));
         let attempts = |books: &Books| books.sums.get(&key).map_or(0, |sum| sum.shown().0[1]);
         let mut books = Books::default();
-        let (mut on_disk, mut booked) = (std::collections::BTreeSet::new(), 0);
+        let (mut on_disk, mut booked, mut kept) = (std::collections::BTreeSet::new(), 0, 0);
         let (mut open, mut closed) = (std::collections::BTreeSet::new(), 0);
         let mut next = 0_u64;
         let mut ids = [0_u64; 8];
@@ -250,7 +251,7 @@ proptest! {
                     let id = ids[usize::try_from(slot).unwrap()];
                     if open.remove(&id) {
                         closed += 1;
-                        books.handle_close(id, &key, &one);
+                        books.handle_close(&key, &one, ended(id));
                     }
                 }
                 Step::Write { fails } => {
@@ -258,7 +259,7 @@ proptest! {
                     // One that was opened is closed while the write is under way.
                     if late && let Some(id) = open.pop_last() {
                         closed += 1;
-                        books.handle_close(id, &key, &one);
+                        books.handle_close(&key, &one, ended(id));
                     }
                     if fails {
                         books.give_back(taken);
@@ -266,6 +267,7 @@ proptest! {
                         on_disk.extend(taken.opened.keys().copied());
                         on_disk.retain(|id| !taken.closed.contains(id));
                         booked += attempts(&taken);
+                        kept += taken.entries.len();
                     }
                 }
             }
@@ -274,6 +276,8 @@ proptest! {
         on_disk.extend(taken.opened.keys().copied());
         on_disk.retain(|id| !taken.closed.contains(id));
         booked += attempts(&taken);
+        kept += taken.entries.len();
         prop_assert_eq!((booked, on_disk), (closed, open));
+        prop_assert_eq!(i64::try_from(kept).unwrap(), i64::try_from(closed).unwrap());
     }
 }
