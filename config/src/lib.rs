@@ -63,7 +63,7 @@ pub use sandbox::{Sandbox, SandboxMode};
 pub use secret::{SecretError, SecretReference};
 pub use settings::{
     ContextPolicy, Discovery, Durability, Failover, IgnoredVariable, OnCrash, OnInterrupt, Server, Sessions, Settings,
-    Store, Timeouts, Tls,
+    Store, Timeouts, Tls, Usage,
 };
 pub use warning::{Warning, WarningKind};
 

@@ -39,6 +39,8 @@ pub struct Settings {
     pub failover: Failover,
     /// The bounds of a session.
     pub sessions: Sessions,
+    /// How what answers used is kept.
+    pub usage: Usage,
     /// How what outlives the process is kept.
     pub store: Store,
     /// Where what is added to the configuration lies.
@@ -303,6 +305,20 @@ impl Default for Sessions {
             on_crash: OnCrash::default(),
             context: ContextPolicy::default(),
         }
+    }
+}
+
+/// `[usage]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// How long each attempt is kept by itself; for ever if it is nothing. Sums are kept for ever.
+    #[serde(serialize_with = "serialize_duration")]
+    pub keep: Duration,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(90 * 24 * 60 * 60) }
     }
 }
 

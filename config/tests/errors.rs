@@ -67,7 +67,7 @@ attempts = 0
             "config.toml:6:11: timeouts.connect: expected a duration in quotes, such as \"10s\", found a number",
             "config.toml:7:8: timeouts.idle: \"0s\" is not longer than nothing",
             "config.toml:9:12: failover.attempts: 0 is not a number from 1 to 4294967295",
-            "config.toml:10:2: unknown key \"nonsense\" | known here: timeouts, server, providers, models, failover, sessions, store, credentials, sandbox, cache",
+            "config.toml:10:2: unknown key \"nonsense\" | known here: timeouts, server, providers, models, failover, sessions, usage, store, credentials, sandbox, cache",
         ]
     );
 }

@@ -8,7 +8,7 @@ use std::{
 
 use greenroom_actors::{
     Budget, ContextPolicy, Limits, OnCrash, OnInterrupt, ProfileArgs, ProviderArgs, ProviderSpec, RequestDefaults,
-    RouterArgs, SessionRules, ShelfArgs, Strategy, SystemArgs, Target, Timeouts, TurnLimits, Unusable, Way,
+    RouterArgs, SessionRules, ShelfArgs, Strategy, SystemArgs, Target, Timeouts, TurnLimits, Unusable, UsageRules, Way,
 };
 use greenroom_config::{
     self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, OAuthPreset, OpenAiWire, SecretError,
@@ -144,6 +144,7 @@ pub(crate) fn assemble(
         },
         rules: rules(&settings.sessions),
         idle: settings.providers.iter().map(|written| written.name.clone()).collect(),
+        usage: UsageRules { keep: Some(settings.usage.keep).filter(|keep| !keep.is_zero()), ..UsageRules::default() },
         store: None,
     };
     Ok(Assembled { args, warnings })

@@ -36,13 +36,13 @@ mod usage;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use assemble::Warned;
-pub use clients::{Client, ClientError, Clients, NewClient};
+pub use clients::{Client, ClientError, Clients, NewClient, ShownClient};
 pub use credentials::{
     Added, CredentialInfo, CredentialKind, CredentialState, Credentials, CredentialsError, LoginStep, NewLogin, look_up,
 };
 pub use error::{Error, StartError};
 pub use greenroom_actors::{
-    Answer, Busy, Caller, OnInterrupt, Sent, Unavailable,
+    Answer, BadBudget, Busy, Caller, OnInterrupt, Period, Sent, SpendBudget, Unavailable,
     session::{
         error::SessionError,
         event,
@@ -67,7 +67,10 @@ pub use sessions::Sessions;
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
 pub use store::{StoreKind, StoreState, has_store, repair_store, reset_at_rest};
 pub use tested::{Outcome, TestError, TestedProfile, TestedProvider};
-pub use usage::{UsageBy, UsageSum, usage_at_rest};
+pub use usage::{
+    AttemptPages, AttemptsAtRest, BadDay, Day, DayRange, ExportFormat, Exported, UsageAttempt, UsageBy, UsageSum,
+    export, usage_at_rest,
+};
 
 use greenroom_actors::{System, store::Store};
 use greenroom_config::{Discovery, Environment, Problems, Settings, Source};
@@ -224,6 +227,7 @@ impl Builder {
             assembled.args.store.clone_from(&store);
             let facts = Arc::clone(&assembled.args.router.facts);
             let clients = Clients::load(store.clone()).await.map_err(StartError::Clients)?;
+            assembled.args.usage.budgets = clients.budgets().clone();
             let system = System::start(assembled.args).await.map_err(StartError::Actors)?;
             credentials.attach(system.clone());
             Ok((clients, credentials, system, facts, assembled.warnings))
@@ -475,7 +479,33 @@ impl Runtime {
     /// # Errors
     /// The store can't be read, or there is none.
     pub async fn usage(&self, by: UsageBy) -> Result<Vec<UsageSum>, StoreError> {
-        Ok(usage::sums(self.system.usage().await?, by))
+        self.usage_of(by, &DayRange::default()).await
+    }
+
+    /// The same of some days.
+    ///
+    /// # Errors
+    /// As for [`usage`](Self::usage).
+    pub async fn usage_of(&self, by: UsageBy, range: &DayRange) -> Result<Vec<UsageSum>, StoreError> {
+        Ok(usage::sums(self.system.usage().await?, by, range))
+    }
+
+    /// What a client has spent in the time of its budget, in US dollars; `None` if it has no budget.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub async fn spent(&self, client: &str) -> Result<Option<f64>, ChatError> {
+        Ok(self.system.spent(client).await?.map(Cost::dollars))
+    }
+
+    /// The next page of attempts; `None` after the last.
+    ///
+    /// # Errors
+    /// They can't be read; there is no data directory.
+    pub async fn attempts(&self, pages: &mut AttemptPages) -> Result<Option<Vec<UsageAttempt>>, StoreError> {
+        let Some(after) = pages.place() else { return Ok(None) };
+        let (entries, next) = self.system.attempts(after, usage::PAGE).await?;
+        Ok(Some(pages.handle_page(entries, next)))
     }
 
     /// Whether it can answer.

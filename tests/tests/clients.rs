@@ -106,6 +106,8 @@ async fn the_routes_of_clients_give_the_token_once_and_to_the_owner_alone() {
         json!({"name": "a", "models": [""]}),
         json!({"name": "a", "model": ["x"]}),
         json!({"name": "a", "requests_per_minute": 0}),
+        json!({"name": "a", "budget": 10}),
+        json!({"name": "a", "budget": "10/week"}),
     ] {
         assert_eq!(error(&api.post(CLIENTS, &bad).await), session_support::bad(), "{bad}");
     }
@@ -114,10 +116,12 @@ async fn the_routes_of_clients_give_the_token_once_and_to_the_owner_alone() {
         ("GET", CLIENTS),
         ("POST", CLIENTS),
         ("DELETE", "/api/clients/editor"),
+        ("PATCH", "/api/clients/editor"),
         ("GET", "/api/providers"),
         ("POST", "/api/providers/lab/reset"),
         ("POST", "/api/providers/lab/test"),
         ("GET", "/api/usage"),
+        ("GET", "/api/usage/attempts"),
         ("GET", "/api/models"),
         ("POST", "/api/token/rotate"),
         ("POST", "/api/hand-over"),

@@ -114,3 +114,117 @@ async fn what_is_cut_off_by_a_leaving_client_or_a_kill_is_booked_once() {
         daemon.wait(LIMIT).await;
     }
 }
+
+/// The attempts that are kept, as an export has them.
+async fn attempts(api: &Api) -> Vec<Value> {
+    let answer = api.get("/api/usage/attempts").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")));
+    lines(&answer.text())
+}
+
+#[tokio::test]
+async fn each_attempt_can_be_exported_and_they_amount_to_the_sums() {
+    let cut = Answer::text(["12345678", "x"]).usage(10, 5).cut_after(1).stream().when(When::model("m2"));
+    let refused = openai::error(401, "x", Some("invalid_api_key"), "no").when(When::model("m3")).always();
+    let slow = Answer::text(["12345678", "x"]).pace(Duration::from_secs(60)).stream().when(When::model("m4"));
+    let lab = scripted([cut, refused, slow.always(), Answer::text(["hello"]).usage(1000, 500).stream().always()]).await;
+    let Greenroom { api, mut daemon, home } = Greenroom::start(&(provider("lab", &lab) + PRICED)).await;
+    for model in ["lab/m1", "lab/m2"] {
+        api.chat(&ask(model)).await;
+    }
+    let mut leaving = api.begin(&ask_streamed("lab/m4")).await;
+    leaving.head().await.unwrap();
+    drop(leaving);
+    // The last, since the profile is left alone after it.
+    api.chat(&ask("lab/m3")).await;
+    let entries = tokio::time::timeout(LIMIT, async {
+        loop {
+            let entries = attempts(&api).await;
+            if entries.len() == 5 {
+                return entries;
+            }
+        }
+    });
+    let entries = entries.await.expect("each attempt is there");
+    let told: Vec<Value> = entries
+        .iter()
+        .map(|entry| json!([entry["model"], entry["outcome"], entry["error"], entry["first"], entry["estimated"]]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            json!(["m1", "finished", null, true, false]),
+            json!(["m2", "failed", "protocol", true, true]),
+            json!(["m2", "finished", null, false, false]),
+            json!(["m4", "left", null, true, true]),
+            json!(["m3", "failed", "auth", true, false]),
+        ]
+    );
+    assert_eq!((&entries[0]["cost_usd"], &entries[1]["cost_usd"]), (&json!(0.002), &Value::Null));
+    assert_eq!((&entries[0]["client"], &entries[0]["session"]), (&json!("admin"), &Value::Null));
+    for name in ["input", "output", "reasoning", "cache_read", "cache_write"] {
+        let of = |rows: &[Value]| rows.iter().map(|row| row[name].as_u64().unwrap()).sum::<u64>();
+        assert_eq!(of(&entries), of(&usage(&api, "model").await), "{name}");
+    }
+
+    // As CSV, and by days.
+    let csv = api.get("/api/usage/attempts?format=csv").await;
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    let rows: Vec<String> = csv.text().lines().map(str::to_owned).collect();
+    assert_eq!(rows.len(), 6);
+    assert!(
+        rows[0].starts_with("began,millis,provider,model")
+            && rows[1].contains(",lab,m1,default,admin,,true,finished,,")
+    );
+    let sums = api.get("/api/usage?by=model&format=csv").await.text();
+    assert!(sums.starts_with("by,requests,attempts") && sums.contains("lab/m1,1,1,1000,500,0,0,0,0.002,0,0"), "{sums}");
+    for (days, want) in [("since=2020-01-01", 5), ("until=2020-01-01", 0), ("since=2999-12-31", 0)] {
+        let text = api.get(&format!("/api/usage/attempts?{days}")).await.text();
+        assert_eq!(lines(&text).len(), want, "{days}");
+        let sums = api.get(&format!("/api/usage?{days}")).await.json();
+        assert_eq!(sums["usage"].as_array().unwrap().is_empty(), want == 0, "{days}");
+    }
+    for bad in ["since=yesterday", "until=2026-02-30", "format=xml"] {
+        for route in ["/api/usage", "/api/usage/attempts"] {
+            let refused = api.get(&format!("{route}?{bad}")).await;
+            assert_eq!((refused.status, refused.json()["error"]["kind"].as_str()), (400, Some("invalid_request")));
+        }
+    }
+
+    // The command says the same, beside a daemon and without one.
+    let beside = home.run(&["usage", "--attempts"]).await.succeeded().stdout;
+    assert_eq!(beside, csv.text());
+    let json = home.run(&["usage", "--attempts", "--json", "--since", "2020-01-01"]).await.succeeded().stdout;
+    assert_eq!(lines(&json), entries);
+    let sums_beside = home.run(&["usage", "--csv"]).await.succeeded().stdout;
+    assert_eq!(sums_beside, sums);
+    daemon.signal(Signal::TERM);
+    daemon.wait(LIMIT).await;
+    assert_eq!(home.run(&["usage", "--attempts", "--csv"]).await.succeeded().stdout, beside);
+    assert_eq!(home.run(&["usage", "--attempts", "--json"]).await.succeeded().stdout, json);
+    assert_eq!(home.run(&["usage", "--csv"]).await.succeeded().stdout, sums);
+    let none = home.run(&["usage", "--attempts", "--until", "2020-01-01"]).await.succeeded().stdout;
+    assert_eq!(none.lines().count(), 1, "a head: {none}");
+    for bad in
+        [&["usage", "--since", "today"][..], &["usage", "--csv", "--json"], &["usage", "--attempts", "--by", "day"]]
+    {
+        assert_eq!(home.run(bad).await.code(), Some(2), "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_of_many_attempts_comes_by_pages_in_order() {
+    let lab = scripted([Answer::text(["hello"]).usage(1, 1).stream().always()]).await;
+    let greenroom = Greenroom::start(&provider("lab", &lab)).await;
+    let api = &greenroom.api;
+    const MANY: usize = 1100;
+    let asks = (0..8).map(async |_| {
+        for _ in 0..MANY.div_ceil(8) {
+            assert_eq!(api.chat(&ask("lab/m1")).await.status, 200);
+        }
+    });
+    futures::future::join_all(asks).await;
+    let entries = attempts(api).await;
+    assert!(entries.len() >= MANY, "{}", entries.len());
+    assert!(entries.is_sorted_by_key(|entry| entry["began"].as_str().unwrap().to_owned()));
+}

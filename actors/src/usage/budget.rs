@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for SpendBudget {
 
 impl Period {
     /// Whether a day is of the period that `today` is of; both are `YYYY-MM-DD`.
-    fn has(self, day: &str, today: &str) -> bool {
+    pub fn has(self, day: &str, today: &str) -> bool {
         match self {
             Self::Day => day == today,
             Self::Month => day.get(..7) == today.get(..7),

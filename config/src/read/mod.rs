@@ -49,6 +49,7 @@ pub(crate) fn settings(reader: &Reader<'_>, root: &Map<String, Value>) -> Settin
         models: table.node("models").map(|node| models::models(&node)).unwrap_or_default(),
         failover: table.node("failover").map(|node| tuning::failover(&node)).unwrap_or_default(),
         sessions: table.node("sessions").map(|node| tuning::sessions(&node)).unwrap_or_default(),
+        usage: table.node("usage").map(|node| tuning::usage(&node)).unwrap_or_default(),
         store: table.node("store").map(|node| tuning::store(&node)).unwrap_or_default(),
         credentials: table.node("credentials").map(|node| credentials::credentials(&node)).unwrap_or_default(),
         sandbox: table.node("sandbox").map(|node| sandbox::sandbox(&node)).unwrap_or_default(),

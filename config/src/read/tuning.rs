@@ -1,10 +1,10 @@
-//! `[timeouts]`, `[failover]`, `[sessions]`, `[store]`, and the sections that are to come.
+//! `[timeouts]`, `[failover]`, `[sessions]`, `[usage]`, `[store]`, and the sections that are to come.
 
 use std::time::Duration;
 
 use crate::read::Node;
 use crate::read::scalars::{Age, Bytes, Positive, Size, word};
-use crate::{ContextPolicy, Durability, Failover, OnCrash, OnInterrupt, Sessions, Store, Timeouts};
+use crate::{ContextPolicy, Durability, Failover, OnCrash, OnInterrupt, Sessions, Store, Timeouts, Usage};
 
 /// Sections of which nothing has an effect yet, with their keys.
 pub(crate) const SECTIONS_TO_COME: [(&str, &[&str]); 1] = [("cache", &["enabled", "size", "max_age"])];
@@ -57,6 +57,14 @@ pub(crate) fn sessions(node: &Node<'_>) -> Sessions {
     };
     table.finish();
     sessions
+}
+
+pub(crate) fn usage(node: &Node<'_>) -> Usage {
+    let defaults = Usage::default();
+    let Some(table) = node.table() else { return defaults };
+    let keep = table.get("keep").map_or(defaults.keep, |Age(duration)| duration);
+    table.finish();
+    Usage { keep }
 }
 
 pub(crate) fn store(node: &Node<'_>) -> Store {

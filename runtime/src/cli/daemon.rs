@@ -3,8 +3,8 @@
 
 use axum::http::{Method, StatusCode};
 use greenroom::{
-    Added, Client as KnownClient, CredentialInfo, NewClient, NewLogin, ProviderState, ShownListing, StoreState,
-    TestedProvider, UsageSum, config::OAuthFlow,
+    Added, Client as KnownClient, CredentialInfo, DayRange, NewClient, NewLogin, ProviderState, ShownClient,
+    ShownListing, SpendBudget, StoreState, TestedProvider, UsageSum, config::OAuthFlow,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -56,13 +56,24 @@ impl Daemon {
         read(self.heard(Ask::get(path(&["models"], &query))).await?).await
     }
 
-    /// What answers used, by this.
-    pub(crate) async fn usage(&self, by: &str) -> Result<Vec<UsageSum>, Failure> {
+    /// What answers of some days used, by this.
+    pub(crate) async fn usage(&self, by: &str, range: &DayRange) -> Result<Vec<UsageSum>, Failure> {
         #[derive(Deserialize)]
         struct Answer {
             usage: Vec<UsageSum>,
         }
-        self.ask(Ask::get(path(&["usage"], &[("by", by)]))).await.map(|Answer { usage }| usage)
+        let (since, until) = days(range);
+        let query = [("by", Some(by)), ("since", since.as_deref()), ("until", until.as_deref())];
+        let query: Vec<(&str, &str)> = query.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        self.ask(Ask::get(path(&["usage"], &query))).await.map(|Answer { usage }| usage)
+    }
+
+    /// Each attempt of some days, in this format, as it is to be written.
+    pub(crate) async fn attempts(&self, range: &DayRange, format: &str) -> Result<Pieces, Failure> {
+        let (since, until) = days(range);
+        let query = [("format", Some(format)), ("since", since.as_deref()), ("until", until.as_deref())];
+        let query: Vec<(&str, &str)> = query.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        Ok(self.heard(Ask::get(path(&["usage", "attempts"], &query))).await?.body)
     }
 
     /// Whether a provider's profiles get in.
@@ -96,19 +107,28 @@ impl Daemon {
             client: KnownClient,
             token: String,
         }
-        let NewClient { name, models, requests_per_minute } = new;
+        let NewClient { name, models, requests_per_minute, budget } = new;
         let models = Some(models).filter(|models| !models.is_empty());
-        let asked = json!({"name": name, "models": models, "requests_per_minute": requests_per_minute});
+        let mut asked = json!({"name": name, "models": models, "requests_per_minute": requests_per_minute});
+        if let Some(budget) = budget {
+            asked["budget"] = json!(budget);
+        }
         let ask = Ask::new(Method::POST, path(&["clients"], &[])).json(&asked);
         let Answer { client, token } = read(self.heard(ask).await?).await?;
         Ok((client, token.into()))
     }
 
+    /// Sets what a client may spend.
+    pub(crate) async fn set_budget(&self, name: &str, budget: Option<SpendBudget>) -> Result<ShownClient, Failure> {
+        let ask = Ask::new(Method::PATCH, path(&["clients", name], &[])).json(&json!({"budget": budget}));
+        read(self.heard(ask).await?).await
+    }
+
     /// The clients that there are.
-    pub(crate) async fn clients(&self) -> Result<Vec<KnownClient>, Failure> {
+    pub(crate) async fn clients(&self) -> Result<Vec<ShownClient>, Failure> {
         #[derive(Deserialize)]
         struct Answer {
-            clients: Vec<KnownClient>,
+            clients: Vec<ShownClient>,
         }
         self.ask(Ask::get(path(&["clients"], &[]))).await.map(|Answer { clients }| clients)
     }
@@ -188,6 +208,11 @@ impl Daemon {
         let answer = self.0.ask(&ask).await.map_err(|lost| failure(&lost))?;
         read(accepted(answer).await?).await
     }
+}
+
+/// The ends of a range, as they are asked for.
+fn days(range: &DayRange) -> (Option<String>, Option<String>) {
+    (range.since.as_ref().map(ToString::to_string), range.until.as_ref().map(ToString::to_string))
 }
 
 /// The lines of a login. Dropping them ends it.

@@ -25,8 +25,8 @@ pub enum ClientError {
     /// There is no client of this name.
     #[error("there is no client of this name")]
     NotFound,
-    /// The disk does not take the new client, which there isn't then.
-    #[error("the client can't be kept")]
+    /// The disk does not take the client, or what is new of it, which there isn't then.
+    #[error("what is said of the client can't be kept")]
     NotKept(#[source] StoreError),
     /// The token is refused, and the disk does not take that.
     #[error("the client's token is refused from now on, but that can't be kept")]

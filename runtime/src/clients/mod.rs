@@ -16,7 +16,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use greenroom_actors::store::{Store, StoreError, Table};
+use greenroom_actors::{
+    Budgets, SpendBudget, rows_of,
+    store::{Store, StoreError, Table},
+};
+use greenroom_providers::cost::Cost;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +42,8 @@ struct Kept {
     models: Vec<String>,
     #[serde(default)]
     requests_per_minute: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    budget: Option<SpendBudget>,
     #[serde(with = "crate::state::moment")]
     created: SystemTime,
 }
@@ -52,9 +58,23 @@ pub struct Client {
     /// How many requests a minute it may make; as many as it likes if it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<NonZeroU32>,
+    /// What its answers may cost; whatever they like if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<SpendBudget>,
     /// When it was made, in whole seconds.
     #[serde(with = "crate::state::moment")]
     pub created: SystemTime,
+}
+
+/// A client, and what it has spent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShownClient {
+    /// The client.
+    #[serde(flatten)]
+    pub client: Client,
+    /// What its answers have cost in the time of its budget, in US dollars; not said if it has none, or nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent_usd: Option<f64>,
 }
 
 /// What a new client is made of.
@@ -66,6 +86,8 @@ pub struct NewClient {
     pub models: Vec<String>,
     /// How many requests a minute it may make; as many as it likes if it is not said.
     pub requests_per_minute: Option<NonZeroU32>,
+    /// What its answers may cost; whatever they like if it is not said.
+    pub budget: Option<SpendBudget>,
 }
 
 /// The clients that there are. Clones are the same.
@@ -77,6 +99,8 @@ struct Inner {
     /// Where they are kept; nowhere if there is none.
     store: Option<Store>,
     known: RwLock<BTreeMap<String, Arc<Known>>>,
+    /// What they may spend, as whoever answers them heeds it.
+    budgets: Budgets,
     /// Held by who changes something, so that the store and what is known here change in the same order.
     changing: tokio::sync::Mutex<()>,
 }
@@ -113,9 +137,10 @@ impl Known {
         self.rate.as_ref().map_or(Ok(()), Rate::count)
     }
 
-    fn shown(&self) -> Client {
+    fn shown(&self, budgets: &Budgets) -> Client {
         let Kept { models, requests_per_minute, created, .. } = self.kept.clone();
-        Client { name: self.name.to_string(), models, requests_per_minute, created }
+        let budget = budgets.of(&self.name);
+        Client { name: self.name.to_string(), models, requests_per_minute, budget, created }
     }
 }
 
@@ -126,12 +151,14 @@ impl Clients {
             Some(store) => store.scan(&CLIENTS).await?,
             None => Vec::new(),
         };
+        let budgets = Budgets::default();
         let known = kept.into_iter().map(|(name, kept)| {
+            budgets.set(&name, kept.budget);
             let known = Known::new(&name, kept);
             (name, known)
         });
         let known = RwLock::new(known.collect());
-        Ok(Self(Arc::new(Inner { store, known, changing: tokio::sync::Mutex::new(()) })))
+        Ok(Self(Arc::new(Inner { store, known, budgets, changing: tokio::sync::Mutex::new(()) })))
     }
 
     /// Those of a data directory that no runtime has open; its store is made if there is none. [`close`](Self::close) it
@@ -164,7 +191,30 @@ impl Clients {
 
     /// Every client, by name.
     pub fn list(&self) -> Vec<Client> {
-        self.known().values().map(|known| known.shown()).collect()
+        self.known().values().map(|known| known.shown(&self.0.budgets)).collect()
+    }
+
+    /// The same with what those have spent who have a budget, as far as it is written: where no runtime has the store open,
+    /// that is all.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn list_with_spent(&self) -> Result<Vec<ShownClient>, StartError> {
+        let clients = self.list();
+        let has_budget = clients.iter().any(|client| client.budget.is_some());
+        let rows = match &self.0.store {
+            Some(store) if has_budget => rows_of(store).await.map_err(StartError::Clients)?,
+            _ => Vec::new(),
+        };
+        let today = humantime::format_rfc3339_seconds(SystemTime::now()).to_string()[..10].to_owned();
+        let shown = clients.into_iter().map(|client| {
+            let spent = client.budget.map(|budget| {
+                let own = rows.iter().filter(|row| row.key.asker.client() == client.name);
+                own.filter(|row| budget.per.has(&row.key.day, &today)).map(|row| row.cost).sum::<Cost>()
+            });
+            ShownClient { client, spent_usd: spent.map(Cost::dollars) }
+        });
+        Ok(shown.collect())
     }
 
     /// Makes a client. The token is told here and never again; the client is kept when this returns.
@@ -172,11 +222,12 @@ impl Clients {
     /// # Errors
     /// It can't be one, there is one of its name, or it can't be kept.
     pub async fn add(&self, new: NewClient) -> Result<(Client, SecretString), ClientError> {
-        let NewClient { name, models, requests_per_minute } = new;
+        let NewClient { name, models, requests_per_minute, budget } = new;
         name::check(&name)?;
         name::check_models(&models)?;
         let (token, id, digest) = token::make();
-        let kept = Kept { id, digest, models, requests_per_minute, created: whole_seconds(SystemTime::now()) };
+        let created = whole_seconds(SystemTime::now());
+        let kept = Kept { id, digest, models, requests_per_minute, budget, created };
         let _one_at_a_time = self.0.changing.lock().await;
         if self.known().contains_key(&name) {
             return Err(ClientError::Taken);
@@ -184,8 +235,9 @@ impl Clients {
         if let Some(store) = &self.0.store {
             store.put(&CLIENTS, &name, &kept).await.map_err(ClientError::NotKept)?;
         }
+        self.0.budgets.set(&name, budget);
         let known = Known::new(&name, kept);
-        let shown = known.shown();
+        let shown = known.shown(&self.0.budgets);
         self.known_mut().insert(name, known);
         Ok((shown, token))
     }
@@ -205,7 +257,29 @@ impl Clients {
             store.remove(&CLIENTS, &name.to_owned()).await.map_err(ClientError::NotRevoked)?;
         }
         self.known_mut().remove(name);
+        self.0.budgets.set(name, None);
         Ok(())
+    }
+
+    /// Sets what a client's answers may cost from now on, whatever they like if it is not said. What was spent before
+    /// counts.
+    ///
+    /// # Errors
+    /// There is no such client, or it can't be kept: then the old budget holds.
+    pub async fn set_budget(&self, name: &str, budget: Option<SpendBudget>) -> Result<Client, ClientError> {
+        let _one_at_a_time = self.0.changing.lock().await;
+        let known = self.known().get(name).cloned().ok_or(ClientError::NotFound)?;
+        if let Some(store) = &self.0.store {
+            let kept = Kept { budget, ..known.kept.clone() };
+            store.put(&CLIENTS, &name.to_owned(), &kept).await.map_err(ClientError::NotKept)?;
+        }
+        self.0.budgets.set(name, budget);
+        Ok(known.shown(&self.0.budgets))
+    }
+
+    /// What they may spend.
+    pub(crate) fn budgets(&self) -> &Budgets {
+        &self.0.budgets
     }
 
     /// The client whose token this is, if it is one's.

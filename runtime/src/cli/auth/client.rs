@@ -2,11 +2,15 @@
 
 use std::{
     num::NonZeroU32,
+    str::FromStr,
     time::{Duration, Instant},
 };
 
 use clap::Subcommand;
-use greenroom::{Client, Clients, NewClient, OpenError, StartError, config::Durability, has_store};
+use greenroom::{
+    BadBudget, Client, Clients, NewClient, OpenError, ShownClient, SpendBudget, StartError, config::Durability,
+    has_store,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::{
@@ -35,6 +39,17 @@ pub(super) enum ClientCommand {
         /// How many requests it may make a minute [default: as many as it likes]
         #[arg(long, value_name = "N")]
         requests_per_minute: Option<NonZeroU32>,
+        /// What its answers may cost in US dollars, such as 10/month, 0.50/day, or 100 in all [default: whatever they like]
+        #[arg(long, value_name = "AMOUNT")]
+        budget: Option<Budget>,
+    },
+    /// Set what a client's answers may cost from now on; what it has spent counts
+    Budget {
+        /// Its name
+        name: String,
+        /// US dollars, such as 10/month, 0.50/day, or 100 in all; "none" takes the budget away
+        #[arg(value_name = "AMOUNT")]
+        budget: BudgetOrNone,
     },
     /// List the clients that there are
     List {
@@ -49,11 +64,37 @@ pub(super) enum ClientCommand {
     },
 }
 
+/// A budget, as it is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget(SpendBudget);
+
+impl FromStr for Budget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|bad: BadBudget| format!("{bad}; {}", bad.hint()))
+    }
+}
+
+/// The same, or that there is none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BudgetOrNone(Option<SpendBudget>);
+
+impl FromStr for BudgetOrNone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|Budget(budget)| Self(Some(budget))) }
+    }
+}
+
 pub(super) fn run(context: &Context, command: ClientCommand) -> Result<Exit, Failure> {
     match command {
-        ClientCommand::Add { name, models, requests_per_minute } => {
-            add(context, NewClient { name, models, requests_per_minute })
+        ClientCommand::Add { name, models, requests_per_minute, budget } => {
+            let budget = budget.map(|Budget(budget)| budget);
+            add(context, NewClient { name, models, requests_per_minute, budget })
         }
+        ClientCommand::Budget { name, budget: BudgetOrNone(budget) } => set_budget(context, &name, budget),
         ClientCommand::List { json } => list(context, json),
         ClientCommand::Revoke { name } => revoke(context, &name),
     }
@@ -91,6 +132,36 @@ async fn made(context: &Context, new: NewClient) -> Result<(Client, SecretString
     }
 }
 
+fn set_budget(context: &Context, name: &str, budget: Option<SpendBudget>) -> Result<Exit, Failure> {
+    let client = block_on(WORKERS, async {
+        let begun = Instant::now();
+        loop {
+            if let Some(daemon) = Daemon::find(context).await? {
+                return daemon.set_budget(name, budget).await.map(|shown| shown.client);
+            }
+            let dir = context.data_place()?;
+            if !has_store(&dir) {
+                return Err(greenroom::ClientError::NotFound.into());
+            }
+            match Clients::at_rest(&dir, Durability::default()).await {
+                Ok(clients) => {
+                    let set = clients.set_budget(name, budget).await;
+                    clients.close().await?;
+                    return Ok(set?);
+                }
+                Err(error) => patience(error, begun)?,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    })?;
+    let line = match client.budget {
+        Some(budget) => format!("{name} may spend ${budget}"),
+        None => format!("{name} may spend what it likes"),
+    };
+    Output::new().line(&line)?;
+    Ok(Exit::Done)
+}
+
 fn list(context: &Context, json: bool) -> Result<Exit, Failure> {
     let clients = block_on(WORKERS, known(context))?;
     let mut output = Output::new();
@@ -103,18 +174,20 @@ fn list(context: &Context, json: bool) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let rows: Vec<Vec<String>> = clients.iter().map(row).collect();
-    output.text(&table(&["NAME", "MODELS", "REQUESTS/MIN", "CREATED"], &rows))?;
+    output.text(&table(&["NAME", "MODELS", "REQUESTS/MIN", "BUDGET", "SPENT", "CREATED"], &rows))?;
     Ok(Exit::Done)
 }
 
-fn row(client: &Client) -> Vec<String> {
+fn row(ShownClient { client, spent_usd }: &ShownClient) -> Vec<String> {
     let models = if client.models.is_empty() { "all".to_owned() } else { client.models.join(", ") };
     let rate = client.requests_per_minute.map_or_else(|| "-".to_owned(), |rate| rate.to_string());
     let created = humantime::format_rfc3339_seconds(client.created).to_string();
-    vec![client.name.clone(), models, rate, created]
+    let budget = client.budget.map_or_else(|| "-".to_owned(), |budget| format!("${budget}"));
+    let spent = spent_usd.map_or_else(|| "-".to_owned(), |spent| format!("${spent:.6}"));
+    vec![client.name.clone(), models, rate, budget, spent, created]
 }
 
-async fn known(context: &Context) -> Result<Vec<Client>, Failure> {
+async fn known(context: &Context) -> Result<Vec<ShownClient>, Failure> {
     let begun = Instant::now();
     loop {
         if let Some(daemon) = Daemon::find(context).await? {
@@ -127,9 +200,9 @@ async fn known(context: &Context) -> Result<Vec<Client>, Failure> {
         }
         match Clients::at_rest(&dir, Durability::default()).await {
             Ok(clients) => {
-                let known = clients.list();
+                let known = clients.list_with_spent().await;
                 clients.close().await?;
-                return Ok(known);
+                return Ok(known?);
             }
             Err(error) => patience(error, begun)?,
         }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{body, errors::json_response, site::App};
-use crate::{Reset, ShownListing, UsageBy};
+use crate::{Reset, ShownListing};
 
 /// `GET /api/providers`: how the providers and their profiles are, and whether what is learnt of them is kept.
 pub(super) async fn providers(State(app): State<Arc<App>>) -> Response {
@@ -79,28 +79,6 @@ fn unknown_provider(app: &App, name: &str) -> Response {
     let known: Vec<&str> = settings.providers.iter().map(|known| known.name.as_str()).collect();
     let hint = format!("there are {}", known.join(", "));
     error(StatusCode::NOT_FOUND, "not_found", &format!("there is no provider \"{name}\""), &hint)
-}
-
-/// What `GET /api/usage` may be asked with.
-#[derive(Deserialize)]
-pub(super) struct UsageQuery {
-    by: Option<String>,
-}
-
-/// `GET /api/usage?by=model`: what answers used and cost.
-pub(super) async fn usage(State(app): State<Arc<App>>, Query(query): Query<UsageQuery>) -> Response {
-    let word = query.by.as_deref().unwrap_or("model");
-    let Some(by) = UsageBy::from_word(word) else {
-        let known: Vec<&str> = UsageBy::WORDS.iter().map(|(word, _)| *word).collect();
-        let message = format!("there are no sums by \"{word}\"");
-        return error(StatusCode::BAD_REQUEST, "invalid_request", &message, &format!("by is {}", known.join(", ")));
-    };
-    match app.runtime.usage(by).await {
-        Ok(sums) => json_response(StatusCode::OK, json!({"usage": sums}).to_string()),
-        Err(fault) => {
-            error(StatusCode::SERVICE_UNAVAILABLE, "server", &format!("no sums can be read: {fault}"), fault.hint())
-        }
-    }
 }
 
 fn error(status: StatusCode, kind: &str, message: &str, hint: &str) -> Response {

@@ -25,6 +25,7 @@ mod sessions;
 mod site;
 mod socket_file;
 mod tls;
+mod usage;
 mod who;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};

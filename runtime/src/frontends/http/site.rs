@@ -34,7 +34,7 @@ use super::{
     door::Door,
     errors::Refusal,
     guard::Guard,
-    health, models, openai, owner, sessions,
+    health, models, openai, owner, sessions, usage,
     who::{Who, owner_only},
 };
 use crate::Runtime;
@@ -165,7 +165,8 @@ fn routes() -> Router<Arc<App>> {
 /// What clients can't ask.
 fn owners_routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/api/usage", get(api::usage))
+        .route("/api/usage", get(usage::sums))
+        .route("/api/usage/attempts", get(usage::attempts))
         .route("/api/models", get(api::models))
         .route("/api/providers", get(api::providers))
         .route("/api/providers/{id}/reset", post(api::reset_provider))

@@ -1,4 +1,8 @@
-//! What answers used and cost, summed up as it is asked for.
+//! What answers used and cost, summed up as it is asked for, and each attempt at them.
+
+mod attempts;
+mod export;
+mod range;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,6 +11,12 @@ use greenroom_providers::cost::Cost;
 use greenroom_wire::Usage;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::attempts::PAGE;
+pub use self::{
+    attempts::{AttemptPages, AttemptsAtRest, UsageAttempt},
+    export::{ExportFormat, Exported, export},
+    range::{BadDay, Day, DayRange},
+};
 use crate::{StartError, config::Durability, store};
 
 /// By what sums are made.
@@ -77,11 +87,18 @@ pub struct UsageSum {
     /// Prompt tokens written to caches.
     pub cache_write: u64,
     /// US dollars, as far as prices are known.
-    pub cost_usd: f64,
+    #[serde(rename = "cost_usd", deserialize_with = "cost")]
+    pub cost: Cost,
     /// Attempts whose tokens were estimated, since no provider told them.
     pub estimated: u64,
     /// Attempts whose price is not known.
     pub unpriced: u64,
+}
+
+/// Sixteen digits of a number that was shown are enough to show it again.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+fn cost<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Cost, D::Error> {
+    Ok(Cost::from_parts((f64::deserialize(deserializer)? * 1e12).round() as u128))
 }
 
 #[derive(Default)]
@@ -94,9 +111,10 @@ struct Sum {
     cost: Cost,
 }
 
-/// Sums in the order of what they are of.
-pub(crate) fn sums(rows: Vec<UsageRow>, by: UsageBy) -> Vec<UsageSum> {
+/// Sums of these days, in the order of what they are of.
+pub(crate) fn sums(rows: Vec<UsageRow>, by: UsageBy, range: &DayRange) -> Vec<UsageSum> {
     let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+    let rows = rows.into_iter().filter(|row| range.has(&row.key.day));
     for UsageRow { key, requests, attempts, estimated, unpriced, usage, cost } in rows {
         let sum = sums.entry(by.of(key)).or_default();
         sum.requests += requests;
@@ -120,7 +138,7 @@ pub(crate) fn sums(rows: Vec<UsageRow>, by: UsageBy) -> Vec<UsageSum> {
         reasoning: sum.usage.reasoning,
         cache_read: sum.usage.cache_read,
         cache_write: sum.usage.cache_write_5m + sum.usage.cache_write_1h,
-        cost_usd: sum.cost.dollars(),
+        cost: sum.cost,
         estimated: sum.estimated,
         unpriced: sum.unpriced,
     };
@@ -131,10 +149,15 @@ pub(crate) fn sums(rows: Vec<UsageRow>, by: UsageBy) -> Vec<UsageSum> {
 ///
 /// # Errors
 /// The store can't be opened or read.
-pub async fn usage_at_rest(data_dir: &Path, durability: Durability, by: UsageBy) -> Result<Vec<UsageSum>, StartError> {
+pub async fn usage_at_rest(
+    data_dir: &Path,
+    durability: Durability,
+    by: UsageBy,
+    range: &DayRange,
+) -> Result<Vec<UsageSum>, StartError> {
     let Some(store) = store::open_existing(data_dir, durability).await? else { return Ok(Vec::new()) };
     let rows = greenroom_actors::rows_of(&store).await;
     let closed = store.close().await;
     let rows = rows.and_then(|rows| closed.map(|()| rows)).map_err(StartError::NotKept)?;
-    Ok(sums(rows, by))
+    Ok(sums(rows, by, range))
 }
