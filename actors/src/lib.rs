@@ -3,6 +3,7 @@
 //! [`System`] is the tree of actors and the ways in. Control goes through actors' mailboxes; an answer's bytes never do:
 //! they go from a turn's task into an open log ([`session::mailbox`]) that its readers pull from.
 
+mod cache;
 mod counting;
 mod direct;
 mod handle;
@@ -17,6 +18,7 @@ mod system;
 mod usage;
 mod vault;
 
+pub use cache::{CacheRules, CacheWish};
 pub use counting::TokenCount;
 pub use handle::Unavailable;
 pub use provider::{

@@ -8,7 +8,7 @@
 //! A stateless call has no actor of its own: its turn and its open log are all there is of it, and dropping it cancels.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -22,6 +22,7 @@ use tokio_util::{
 };
 
 use crate::{
+    cache::{Cache, CacheRules, CacheWish, Flight, Found, RequestKey},
     counting::{self, TokenCount},
     direct,
     handle::{Handle, Unavailable},
@@ -48,7 +49,7 @@ use crate::{
 };
 
 /// The turn of a stateless call.
-const ONLY_TURN: u64 = 1;
+pub(crate) const ONLY_TURN: u64 = 1;
 /// How long the end waits for the disk.
 const SETTLE_WAIT: Duration = Duration::from_secs(6);
 /// How long it waits for logins that are being refreshed: what their provider answers is lost with the process.
@@ -75,6 +76,8 @@ pub struct SystemArgs {
     pub idle: Vec<String>,
     /// What holds for the books of what was used.
     pub usage: UsageRules,
+    /// What holds for answers that are kept for who asks the same again.
+    pub cache: CacheRules,
     /// Where what must outlive the process is kept; nowhere if there is none. Its owner closes it, once the system has
     /// stopped.
     pub store: Option<Store>,
@@ -110,6 +113,7 @@ pub struct System {
     root: ActorCell,
     shared: Arc<Shared>,
     sessions: Sessions,
+    cache: Cache,
     /// The supervisor of the providers.
     providers: Handle<SupervisorMsg>,
     store: Option<Store>,
@@ -178,6 +182,7 @@ impl System {
             root: root.get_cell(),
             shared,
             sessions,
+            cache: Cache::new(args.cache),
             providers,
             store,
             #[cfg(test)]
@@ -185,32 +190,62 @@ impl System {
         })
     }
 
-    /// Asks for one answer, streamed. Dropping what this gives cancels, up to the provider's socket.
+    /// Asks for one answer, streamed. Dropping what this gives cancels, up to the provider's socket, unless somebody else
+    /// is given the same answer.
     pub fn chat(&self, request: ChatRequest, caller: Caller) -> Answer {
-        let log = OpenLog::new();
-        let tail = log.consume();
-        let cancel = CancellationToken::new();
-        let guard = cancel.clone().drop_guard();
-        let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move {
-            // Closed however the turn ends, a panic included: a reader must never wait for nobody.
-            let closing = Closing(Arc::clone(&log));
-            let job = caller.job(request);
-            let answering = Answering::new(Arc::clone(&closing.0), ONLY_TURN, shared.limits.bytes);
-            run(&shared, &job, answering, &cancel).await;
-        });
-        Answer { tail, _cancel: guard }
+        match caller.cache.on {
+            Some(true) => self.chat_cached(request, caller),
+            Some(false) | None => {
+                let log = OpenLog::new();
+                let tail = log.consume();
+                let cancel = CancellationToken::new();
+                let guard = cancel.clone().drop_guard();
+                let shared = Arc::clone(&self.shared);
+                tokio::spawn(async move { answer(&shared, log, &caller.job(request), &cancel).await });
+                Answer { tail, _holds: Holds::Alone { _cancel: guard } }
+            }
+        }
     }
 
-    /// Asks for one answer and waits for all of it. Dropping the future cancels, up to the provider's socket.
+    fn chat_cached(&self, request: ChatRequest, caller: Caller) -> Answer {
+        let wish = caller.cache;
+        let key = RequestKey::of(&caller.owner, caller.on_interrupt, &request);
+        let cancel = CancellationToken::new();
+        let begin = || Flight::new(OpenLog::new(), cancel.clone().drop_guard());
+        match self.cache.find(key, wish, begin) {
+            Found::Kept(log) => Answer { tail: log.consume(), _holds: Holds::Nothing },
+            Found::UnderWay(flight) => {
+                Answer { tail: flight.log.read_from(0), _holds: Holds::Together { _flight: flight } }
+            }
+            Found::Begun(flight) => {
+                let tail = flight.log.read_from(0);
+                let (shared, cache, log) = (Arc::clone(&self.shared), self.cache.clone(), Arc::clone(&flight.log));
+                let known = Arc::downgrade(&flight);
+                tokio::spawn(async move {
+                    // However it ends, a panic included, it is not joined any more.
+                    let ending = Ending { cache, key, flight: known, log: Arc::clone(&log), wish };
+                    answer(&shared, log, &caller.job(request), &cancel).await;
+                    drop(ending);
+                });
+                Answer { tail, _holds: Holds::Together { _flight: flight } }
+            }
+        }
+    }
+
+    /// Asks for one answer and waits for all of it. Dropping the future cancels, up to the provider's socket, unless
+    /// somebody else is given the same answer.
     pub async fn chat_whole(&self, request: ChatRequest, caller: Caller) -> Vec<LogEvent> {
-        let log = OpenLog::new();
-        let answering = Answering::new(Arc::clone(&log), ONLY_TURN, self.shared.limits.bytes);
-        let job = caller.job(request);
-        run(&self.shared, &job, answering, &CancellationToken::new()).await;
-        log.close();
-        let mut tail = log.consume();
         let mut events = Vec::new();
+        if caller.cache.on == Some(true) {
+            let mut answer = self.chat_cached(request, caller);
+            while let Some(more) = answer.pull().await {
+                events.extend(more);
+            }
+            return events;
+        }
+        let log = OpenLog::new();
+        answer(&self.shared, Arc::clone(&log), &caller.job(request), &CancellationToken::new()).await;
+        let mut tail = log.consume();
         while let Some(more) = tail.pull().await {
             events.extend(more);
         }
@@ -482,6 +517,8 @@ pub struct Caller {
     pub owner: Arc<str>,
     /// What is done with an answer that is interrupted; `None` is what the system was started with.
     pub on_interrupt: Option<OnInterrupt>,
+    /// Whether an answer of before will do.
+    pub cache: CacheWish,
 }
 
 impl Caller {
@@ -499,7 +536,29 @@ impl Caller {
 
 impl From<&str> for Caller {
     fn from(owner: &str) -> Self {
-        Self { owner: owner.into(), on_interrupt: None }
+        Self { owner: owner.into(), on_interrupt: None, cache: CacheWish::default() }
+    }
+}
+
+/// Answers into a log, which is closed however the turn ends, a panic included: a reader must never wait for nobody.
+async fn answer(shared: &Shared, log: Arc<OpenLog>, job: &Job, cancel: &CancellationToken) {
+    let closing = Closing(log);
+    let answering = Answering::new(Arc::clone(&closing.0), ONLY_TURN, shared.limits.bytes);
+    run(shared, job, answering, cancel).await;
+}
+
+/// Tells the cache of an answer's end when dropped.
+struct Ending {
+    cache: Cache,
+    key: RequestKey,
+    flight: Weak<Flight>,
+    log: Arc<OpenLog>,
+    wish: CacheWish,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.cache.handle_end(self.key, &self.flight, &self.log, self.wish);
     }
 }
 
@@ -516,7 +575,18 @@ impl Drop for Closing {
 #[derive(Debug)]
 pub struct Answer {
     tail: Tail,
-    _cancel: DropGuard,
+    _holds: Holds,
+}
+
+/// What ends with the answer that somebody reads.
+#[derive(Debug)]
+enum Holds {
+    /// The turn.
+    Alone { _cancel: DropGuard },
+    /// The turn, if nobody else reads it.
+    Together { _flight: Arc<Flight> },
+    /// Nothing: it was over before.
+    Nothing,
 }
 
 impl Answer {

@@ -141,6 +141,7 @@ pub(crate) async fn system_knowing(
         rules,
         idle: Vec::new(),
         usage: crate::UsageRules::default(),
+        cache: crate::CacheRules::default(),
         store,
     })
     .await

@@ -62,8 +62,8 @@ pub use resolve::{Credential, CredentialError};
 pub use sandbox::{Sandbox, SandboxMode};
 pub use secret::{SecretError, SecretReference};
 pub use settings::{
-    ContextPolicy, Discovery, Durability, Failover, IgnoredVariable, OnCrash, OnInterrupt, Server, Sessions, Settings,
-    Store, Timeouts, Tls, Usage,
+    Cache, ContextPolicy, Discovery, Durability, Failover, IgnoredVariable, OnCrash, OnInterrupt, Server, Sessions,
+    Settings, Store, Timeouts, Tls, Usage,
 };
 pub use warning::{Warning, WarningKind};
 

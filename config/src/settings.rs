@@ -41,6 +41,8 @@ pub struct Settings {
     pub sessions: Sessions,
     /// How what answers used is kept.
     pub usage: Usage,
+    /// Which answers are kept for who asks the same again.
+    pub cache: Cache,
     /// How what outlives the process is kept.
     pub store: Store,
     /// Where what is added to the configuration lies.
@@ -319,6 +321,27 @@ pub struct Usage {
 impl Default for Usage {
     fn default() -> Self {
         Self { keep: Duration::from_secs(90 * 24 * 60 * 60) }
+    }
+}
+
+/// `[cache]`: answers in memory, for who asks exactly the same again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cache {
+    /// Whether every request that does not say otherwise is answered so.
+    pub enabled: bool,
+    /// The models, as they are asked for, of which it is so in any case; `*` stands for any text.
+    pub models: Vec<String>,
+    /// The most that answers may take, in bytes.
+    #[serde(serialize_with = "serialize_bytes")]
+    pub size: u64,
+    /// How old an answer may be.
+    #[serde(serialize_with = "serialize_duration")]
+    pub max_age: Duration,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { enabled: false, models: Vec::new(), size: 64 << 20, max_age: Duration::from_secs(60 * 60) }
     }
 }
 

@@ -67,7 +67,7 @@ attempts = 0
             "config.toml:6:11: timeouts.connect: expected a duration in quotes, such as \"10s\", found a number",
             "config.toml:7:8: timeouts.idle: \"0s\" is not longer than nothing",
             "config.toml:9:12: failover.attempts: 0 is not a number from 1 to 4294967295",
-            "config.toml:10:2: unknown key \"nonsense\" | known here: timeouts, server, providers, models, failover, sessions, usage, store, credentials, sandbox, cache",
+            "config.toml:10:2: unknown key \"nonsense\" | known here: timeouts, server, providers, models, failover, sessions, usage, cache, store, credentials, sandbox",
         ]
     );
 }
@@ -117,18 +117,16 @@ fn a_variable_and_a_flag_are_named() {
 }
 
 #[test]
-fn settings_without_an_effect_yet_are_refused() {
-    let problems = try_load("[cache]\nenabled = true\n", &[], &[]).unwrap_err();
+fn what_the_cache_keeps_is_read_strictly() {
+    let text = "[cache]\nenabled = 1\nmodels = [\"\"]\nsize = \"0\"\nmax_age = \"long\"\ncolour = 1\n";
+    let problems = try_load(text, &[], &[]).unwrap_err();
     let paths: Vec<&str> = problems.errors.iter().map(|error| error.path.as_str()).collect();
-    assert_eq!(paths, ["cache.enabled"]);
-    assert!(problems.errors.iter().all(|error| matches!(error.kind, ErrorKind::NotSupported { .. })), "{problems}");
-    let one = complaints("[cache]\nenabled = true\n", &[], &[]);
-    assert_eq!(
-        one,
-        [
-            "config.toml:2:1: cache.enabled: \"enabled\" is not supported by this version | take it out: it would have no effect"
-        ]
-    );
+    assert_eq!(paths, ["cache.enabled", "cache.models[0]", "cache.size", "cache.max_age", "cache.colour"]);
+    let text = "[cache]\nmodels = [\"smart\", \"openai/*\"]\nsize = \"1MiB\"\nmax_age = \"1d\"\n";
+    let settings = try_load(text, &[], &[]).unwrap().settings;
+    assert_eq!(settings.cache.models, ["smart", "openai/*"]);
+    assert_eq!((settings.cache.enabled, settings.cache.size), (false, 1 << 20));
+    assert_eq!(settings.cache.max_age, std::time::Duration::from_secs(24 * 60 * 60));
 }
 
 #[test]

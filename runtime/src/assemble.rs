@@ -7,8 +7,9 @@ use std::{
 };
 
 use greenroom_actors::{
-    Budget, ContextPolicy, Limits, OnCrash, OnInterrupt, ProfileArgs, ProviderArgs, ProviderSpec, RequestDefaults,
-    RouterArgs, SessionRules, ShelfArgs, Strategy, SystemArgs, Target, Timeouts, TurnLimits, Unusable, UsageRules, Way,
+    Budget, CacheRules, ContextPolicy, Limits, OnCrash, OnInterrupt, ProfileArgs, ProviderArgs, ProviderSpec,
+    RequestDefaults, RouterArgs, SessionRules, ShelfArgs, Strategy, SystemArgs, Target, Timeouts, TurnLimits, Unusable,
+    UsageRules, Way,
 };
 use greenroom_config::{
     self as config, AliasTarget, CredentialError, Environment, Kind, ModelFacts, OAuthPreset, OpenAiWire, SecretError,
@@ -145,6 +146,10 @@ pub(crate) fn assemble(
         rules: rules(&settings.sessions),
         idle: settings.providers.iter().map(|written| written.name.clone()).collect(),
         usage: UsageRules { keep: Some(settings.usage.keep).filter(|keep| !keep.is_zero()), ..UsageRules::default() },
+        cache: CacheRules {
+            size: usize::try_from(settings.cache.size).unwrap_or(usize::MAX),
+            max_age: settings.cache.max_age,
+        },
         store: None,
     };
     Ok(Assembled { args, warnings })

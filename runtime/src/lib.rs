@@ -42,7 +42,7 @@ pub use credentials::{
 };
 pub use error::{Error, StartError};
 pub use greenroom_actors::{
-    Answer, BadBudget, Busy, Caller, OnInterrupt, Period, Sent, SpendBudget, Unavailable,
+    Answer, BadBudget, Busy, CacheWish, Caller, OnInterrupt, Period, Sent, SpendBudget, Unavailable,
     session::{
         error::SessionError,
         event,
@@ -90,6 +90,8 @@ pub struct Runtime {
     store: Option<Store>,
     clients: Clients,
     credentials: Credentials,
+    /// Which requests are answered from the cache that don't say.
+    cached: Arc<greenroom_config::Cache>,
 }
 
 /// Texts that became vectors.
@@ -226,20 +228,21 @@ impl Builder {
             let mut assembled = assemble::assemble(&settings, &environment, &added, lists.as_ref(), self.waiting)?;
             assembled.args.store.clone_from(&store);
             let facts = Arc::clone(&assembled.args.router.facts);
+            let cached = Arc::new(settings.cache.clone());
             let clients = Clients::load(store.clone()).await.map_err(StartError::Clients)?;
             assembled.args.usage.budgets = clients.budgets().clone();
             let system = System::start(assembled.args).await.map_err(StartError::Actors)?;
             credentials.attach(system.clone());
-            Ok((clients, credentials, system, facts, assembled.warnings))
+            Ok((clients, credentials, system, facts, cached, assembled.warnings))
         };
         let started: Result<_, StartError> = started.await;
         if let (Err(_), Some(store)) = (&started, &store) {
             // Its own error would hide the one that is told.
             let _closed = store.close().await;
         }
-        let (clients, credentials, system, facts, warnings) = started?;
+        let (clients, credentials, system, facts, cached, warnings) = started?;
         let warnings = warnings.into();
-        Ok(Runtime { system, facts, warnings, lists, store, clients, credentials })
+        Ok(Runtime { system, facts, warnings, lists, store, clients, credentials, cached })
     }
 }
 
@@ -335,12 +338,22 @@ impl Runtime {
 
     /// Asks for one answer, as it comes. Dropping what this gives cancels, up to the provider's socket.
     pub fn stream(&self, request: ChatRequest, caller: Caller) -> Answer {
+        let caller = self.cached(&request, caller);
         self.system.chat(request, caller)
     }
 
     /// Asks for one answer and waits for all of its events; the last tells how it ended.
     pub async fn chat_events(&self, request: ChatRequest, caller: Caller) -> Vec<event::LogEvent> {
+        let caller = self.cached(&request, caller);
         self.system.chat_whole(request, caller).await
+    }
+
+    /// Decides whether a request that does not say is answered from the cache.
+    fn cached(&self, request: &ChatRequest, mut caller: Caller) -> Caller {
+        let greenroom_config::Cache { enabled, models, .. } = &*self.cached;
+        let fits = || models.iter().any(|pattern| greenroom_config::fits(pattern, &request.model));
+        caller.cache.on = Some(caller.cache.on.unwrap_or_else(|| *enabled || fits()));
+        caller
     }
 
     /// Every model that is known: aliases, what was configured, and what the providers list. What they don't say of a

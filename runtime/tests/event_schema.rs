@@ -233,6 +233,7 @@ samples! { bodies of EventBody:
         EventBody::TurnFailed { error: bare(ErrorKind::Server) },
     ],
     EventBody::TurnCancelled => [EventBody::TurnCancelled],
+    EventBody::Cache { .. } => [EventBody::Cache { hit: true, age: 7 }, EventBody::Cache { hit: false, age: 0 }],
     EventBody::Synced => [EventBody::Synced],
     EventBody::Reset { .. } => [EventBody::Reset { cursor: owned("c-12") }],
     EventBody::Error { .. } => [EventBody::Error { error: bare(ErrorKind::Server) }],
@@ -351,7 +352,7 @@ fn what_one_reader_alone_is_told_says_so() {
         .filter(|(_, definition)| definition["x-one-reader"] == true)
         .map(|(word, _)| word)
         .collect();
-    assert_eq!(told, ["error", "reset", "synced"].map(owned).into());
+    assert_eq!(told, ["cache", "error", "reset", "synced"].map(owned).into());
 }
 
 #[test]

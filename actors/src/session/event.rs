@@ -226,6 +226,14 @@ pub enum EventBody {
     /// The turn was cancelled; what was produced stays.
     #[serde(rename = "turn.cancelled")]
     TurnCancelled,
+    /// To who asked for one answer, not in a session's log: whether it was kept from before, or would have been.
+    #[serde(rename = "cache")]
+    Cache {
+        /// Whether it was.
+        hit: bool,
+        /// How old it is, in seconds.
+        age: u64,
+    },
     /// To one reader, not in the log: all that was there when it came has been given.
     #[serde(rename = "synced")]
     Synced,
@@ -326,7 +334,7 @@ impl EventBody {
 
     /// Whether one reader alone is told it, and no log has it.
     pub(crate) fn is_told(&self) -> bool {
-        matches!(self, Self::Synced | Self::Reset { .. } | Self::Error { .. })
+        matches!(self, Self::Cache { .. } | Self::Synced | Self::Reset { .. } | Self::Error { .. })
     }
 
     /// The delta's text, if this is one.

@@ -217,6 +217,7 @@ variants! {
     EventBody::TurnFinished { .. } => reason().prop_map(|reason| EventBody::TurnFinished { reason }),
     EventBody::TurnFailed { .. } => failure().prop_map(|error| EventBody::TurnFailed { error }),
     EventBody::TurnCancelled => Just(EventBody::TurnCancelled),
+    EventBody::Cache { .. } => (any::<bool>(), any::<u64>()).prop_map(|(hit, age)| EventBody::Cache { hit, age }),
     EventBody::Synced => Just(EventBody::Synced),
     EventBody::Reset { .. } => text().prop_map(|cursor| EventBody::Reset { cursor }),
     EventBody::Error { .. } => failure().prop_map(|error| EventBody::Error { error }),

@@ -50,18 +50,13 @@ pub(crate) fn settings(reader: &Reader<'_>, root: &Map<String, Value>) -> Settin
         failover: table.node("failover").map(|node| tuning::failover(&node)).unwrap_or_default(),
         sessions: table.node("sessions").map(|node| tuning::sessions(&node)).unwrap_or_default(),
         usage: table.node("usage").map(|node| tuning::usage(&node)).unwrap_or_default(),
+        cache: table.node("cache").map(|node| tuning::cache(&node)).unwrap_or_default(),
         store: table.node("store").map(|node| tuning::store(&node)).unwrap_or_default(),
         credentials: table.node("credentials").map(|node| credentials::credentials(&node)).unwrap_or_default(),
         sandbox: table.node("sandbox").map(|node| sandbox::sandbox(&node)).unwrap_or_default(),
         timeouts,
         ..Settings::default()
     };
-    for (section, keys) in tuning::SECTIONS_TO_COME {
-        if let Some(section) = table.node(section).and_then(|node| node.table()) {
-            section.not_yet(keys);
-            section.finish();
-        }
-    }
     table.finish();
     settings
 }

@@ -46,15 +46,6 @@ impl<'a> Table<'a> {
         Node { reader: self.node.reader, path: join(&self.node.path, key), value }
     }
 
-    /// Refuses settings that mean something in greenroom, but not in this version.
-    pub(crate) fn not_yet(&self, keys: &[&'static str]) {
-        self.settled.borrow_mut().extend(keys);
-        for (key, node) in self.entries().into_iter().filter(|(key, _)| keys.contains(key)) {
-            let hint = Some("take it out: it would have no effect".to_owned());
-            node.refuse_key(ErrorKind::NotSupported { what: format!("\"{key}\"") }, hint);
-        }
-    }
-
     /// Refuses settings that mean nothing for this kind of provider.
     pub(crate) fn not_applicable(&self, kind: &'static str, keys: &[&'static str]) {
         self.settled.borrow_mut().extend(keys);

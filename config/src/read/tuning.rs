@@ -1,13 +1,10 @@
-//! `[timeouts]`, `[failover]`, `[sessions]`, `[usage]`, `[store]`, and the sections that are to come.
+//! `[timeouts]`, `[failover]`, `[sessions]`, `[usage]`, `[cache]`, `[store]`.
 
 use std::time::Duration;
 
 use crate::read::Node;
-use crate::read::scalars::{Age, Bytes, Positive, Size, word};
-use crate::{ContextPolicy, Durability, Failover, OnCrash, OnInterrupt, Sessions, Store, Timeouts, Usage};
-
-/// Sections of which nothing has an effect yet, with their keys.
-pub(crate) const SECTIONS_TO_COME: [(&str, &[&str]); 1] = [("cache", &["enabled", "size", "max_age"])];
+use crate::read::scalars::{Age, Bytes, Name, Positive, Read as _, Size, word};
+use crate::{Cache, ContextPolicy, Durability, Failover, OnCrash, OnInterrupt, Sessions, Store, Timeouts, Usage};
 
 /// Time-outs, each from `base` where it was not written.
 pub(crate) fn timeouts(node: Option<&Node<'_>>, base: &Timeouts) -> Timeouts {
@@ -65,6 +62,20 @@ pub(crate) fn usage(node: &Node<'_>) -> Usage {
     let keep = table.get("keep").map_or(defaults.keep, |Age(duration)| duration);
     table.finish();
     Usage { keep }
+}
+
+pub(crate) fn cache(node: &Node<'_>) -> Cache {
+    let defaults = Cache::default();
+    let Some(table) = node.table() else { return defaults };
+    let models = table.node("models").and_then(|node| node.all(|node| Name::read(node).map(|Name(model)| model)));
+    let cache = Cache {
+        enabled: table.get("enabled").unwrap_or(defaults.enabled),
+        models: models.unwrap_or_default(),
+        size: table.get("size").map_or(defaults.size, |Bytes(bytes)| bytes),
+        max_age: table.get("max_age").map_or(defaults.max_age, |Age(duration)| duration),
+    };
+    table.finish();
+    cache
 }
 
 pub(crate) fn store(node: &Node<'_>) -> Store {

@@ -9,6 +9,7 @@ use greenroom_actors::session::event::{EventBody, LogEvent};
 use greenroom_wire::{ChatError, ChatEvent, ErrorKind};
 
 use super::{
+    caching,
     errors::{json_response, say_way},
     who::Who,
 };
@@ -37,6 +38,7 @@ pub(super) fn caller(who: &Who, headers: &HeaderMap) -> Result<Caller, ChatError
         };
         caller.on_interrupt = Some(on_interrupt);
     }
+    caller.cache = caching::wish(headers)?;
     Ok(caller)
 }
 
@@ -47,22 +49,36 @@ pub(super) struct Route {
     /// The provider's id of the model, as asked for.
     model: String,
     attempts: u32,
+    /// Whether the answer was kept from before, and how old it is; nothing if it was asked for anew.
+    cached: Option<(bool, u64)>,
 }
 
 impl Route {
-    /// The route that an event tells, if it is one.
-    pub(super) fn of(body: &EventBody) -> Option<Self> {
+    /// Takes in what an event tells of it. Whether it tells anything.
+    pub(super) fn take(&mut self, body: &EventBody) -> bool {
         match body {
             EventBody::Route { provider, model, attempts, .. } => {
-                Some(Self { provider: provider.clone(), model: model.clone(), attempts: *attempts })
+                provider.clone_into(&mut self.provider);
+                model.clone_into(&mut self.model);
+                self.attempts = *attempts;
+                true
             }
-            _ => None,
+            EventBody::Cache { hit, age } => {
+                self.cached = Some((*hit, *age));
+                true
+            }
+            _ => false,
         }
     }
 
-    /// Says it in a response's headers.
+    /// Says it in a response's headers, as far as it is known.
     pub(super) fn say(&self, headers: &mut HeaderMap) {
-        say_way(&self.provider, &self.model, self.attempts, headers);
+        if self.attempts > 0 {
+            say_way(&self.provider, &self.model, self.attempts, headers);
+        }
+        if let Some((hit, age)) = self.cached {
+            caching::say(hit, age, headers);
+        }
     }
 }
 
@@ -88,7 +104,7 @@ impl Whole {
             if let Some(error) = failure(&body) {
                 return Err(error);
             }
-            whole.route = Route::of(&body).unwrap_or(whole.route);
+            whole.route.take(&body);
             let Some(event) = body.into_chat() else { continue };
             if let ChatEvent::Started { id, model } = &event {
                 id.clone_into(&mut whole.id);

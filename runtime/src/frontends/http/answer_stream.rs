@@ -53,7 +53,7 @@ pub(super) struct AnswerStream<F: Form> {
     answer: Option<Answer>,
     writer: Option<F::Writer>,
     calls: HeldCalls,
-    route: Option<Route>,
+    route: Route,
     silence: Silence,
     /// Written already, and not yet sent.
     ready: Vec<u8>,
@@ -79,11 +79,9 @@ pub(super) async fn respond<F: Form>(answer: Answer, form: F, heartbeat: Duratio
         Step::Failed(said, error) if said.is_empty() => return Err(error),
         step => stream.ready = stream.bytes_of(step),
     }
-    let route = stream.route.take();
+    let route = std::mem::take(&mut stream.route);
     let mut response = event_stream(axum::body::Body::new(stream));
-    if let Some(route) = route {
-        route.say(response.headers_mut());
-    }
+    route.say(response.headers_mut());
     Ok(response)
 }
 
@@ -94,7 +92,7 @@ impl<F: Form> AnswerStream<F> {
             answer: Some(answer),
             writer: None,
             calls: HeldCalls::default(),
-            route: None,
+            route: Route::default(),
             silence: Silence::new(heartbeat),
             ready: Vec::new(),
         }
@@ -133,7 +131,7 @@ impl<F: Form> AnswerStream<F> {
                 }
                 return Some(error);
             }
-            self.route = Route::of(&body).or(self.route.take());
+            self.route.take(&body);
             match body {
                 EventBody::ToolCallDropped { index } if self.calls.drop_call(index) == Err(Gone) => {
                     return Some(taken_back("it was cut within a tool call that was partly sent"));

@@ -9,6 +9,7 @@ mod answer_stream;
 mod anthropic;
 mod api;
 mod body;
+mod caching;
 mod clients;
 mod connection;
 mod credentials;
