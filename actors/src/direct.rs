@@ -10,6 +10,7 @@ use greenroom_wire::{ChatError, ChatEvent, EmbedInput, EmbedRequest, Embeddings,
 use tokio::time::Instant;
 
 use crate::{
+    gather,
     handle::Unavailable,
     provider::{
         actor::ProviderMsg,
@@ -33,20 +34,31 @@ const BYTES_PER_TOKEN: usize = 4;
 
 /// Makes texts into vectors. With them, who did.
 pub(crate) async fn embed(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     request: &EmbedRequest,
     caller: Caller,
 ) -> Result<(Candidate, Embeddings), ChatError> {
     let candidates = plan(shared, &request.model, Needs::default()).await?.candidates;
     let candidate = candidates.into_iter().next().ok_or_else(|| unknown(&request.model))?;
-    let (provider, name) = (of(shared, &candidate.provider)?, &candidate.provider);
-    let tokens = request.input.iter().map(tokens).fold(0, usize::saturating_add);
-    let asker = Asker::Client(caller.owner.to_string());
-    let prompt = u64::try_from(tokens).unwrap_or(u64::MAX);
-    let expected = Usage { input: prompt, ..Usage::default() };
+    let expected = Usage { input: prompt(request), ..Usage::default() };
     let expected = candidate.model.price.map_or_else(Cost::default, |price| price.cost(&expected));
-    let _reserved = shared.ledger.admit(&asker, expected).await?;
-    let permit = acquire(&provider, name, &candidate.model.id, (&caller.owner, tokens)).await?;
+    let _reserved = shared.ledger.admit(&Asker::Client(caller.owner.to_string()), expected).await?;
+    let made = gather::embed(shared, &candidate, request, &caller.owner).await?;
+    Ok((candidate, made))
+}
+
+/// Makes texts into vectors by this candidate; `requests` is how many asked for them, as they are booked.
+pub(crate) async fn embed_by(
+    shared: &Shared,
+    candidate: &Candidate,
+    request: &EmbedRequest,
+    owner: &Arc<str>,
+    requests: u64,
+) -> Result<Embeddings, ChatError> {
+    let (provider, name) = (of(shared, &candidate.provider)?, &candidate.provider);
+    let prompt = prompt(request);
+    let tokens = usize::try_from(prompt).unwrap_or(usize::MAX);
+    let permit = acquire(&provider, name, &candidate.model.id, (owner, tokens)).await?;
     let _counted = permit.begin();
     let call = EmbedCall {
         request,
@@ -58,8 +70,8 @@ pub(crate) async fn embed(
         provider: name.to_string(),
         model: candidate.model.id.clone(),
         profile: permit.profile.to_string(),
-        asker,
-        is_first: true,
+        asker: Asker::Client(owner.to_string()),
+        requests,
         prompt,
         answer: 0,
         price: candidate.model.price,
@@ -72,12 +84,17 @@ pub(crate) async fn embed(
         booked.handle_events(&[ChatEvent::Usage(Usage { input: *input, ..Usage::default() })]);
     }
     booked.handle_end(outcome.as_ref().map(|_| ()), false);
-    drop(booked);
-    Ok((candidate, outcome?))
+    outcome
+}
+
+/// How many tokens all texts have, about.
+fn prompt(request: &EmbedRequest) -> u64 {
+    let tokens = request.input.iter().map(tokens).fold(0, usize::saturating_add);
+    u64::try_from(tokens).unwrap_or(u64::MAX)
 }
 
 /// How many tokens a text has, about.
-fn tokens(input: &EmbedInput) -> usize {
+pub(crate) fn tokens(input: &EmbedInput) -> usize {
     match input {
         EmbedInput::Text(text) => text.len() / BYTES_PER_TOKEN,
         EmbedInput::Tokens(tokens) => tokens.len(),

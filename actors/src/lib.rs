@@ -6,6 +6,7 @@
 mod cache;
 mod counting;
 mod direct;
+mod gather;
 mod handle;
 mod policy;
 mod provider;

@@ -25,6 +25,7 @@ use crate::{
     cache::{Cache, CacheRules, CacheWish, Flight, Found, RequestKey},
     counting::{self, TokenCount},
     direct,
+    gather::Gathering,
     handle::{Handle, Unavailable},
     provider::{
         ListedHook, ProfileArgs, ProfileTest, ProviderArgs, ProviderStatus,
@@ -171,6 +172,7 @@ impl System {
             hedge: args.hedge,
             rules: args.rules,
             ledger: Ledger::start(args.store.clone(), args.usage),
+            gathering: Gathering::default(),
             shutdown: CancellationToken::new(),
             turns: TaskTracker::new(),
         };

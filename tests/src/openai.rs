@@ -24,6 +24,28 @@ pub fn models<'a>(ids: impl IntoIterator<Item = &'a str>) -> Route {
     Route::new("GET", MODELS, [Attempt::json(200, &json!({"object": "list", "data": list})).always()])
 }
 
+/// A vector for each text of the request, as [`Step::Vectors`] has it.
+pub fn vectors() -> Attempt {
+    Attempt::new().status(200).header("content-type", "application/json").step(Step::Vectors)
+}
+
+/// The body of that answer.
+pub(crate) fn vectors_of(request: &[u8]) -> String {
+    let request: Value = serde_json::from_slice(request).unwrap_or_default();
+    let texts: Vec<&str> = match &request["input"] {
+        Value::Array(texts) => texts.iter().filter_map(Value::as_str).collect(),
+        text => text.as_str().into_iter().collect(),
+    };
+    let vector = |(index, text): (usize, &&str)| {
+        let first = text.as_bytes().first().copied().unwrap_or_default();
+        json!({"object": "embedding", "index": index, "embedding": [text.len(), first]})
+    };
+    let tokens: usize = texts.iter().map(|text| text.len()).sum();
+    let data: Vec<Value> = texts.iter().enumerate().map(vector).collect();
+    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
+    json!({"object": "list", "model": request["model"], "data": data, "usage": usage}).to_string()
+}
+
 /// An error answer in OpenAI's form. Headers such as `retry-after` are added with [`Attempt::header`].
 pub fn error(status: u16, kind: &str, code: Option<&str>, message: &str) -> Attempt {
     Attempt::json(status, &error_body(kind, code, message))

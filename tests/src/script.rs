@@ -94,6 +94,9 @@ pub enum Step {
     Status(Status),
     /// A whole body with its `content-length`, if it follows the head directly; else the same as `send`.
     Body(Payload),
+    /// A whole body with a vector for each text of the request's `input`, in OpenAI's form: the numbers of its bytes, and the
+    /// value of its first one. A byte is a token.
+    Vectors,
     /// Bytes of the body, in one write; under chunked framing, as one chunk.
     Send(Payload),
     /// Bytes to the socket as they are, within no framing. Without a head before, the whole answer is

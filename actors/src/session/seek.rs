@@ -179,7 +179,7 @@ impl Seek<'_> {
             model: candidate.model.id.clone(),
             profile: profile.to_string(),
             asker: self.job.asker.clone(),
-            is_first: lane.is_first(),
+            requests: u64::from(lane.is_first()),
             prompt: self.needs.prompt_tokens + goes_on.map_or(0, |goes_on| tokens_of(goes_on.more)),
             answer: ANSWER_TOKENS,
             price: candidate.model.price,

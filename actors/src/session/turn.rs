@@ -19,6 +19,7 @@ use super::{
     seek::seek,
 };
 use crate::{
+    gather::Gathering,
     handle::{Handle, Unavailable},
     provider::{ProfileId, actor::ProviderMsg},
     router::{
@@ -117,6 +118,8 @@ pub(crate) struct Shared {
     pub(crate) rules: SessionRules,
     /// What attempts use is booked here.
     pub(crate) ledger: Ledger,
+    /// Requests for vectors that are about to be sent together.
+    pub(crate) gathering: Gathering,
     /// Ends every turn, with an error.
     pub(crate) shutdown: CancellationToken,
     /// Counts the turns that run.

@@ -20,8 +20,8 @@ pub(crate) struct Booking {
     pub(crate) model: String,
     pub(crate) profile: String,
     pub(crate) asker: Asker,
-    /// Whether it is the first attempt at its answer.
-    pub(crate) is_first: bool,
+    /// How many requests it is the first attempt at.
+    pub(crate) requests: u64,
     /// About how many tokens its prompt has, and its answer will.
     pub(crate) prompt: u64,
     pub(crate) answer: u64,
@@ -33,7 +33,7 @@ pub(crate) struct Booking {
 pub(super) struct Opened {
     key: UsageKey,
     began: SystemTime,
-    is_first: bool,
+    requests: u64,
     prompt: u64,
     answer: u64,
     price: Option<Price>,
@@ -48,11 +48,11 @@ impl Opened {
 
     #[cfg(test)]
     pub(super) fn of_key(key: UsageKey) -> Self {
-        Self { key, began: SystemTime::now(), is_first: true, prompt: 0, answer: 0, price: None }
+        Self { key, began: SystemTime::now(), requests: 1, prompt: 0, answer: 0, price: None }
     }
 
     fn sum(&self, usage: &Usage, estimated: bool) -> Sum {
-        Sum::of(usage, self.price.as_ref(), self.is_first, estimated)
+        Sum::of(usage, self.price.as_ref(), self.requests, estimated)
     }
 }
 
@@ -83,10 +83,10 @@ enum Known {
 
 impl OpenAttempt {
     pub(super) fn new(ledger: Option<Ledger>, booking: Booking) -> Self {
-        let Booking { provider, model, profile, asker, is_first, prompt, answer, price } = booking;
+        let Booking { provider, model, profile, asker, requests, prompt, answer, price } = booking;
         let began = SystemTime::now();
         let key = UsageKey { day: day(began), provider, model, profile, asker };
-        let opened = Arc::new(Opened { key, began, is_first, prompt, answer, price });
+        let opened = Arc::new(Opened { key, began, requests, prompt, answer, price });
         let id = rand::random();
         if let Some(ledger) = &ledger {
             ledger.state().handle_open(id, Arc::clone(&opened));

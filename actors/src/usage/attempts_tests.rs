@@ -19,7 +19,7 @@ fn booking(client: &str) -> Booking {
         model: "m".into(),
         profile: "p".into(),
         asker: Asker::Client(client.into()),
-        is_first: true,
+        requests: 1,
         prompt: 3,
         answer: 2,
         price: Some(Price::flat(1e6, 1e6)),
@@ -48,7 +48,7 @@ async fn each_attempt_is_kept_with_how_it_ended_in_the_order_in_which_they_began
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::start(Some(open(dir.path()).await), UsageRules::default());
     answer(&ledger, "a", 7);
-    let mut refused = ledger.open(Booking { is_first: false, price: None, ..booking("b") });
+    let mut refused = ledger.open(Booking { requests: 0, price: None, ..booking("b") });
     refused.handle_sent();
     refused.handle_end(Err(&ChatError::new(ErrorKind::RateLimited, "no")), false);
     drop(refused);
@@ -183,7 +183,7 @@ fn a_disk_that_takes_nothing_does_not_fill_memory() {
         profile: "f".into(),
         asker: Asker::Client("c".into()),
     };
-    let sum = Sum::of(&Usage::default(), None, true, false);
+    let sum = Sum::of(&Usage::default(), None, 1, false);
     let mut books = Books::default();
     let close = |books: &mut Books, id| {
         books.handle_close(&key, &sum, Ended::new(id, UNIX_EPOCH, &key, &sum, AttemptOutcome::Finished));

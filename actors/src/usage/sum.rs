@@ -29,14 +29,14 @@ pub(super) struct Sum([i64; COUNT]);
 
 impl Sum {
     /// One attempt that used this.
-    pub(super) fn of(usage: &Usage, price: Option<&Price>, is_first: bool, estimated: bool) -> Self {
+    pub(super) fn of(usage: &Usage, price: Option<&Price>, requests: u64, estimated: bool) -> Self {
         let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
         // Who sends the bill knows best what is on it.
         let cost = usage.cost.map(u128::from).or_else(|| price.map(|price| price.cost(usage).parts()));
         let unpriced = cost.is_none() && *usage != Usage::default();
         let cost = i64::try_from(cost.unwrap_or(0)).unwrap_or(i64::MAX);
         Self([
-            i64::from(is_first),
+            signed(requests),
             1,
             i64::from(estimated),
             i64::from(unpriced),

@@ -21,7 +21,7 @@ fn booking(model: &str) -> Booking {
         model: model.into(),
         profile: "p".into(),
         asker: session(),
-        is_first: true,
+        requests: 1,
         prompt: 100,
         answer: 500,
         price: Some(Price::flat(1.0, 2.0)),
@@ -119,7 +119,7 @@ async fn many_attempts_are_summed_exactly_and_leave_nothing_open() {
         let ledger = ledger.clone();
         tokio::spawn(async move {
             for turn in 0..20 {
-                let mut attempt = ledger.open(Booking { is_first: turn % 2 == 0, ..booking("m") });
+                let mut attempt = ledger.open(Booking { requests: u64::from(turn % 2 == 0), ..booking("m") });
                 tokio::time::sleep(Duration::from_millis(n % 7 * 3)).await;
                 attempt.handle_sent();
                 attempt.handle_events(&[told(1, n)]);
@@ -226,7 +226,7 @@ proptest! {
             profile: "f".into(),
             asker: Asker::Client("c".into()),
         };
-        let one = Sum::of(&Usage::default(), None, true, false);
+        let one = Sum::of(&Usage::default(), None, 1, false);
         let ended = |id| Ended::new(id, UNIX_EPOCH, &key, &one, AttemptOutcome::Finished);
         let opened = std::sync::Arc::new(Opened::of_key(key.clone()));
         let attempts = |books: &Books| books.sums.get(&key).map_or(0, |sum| sum.shown().0[1]);

@@ -88,10 +88,11 @@ async fn answer(
 ) -> Option<After> {
     let named = format!("{} {}", head.method, head.target);
     let refusal = |status: u16, text: String| Attempt::json(status, &json!({"error": {"message": text}}));
+    let asked = body.clone();
     let refused = match shared.admit(connection, head, body) {
         Answer::Play(playing) => {
             let (mut reading, writing) = stream.split();
-            let mut player = Player::new(writing);
+            let mut player = Player::new(writing).to(&asked);
             let played = tokio::select! {
                 // The player first: a client that leaves right after the last byte has not cancelled.
                 biased;

@@ -28,8 +28,10 @@ enum Mode {
     UntilClose,
 }
 
-pub(super) struct Player<W> {
+pub(super) struct Player<'r, W> {
     socket: W,
+    /// The request's body.
+    request: &'r [u8],
     /// A head that waits to see whether a `body` follows it.
     pending: Option<Status>,
     /// None before a head.
@@ -39,9 +41,15 @@ pub(super) struct Player<W> {
     sent: u64,
 }
 
-impl<W: AsyncWrite + Unpin> Player<W> {
+impl<'r, W: AsyncWrite + Unpin> Player<'r, W> {
     pub(super) fn new(socket: W) -> Self {
-        Self { socket, pending: None, mode: None, raw: false, close: false, sent: 0 }
+        Self { socket, request: &[], pending: None, mode: None, raw: false, close: false, sent: 0 }
+    }
+
+    /// To answer this request.
+    pub(super) fn to(mut self, request: &'r [u8]) -> Self {
+        self.request = request;
+        self
     }
 
     /// Bytes of the body that the socket took.
@@ -59,6 +67,10 @@ impl<W: AsyncWrite + Unpin> Player<W> {
                 self.whole(payload.as_bytes()).await?;
                 continue;
             }
+            if *step == Step::Vectors {
+                self.whole(crate::openai::vectors_of(self.request).as_bytes()).await?;
+                continue;
+            }
             self.flush_head().await?;
             match step {
                 Step::Status(status) => self.pending = Some(status.clone()),
@@ -73,8 +85,8 @@ impl<W: AsyncWrite + Unpin> Player<W> {
                 Step::Cut => return Ok(After::Close),
                 Step::Reset => return Ok(After::Reset),
                 Step::End => return self.end().await,
-                // `flat` unrolls the one and the loop has dealt with the other.
-                Step::Repeat { .. } | Step::Body(_) => {}
+                // `flat` unrolls the one and the loop has dealt with the others.
+                Step::Repeat { .. } | Step::Body(_) | Step::Vectors => {}
             }
         }
         self.end().await
