@@ -44,6 +44,11 @@ pub(super) trait Form: Send + Unpin + 'static {
 
     /// Appends the error that the stream ends with. `self` knows the request; there is no writer before an answer begins.
     fn write_error(&self, writer: Option<&mut Self::Writer>, error: &ChatError, out: &mut Vec<u8>);
+
+    /// Asks for the answer that is told after this one has ended well, if the stream has more than one.
+    fn next(&mut self) -> Option<Answer> {
+        None
+    }
 }
 
 /// The events of an answer, written for the client.
@@ -145,14 +150,15 @@ impl<F: Form> AnswerStream<F> {
             let is_last = matches!(event, ChatEvent::Finished { .. });
             match (&mut self.writer, event) {
                 (None, ChatEvent::Started { id, model }) => self.writer = Some(self.form.start(id, model, out)),
-                // Another model goes on with the same answer.
+                // Another model goes on with the same answer, or the next one begins.
                 (Some(writer), ChatEvent::Started { model, .. }) => F::go_on(writer, model, out),
                 (Some(writer), event) => self.calls.pass(event, |event| F::write(writer, event, out)),
                 // Nothing is said before it is known who says it.
                 (None, _) => {}
             }
             if is_last {
-                self.answer = None;
+                self.answer = self.form.next();
+                self.calls = HeldCalls::default();
                 break;
             }
         }
