@@ -17,7 +17,7 @@ mod system;
 mod usage;
 mod vault;
 
-pub use counting::TokenCount;
+pub use counting::{TokenCount, estimate as estimate_tokens};
 pub use handle::Unavailable;
 pub use provider::{
     CachedList, Ended, Limits, ListedHook, Login, LoginArgs, LoginStatus, MarkStatus, ModelStatus, ProfileArgs,

@@ -38,6 +38,8 @@ pub(in crate::anthropic) struct Assembler {
     last: Option<&'static str>,
     calls: Calls,
     counts: Counts,
+    /// Whether what the start of a stream told of the prompt was said.
+    has_said_prompt: bool,
     finish: Option<FinishReason>,
 }
 
@@ -54,6 +56,7 @@ impl Assembler {
             last: None,
             calls: Calls::default(),
             counts: Counts::default(),
+            has_said_prompt: false,
             finish: None,
         }
     }
@@ -169,6 +172,7 @@ impl Assembler {
             "message_start" => {
                 let head = event.message.as_ref().ok_or(NOT_ALLOWED)?;
                 self.take_head(head)?;
+                self.say_prompt();
                 for (index, raw) in (0u32..).zip(head.content.iter().flatten()) {
                     self.begin(index, raw)?;
                     self.end_block(index);
@@ -301,6 +305,15 @@ impl Assembler {
             }
         }
         Ok(())
+    }
+
+    /// Says what is known of the prompt before its answer. What else was told comes with the whole count, which is said in
+    /// place of this one.
+    fn say_prompt(&mut self) {
+        let known = self.counts.prompt().filter(|known| known.input_total() > 0);
+        if let Some(known) = known.filter(|_| !std::mem::replace(&mut self.has_said_prompt, true)) {
+            self.queue.push(ChatEvent::Usage(known));
+        }
     }
 
     fn say_usage(&mut self) {

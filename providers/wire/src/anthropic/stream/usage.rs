@@ -17,6 +17,11 @@ impl Counts {
         self.0.extend(usage.into_iter().filter(|(_, value)| !value.is_null()));
     }
 
+    /// The counts as far as they are told, if any are.
+    pub(super) fn prompt(&self) -> Option<Usage> {
+        (!self.0.is_empty()).then(|| tokens(&mut self.0.clone()))
+    }
+
     /// The counts, and what else was said; none if nothing was.
     ///
     /// Neither reads from nor writes to a cache are part of `input_tokens` on this wire, and thinking is part of
