@@ -321,7 +321,7 @@ fn what_the_start_tells_of_the_prompt_is_said_before_the_content_and_in_all_at_t
         ChatEvent::Usage(usage)
     };
     let tier = extra("/usage/service_tier", json!("standard"));
-    let want = [started(), counted(1), text("hi"), tier, counted(7), finished(FinishReason::Stop)];
+    let want = [started(), tier, counted(1), text("hi"), counted(7), finished(FinishReason::Stop)];
     assert_eq!(said, want, "the later count replaces the earlier one, and is not to be added to it");
 }
 

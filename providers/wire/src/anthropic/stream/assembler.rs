@@ -38,8 +38,8 @@ pub(in crate::anthropic) struct Assembler {
     last: Option<&'static str>,
     calls: Calls,
     counts: Counts,
-    /// Whether what the start of a stream told of the prompt was said.
-    has_said_prompt: bool,
+    /// What the start of a stream told beside the counts, and was said.
+    said_at_start: Vec<Extra>,
     finish: Option<FinishReason>,
 }
 
@@ -56,7 +56,7 @@ impl Assembler {
             last: None,
             calls: Calls::default(),
             counts: Counts::default(),
-            has_said_prompt: false,
+            said_at_start: Vec::new(),
             finish: None,
         }
     }
@@ -307,18 +307,24 @@ impl Assembler {
         Ok(())
     }
 
-    /// Says what is known of the prompt before its answer. What else was told comes with the whole count, which is said in
-    /// place of this one.
+    /// Says what is known of the prompt before its answer. The whole count is said in place of this one.
     fn say_prompt(&mut self) {
-        let known = self.counts.prompt().filter(|known| known.input_total() > 0);
-        if let Some(known) = known.filter(|_| !std::mem::replace(&mut self.has_said_prompt, true)) {
-            self.queue.push(ChatEvent::Usage(known));
+        if !self.said_at_start.is_empty() {
+            return;
         }
+        let Some((usage, extras)) = self.counts.clone().read().filter(|(usage, _)| usage.input_total() > 0) else {
+            return;
+        };
+        for extra in &extras {
+            self.queue.push(ChatEvent::Extra(extra.clone()));
+        }
+        self.said_at_start = extras;
+        self.queue.push(ChatEvent::Usage(usage));
     }
 
     fn say_usage(&mut self) {
         if let Some((usage, extras)) = std::mem::take(&mut self.counts).read() {
-            for extra in extras {
+            for extra in extras.into_iter().filter(|extra| !self.said_at_start.contains(extra)) {
                 self.queue.push(ChatEvent::Extra(extra));
             }
             self.queue.push(ChatEvent::Usage(usage));

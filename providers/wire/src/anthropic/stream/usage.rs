@@ -9,17 +9,12 @@ use crate::{
 };
 
 /// The counts of one answer: those of `message_start`, over which those of `message_delta` go, key by key.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Counts(Map<String, Value>);
 
 impl Counts {
     pub(super) fn take(&mut self, usage: Map<String, Value>) {
         self.0.extend(usage.into_iter().filter(|(_, value)| !value.is_null()));
-    }
-
-    /// The counts as far as they are told, if any are.
-    pub(super) fn prompt(&self) -> Option<Usage> {
-        (!self.0.is_empty()).then(|| tokens(&mut self.0.clone()))
     }
 
     /// The counts, and what else was said; none if nothing was.
