@@ -15,9 +15,9 @@ pub struct ServedCompletion {
     /// What is asked for each of them, but for the prompt.
     base: ChatRequest,
     /// What is to be gone on from.
-    pub prompts: Vec<String>,
-    /// How many texts are wanted for each prompt.
-    pub each: usize,
+    prompts: Vec<String>,
+    /// How many texts are wanted for each prompt: at least 1.
+    each: usize,
     /// Whether a text is to begin with its prompt.
     pub echo: bool,
     /// Whether it is to be answered as a stream.
