@@ -94,8 +94,8 @@ fn can_estimate(error: &ChatError) -> bool {
     }
 }
 
-/// About how many tokens a prompt has, tools and pictures included.
-fn estimate(request: &ChatRequest) -> u64 {
+/// About how many tokens a prompt has, tools and pictures included. Nobody is asked.
+pub fn estimate(request: &ChatRequest) -> u64 {
     let tools = request.tools.iter().map(|tool| serde_json::to_string(tool).map_or(0, |json| bytes(json.len())));
     let tools: u64 = tools.map(|bytes| bytes.div_ceil(BYTES_PER_TOKEN)).sum();
     let messages = request

@@ -20,7 +20,7 @@ mod usage;
 mod vault;
 
 pub use cache::{CacheRules, CacheWish};
-pub use counting::TokenCount;
+pub use counting::{TokenCount, estimate as estimate_tokens};
 pub use handle::Unavailable;
 pub use provider::{
     CachedList, Ended, Limits, ListedHook, Login, LoginArgs, LoginStatus, MarkStatus, ModelStatus, ProfileArgs,

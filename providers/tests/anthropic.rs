@@ -106,7 +106,7 @@ async fn a_request_carries_key_version_and_bound() {
     outcome.unwrap();
     assert_eq!(taken.text(), "Hel");
     let used = Usage { input: 5, output: 7, ..Usage::default() };
-    assert_eq!(taken.0[2..], [ChatEvent::Usage(used), ChatEvent::Finished { reason: FinishReason::Stop }]);
+    assert_eq!(taken.0[3..], [ChatEvent::Usage(used), ChatEvent::Finished { reason: FinishReason::Stop }]);
 
     // An address may end with the version, and the user's own headers win.
     let own = [("anthropic-version", "2024-01-01"), ("anthropic-beta", "a,b")];
@@ -236,7 +236,7 @@ async fn a_tool_is_called_by_the_name_that_it_has_here() {
         name: "files/read".into(),
         kind: ToolCallKind::Function,
     };
-    assert_eq!(taken.0[1], want);
+    assert_eq!(taken.0[2], want);
     assert_eq!(taken.0.last(), Some(&ChatEvent::Finished { reason: FinishReason::ToolCalls }));
 }
 

@@ -186,6 +186,7 @@ samples! { bodies of EventBody:
             attempts: 1,
             answer: String::new(),
             reported: String::new(),
+            prompt: Usage::default(),
         },
         EventBody::Route {
             provider: owned("lab"),
@@ -194,6 +195,7 @@ samples! { bodies of EventBody:
             attempts: u32::MAX,
             answer: owned("a-1"),
             reported: owned("m-2025"),
+            prompt: Usage { input: 7, cache_read: 5, ..Usage::default() },
         },
     ],
     EventBody::Text { .. } => [EventBody::Text { delta: owned("hello") }],

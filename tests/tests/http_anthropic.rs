@@ -317,3 +317,37 @@ async fn models_are_listed_in_the_words_of_whoever_asks() {
     // Without that header, whoever asks is a client of OpenAI's.
     assert_eq!(greenroom.api.get("/v1/models").await.json()["object"], "list");
 }
+
+/// The counts that a message begins with, and those that it ends with.
+async fn counts(greenroom: &Greenroom, body: &Value) -> (Value, Value) {
+    let mut connection = greenroom.api.begin_message(MESSAGES, body, &[]).await;
+    assert_eq!(connection.head().await.unwrap().status, 200);
+    let events = http_support::events(&mut connection).await;
+    let of = |name: &str| events.iter().find(|event| event.event.as_deref() == Some(name)).unwrap().json();
+    (of("message_start")["message"]["usage"].clone(), of("message_delta")["usage"].clone())
+}
+
+#[tokio::test]
+async fn a_message_begins_with_the_length_of_its_prompt_and_is_booked_once() {
+    let start = json!({"input_tokens": 10, "cache_read_input_tokens": 400, "output_tokens": 1});
+    let told = Answer::text(["Hel", "lo"]).usage_details(start, json!({"output_tokens": 9}));
+    let lab = anthropic_support::scripted([told]).await;
+    let other = http_support::scripted([openai::Answer::text(["Hi"])]).await;
+    let greenroom = Greenroom::start(&format!("{}{}", claude(&lab), provider("other", &other))).await;
+
+    let (begun, ended) = counts(&greenroom, &ask_streamed("claude/m")).await;
+    assert_eq!((&begun["input_tokens"], &begun["cache_read_input_tokens"]), (&json!(10), &json!(400)), "{begun}");
+    assert_eq!((&ended["input_tokens"], &ended["cache_read_input_tokens"]), (&json!(10), &json!(400)), "{ended}");
+    assert_eq!(ended["output_tokens"], 9);
+
+    let long = json!({"messages": [{"role": "user", "content": "many words ".repeat(400)}]});
+    let (begun, ended) = counts(&greenroom, &with(ask_streamed("other/m1"), long)).await;
+    let estimate = begun["input_tokens"].as_u64().unwrap();
+    assert!((900..1600).contains(&estimate), "about a token each four bytes: {begun}");
+    assert_eq!(ended["input_tokens"], 10, "what the provider counts takes the place of the estimate: {ended}");
+
+    let usage = greenroom.api.get("/api/usage").await.json();
+    let sums: Vec<_> = usage["usage"].as_array().unwrap_or_else(|| panic!("{usage}")).clone();
+    let sum = |key: &str| sums.iter().map(|row| row[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("requests"), sum("input"), sum("cache_read"), sum("output")), (2, 20, 400, 14), "{usage}");
+}

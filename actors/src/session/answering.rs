@@ -297,6 +297,8 @@ impl Answering {
             attempts: attempt.count,
             answer: std::mem::take(&mut attempt.answer),
             reported: std::mem::take(&mut attempt.reported),
+            // Whoever goes on with an answer has another prompt, which is not the answer's.
+            prompt: attempt.usage.clone().filter(|_| !self.tally.has_cut()).unwrap_or_default(),
         };
         let after = usize::from(matches!(attempt.out.first(), Some(EventBody::Failover { .. })));
         attempt.out.insert(after, route);

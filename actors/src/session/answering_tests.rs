@@ -177,3 +177,25 @@ fn one_that_outlives_its_race_says_nothing_in_a_later_attempt() {
     assert_eq!(take_of(&mut answering, old, [text("old")]), ControlFlow::Break(()));
     assert_eq!((told(&log), answering.decided()), (vec![], None));
 }
+
+#[test]
+fn the_route_says_what_is_known_of_the_prompt_and_the_end_what_was_used_in_all() {
+    let used = |input, output| Usage { input, output, ..Usage::default() };
+    let log = OpenLog::new();
+    let mut answering = cut_after(&log, 1000, [ChatEvent::Usage(used(5, 1)), text(SHOWN)]);
+    let _more =
+        take(&mut answering, [ChatEvent::Usage(used(90, 1)), text("And"), ChatEvent::Usage(used(90, 3)), finished()]);
+    answering.end(true, Some(EventBody::TurnFinished { reason: FinishReason::Stop }));
+    let (mut prompts, mut usages) = (Vec::new(), Vec::new());
+    log.with(|log| {
+        for (_, body) in log.iter() {
+            match body {
+                EventBody::Route { prompt, .. } => prompts.push(prompt.clone()),
+                EventBody::Usage(usage) => usages.push(usage.input),
+                _ => {}
+            }
+        }
+    });
+    assert_eq!(prompts, [used(5, 1), Usage::default()], "the prompt of one that goes on is not the answer's");
+    assert_eq!(usages, [5], "what is used is said once");
+}

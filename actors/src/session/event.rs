@@ -88,6 +88,9 @@ pub enum EventBody {
         /// The model in the provider's own words, where it says more than what was asked for; else empty.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reported: String,
+        /// What the provider has told of the prompt by then; of no use once there is a `usage`, which has it as well.
+        #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+        prompt: Usage,
     },
     /// More text.
     #[serde(rename = "text")]

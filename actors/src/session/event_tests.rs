@@ -186,9 +186,9 @@ variants! {
     EventBody::MessageUser { .. } => (vec(part(), 0..4), any::<bool>())
         .prop_map(|(parts, queued)| EventBody::MessageUser { parts, queued }),
     EventBody::TurnStarted => Just(EventBody::TurnStarted),
-    EventBody::Route { .. } => (text(), text(), text(), any::<u32>(), text(), text()).prop_map(
-        |(provider, model, profile, attempts, answer, reported)| EventBody::Route {
-            provider, model, profile, attempts, answer, reported,
+    EventBody::Route { .. } => (text(), text(), text(), any::<u32>(), text(), text(), usage()).prop_map(
+        |(provider, model, profile, attempts, answer, reported, prompt)| EventBody::Route {
+            provider, model, profile, attempts, answer, reported, prompt,
         }
     ),
     EventBody::Text { .. } => text().prop_map(|delta| EventBody::Text { delta }),

@@ -141,6 +141,11 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Whether nothing is counted.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// All tokens of the prompt, cached or not.
     pub fn input_total(&self) -> u64 {
         self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h

@@ -32,10 +32,15 @@ mod openai_responses;
 mod reading;
 #[path = "recordings/requests.rs"]
 mod requests;
+#[path = "recordings/retold/mod.rs"]
+mod retold;
 #[path = "recordings/rules.rs"]
 mod rules;
 
-use std::{collections::BTreeMap, io::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+};
 
 use coverage::Coverage;
 use load::Recording;
@@ -136,4 +141,30 @@ fn explain(recording: &Recording) -> Option<(&'static str, Result<(), String>)> 
 fn chat(recording: &Recording) -> Result<(), String> {
     requests::check(recording)?;
     if recording.status >= 400 { errors::check(recording) } else { check::check(recording) }
+}
+
+#[test]
+fn recorded_streams_are_told_again_as_they_were() {
+    let mut out = std::io::stdout();
+    let mut say = |line: String| writeln!(out, "{line}").expect("stdout is open");
+    let Some(folder) = std::env::var_os("GREENROOM_RECORDINGS") else {
+        say("recordings told again: passed over, since GREENROOM_RECORDINGS is not set".into());
+        return;
+    };
+    let (mut told, mut met, mut failed) = (BTreeMap::<&str, u32>::new(), BTreeSet::new(), 0);
+    for recording in load::all(folder.as_ref()) {
+        match retold::check(&recording, &mut met) {
+            None => {}
+            Some((wire, Ok(()))) => *told.entry(wire).or_default() += 1,
+            Some((wire, Err(why))) => {
+                failed += 1;
+                say(format!("FAILED {wire}: {}/{}: {why}", recording.api, recording.case));
+            }
+        }
+    }
+    say(format!("recordings told again: {told:?}, {failed} failed"));
+    assert_eq!(failed, 0, "what is told again differs");
+    assert_eq!(told.len(), 3, "there are streams of each wire");
+    let stale: Vec<_> = retold::differences().filter(|what| !met.contains(what)).collect();
+    assert_eq!(stale, [""; 0], "no recording shows these differences");
 }

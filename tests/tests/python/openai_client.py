@@ -191,6 +191,43 @@ def cancel():
         until("cancelled", seen + 1)
 
 
+def texts():
+    answer = client.completions.create(model="smart", prompt="greet", max_tokens=5, echo=True, best_of=1)
+    assert answer.object == "text_completion" and answer.id.startswith("cmpl-"), answer
+    assert (answer.choices[0].text, answer.choices[0].finish_reason) == ("greetHello, world", "stop"), answer
+    assert answer.usage.total_tokens == 15, answer
+    answer = client.completions.create(model="smart", prompt=["greet", "conversation"], n=2)
+    told = [(choice.index, choice.text) for choice in answer.choices]
+    assert told == [(0, "Hello, world"), (1, "Hello, world"), (2, "It rains."), (3, "It rains.")], told
+    stream = client.completions.create(
+        model="smart", prompt=["greet", "conversation"], stream=True, stream_options={"include_usage": True}
+    )
+    said, reasons = ["", ""], []
+    chunks = list(stream)
+    for choice in (choice for chunk in chunks for choice in chunk.choices):
+        said[choice.index] += choice.text
+        reasons.append(choice.finish_reason)
+    assert said == ["Hello, world", "It rains."], said
+    assert [reason for reason in reasons if reason] == ["stop", "stop"]
+    assert chunks[-1].choices == [] and chunks[-1].usage.total_tokens == 30, chunks[-1]
+
+
+def texts_refused():
+    for field, value in (("suffix", "end"), ("logprobs", 2), ("best_of", 2), ("prompt", [1, 2, 3])):
+        try:
+            client.completions.create(**{"model": "smart", "prompt": "greet", field: value})
+        except openai.BadRequestError as error:
+            assert error.param == field and error.type == "invalid_request_error", error
+        else:
+            raise AssertionError(f"{field} was taken")
+    try:
+        list(client.completions.create(model="smart", prompt="break off", stream=True))
+    except openai.APIError as error:
+        assert error.type == "server_error", error
+    else:
+        raise AssertionError("an answer that breaks off ended well")
+
+
 def cancel_task():
     async def leave():
         async with openai.AsyncOpenAI(base_url=BASE, max_retries=0) as client:
@@ -241,6 +278,8 @@ for check in (
     embeddings,
     errors,
     error_midway,
+    texts,
+    texts_refused,
     cancel,
     cancel_task,
 ):

@@ -110,10 +110,15 @@ pub(crate) fn fails(stream: &[u8]) -> (ErrorKind, Vec<ChatEvent>) {
     (error.expect("the stream fails").kind, events)
 }
 
-/// With neighbouring deltas merged.
+/// With neighbouring deltas merged, and without counts that are replaced by later ones.
 pub(crate) fn merged(events: Vec<ChatEvent>) -> Vec<ChatEvent> {
+    let is_count = |event: &ChatEvent| matches!(event, ChatEvent::Usage(_));
+    let last = events.iter().rposition(is_count);
     let mut merged: Vec<ChatEvent> = Vec::new();
-    for event in events {
+    for (at, event) in events.into_iter().enumerate() {
+        if is_count(&event) && Some(at) != last {
+            continue;
+        }
         match (merged.last_mut(), &event) {
             (Some(ChatEvent::Text { delta }), ChatEvent::Text { delta: more })
             | (Some(ChatEvent::Thinking { delta }), ChatEvent::Thinking { delta: more }) => delta.push_str(more),

@@ -384,3 +384,19 @@ fn the_features_of_a_request_are_not_said_in_its_body() {
     assert_eq!(greenroom_wire::anthropic::betas(&request).collect::<Vec<_>>(), ["a-1", "b-2"]);
     assert_eq!(body_of(&encoded(&request)).get("anthropic_beta"), None);
 }
+
+#[test]
+fn the_beginning_says_how_long_the_prompt_is_as_far_as_that_is_known() {
+    let begun = |known: Option<ChatEvent>| {
+        let mut out = Vec::new();
+        let mut writer = StreamWriter::new("a", "m").expects_input(40);
+        known.iter().chain([&text("x")]).for_each(|event| writer.write(event, &mut out));
+        let text = String::from_utf8(out).unwrap();
+        let data = text.split('\n').find_map(|line| line.strip_prefix("data: ")).unwrap();
+        serde_json::from_str::<Value>(data).unwrap()["message"]["usage"].clone()
+    };
+    assert_eq!(begun(None)["input_tokens"], 40, "an estimate, where nothing is known");
+    let told = ChatEvent::Usage(Usage { input: 5, cache_read: 70, ..Usage::default() });
+    let told = begun(Some(told));
+    assert_eq!((&told["input_tokens"], &told["cache_read_input_tokens"]), (&json!(5), &json!(70)));
+}

@@ -1,8 +1,8 @@
 //! Streams: each block and event, and each way to end.
 
 use greenroom_wire::{
-    ErrorKind, FinishReason, Usage,
-    anthropic::{Dialect, encode_request},
+    ChatEvent, ErrorKind, FinishReason, StreamDecoder, Usage,
+    anthropic::{AnthropicDecoder, Dialect, ToolNames, encode_request},
     chat::{ChatRequest, Tool},
 };
 use serde_json::json;
@@ -306,4 +306,31 @@ fn tools_are_called_by_the_names_that_the_caller_gave_them() {
         let stream = sse(&answer([begin(0, block), stop(0)], "tool_use"));
         assert_eq!(decode(&encoded.names, [&stream[..]]).0[1], call(0, "c", want));
     }
+}
+
+#[test]
+fn what_the_start_tells_of_the_prompt_is_said_before_the_content_and_in_all_at_the_end() {
+    let mut events = answer(text_block(0, "hi"), "end_turn");
+    events[0]["message"]["usage"] = json!({"input_tokens": 5, "cache_read_input_tokens": 70, "cache_creation_input_tokens": 8,
+        "cache_creation": {"ephemeral_1h_input_tokens": 8}, "output_tokens": 1, "service_tier": "standard"});
+    let mut decoder = AnthropicDecoder::new(ToolNames::default());
+    decoder.handle_bytes(&sse(&events));
+    let said: Vec<_> = std::iter::from_fn(|| decoder.poll_event()).collect();
+    let counted = |output| {
+        let usage = Usage { input: 5, cache_read: 70, cache_write_1h: 8, output, ..Usage::default() };
+        ChatEvent::Usage(usage)
+    };
+    let tier = extra("/usage/service_tier", json!("standard"));
+    let want = [started(), tier, counted(1), text("hi"), counted(7), finished(FinishReason::Stop)];
+    assert_eq!(said, want, "the later count replaces the earlier one, and is not to be added to it");
+}
+
+#[test]
+fn a_start_that_counts_nothing_says_no_count() {
+    let mut events = answer(text_block(0, "hi"), "end_turn");
+    events[0]["message"]["usage"] = json!({"input_tokens": 0, "output_tokens": 0});
+    let mut decoder = AnthropicDecoder::new(ToolNames::default());
+    decoder.handle_bytes(&sse(&events));
+    let counts = std::iter::from_fn(|| decoder.poll_event()).filter(|event| matches!(event, ChatEvent::Usage(_)));
+    assert_eq!(counts.count(), 1);
 }

@@ -85,8 +85,14 @@ pub(crate) fn fails(stream: &[u8]) -> (ErrorKind, Vec<ChatEvent>) {
 
 /// With neighbouring deltas merged.
 pub(crate) fn merged(events: Vec<ChatEvent>) -> Vec<ChatEvent> {
+    let is_count = |event: &ChatEvent| matches!(event, ChatEvent::Usage(_));
+    let last = events.iter().rposition(is_count);
     let mut merged: Vec<ChatEvent> = Vec::new();
-    for event in events {
+    for (at, event) in events.into_iter().enumerate() {
+        // A later count replaces an earlier one.
+        if is_count(&event) && Some(at) != last {
+            continue;
+        }
         match (merged.last_mut(), &event) {
             (Some(ChatEvent::Text { delta }), ChatEvent::Text { delta: more })
             | (Some(ChatEvent::Thinking { delta }), ChatEvent::Thinking { delta: more }) => delta.push_str(more),

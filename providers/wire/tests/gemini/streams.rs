@@ -117,6 +117,19 @@ fn a_blocked_prompt_is_refused() {
 }
 
 #[test]
+fn the_first_chunk_tells_of_the_prompt_before_the_model_speaks() {
+    let mut first = said("x");
+    first["usageMetadata"] = json!({"promptTokenCount": 15, "cachedContentTokenCount": 4, "totalTokenCount": 15});
+    let mut decoder = GeminiDecoder::new(ToolNames::default());
+    decoder.handle_bytes(&sse(&[first, end("STOP")]));
+    decoder.handle_end();
+    let events: Vec<_> = std::iter::from_fn(|| decoder.poll_event()).collect();
+    let counted = |output| ChatEvent::Usage(Usage { input: 11, cache_read: 4, output, ..Usage::default() });
+    assert_eq!(events[..3], [started(), counted(0), text("x")]);
+    assert_eq!(events.iter().filter(|event| matches!(event, ChatEvent::Usage(_))).count(), 2, "{events:?}");
+}
+
+#[test]
 fn counts_are_of_the_last_chunk() {
     let with = |usage: Value| {
         let mut chunk = said("x");

@@ -4,6 +4,7 @@
 
 mod answers;
 mod calls;
+mod completions;
 mod errors;
 mod harness;
 mod laws;

@@ -98,6 +98,20 @@ pub(crate) fn is_head(event: &ChatEvent) -> bool {
     extra.path.strip_prefix("/output/").is_some_and(|index| !index.contains('/'))
 }
 
+/// Without how items of the provider's own tools begin, and how far they have come: what they are in the end is said as well.
+pub(crate) fn without_progress(events: Vec<ChatEvent>) -> Vec<ChatEvent> {
+    let is_progress = |event: &ChatEvent| match event {
+        ChatEvent::Extra(extra) => {
+            let kind = extra.json["type"].as_str().unwrap_or_default();
+            let is_said = ["message", "reasoning", "function_call", "custom_tool_call"].contains(&kind);
+            let of_item = extra.path.strip_prefix("/output/").unwrap_or("no item");
+            extra.path.ends_with("/events") || (of_item.parse::<u32>().is_ok() && !is_said)
+        }
+        _ => false,
+    };
+    events.into_iter().filter(|event| !is_progress(event)).collect()
+}
+
 /// Reads a stream; how its items begin is left out, of which there are tests of its own.
 pub(crate) fn decode<'a>(names: &ToolNames, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let (events, error, skipped) = decode_all(names, pieces);

@@ -353,3 +353,68 @@ fn an_error_before_anything_was_said_is_told_too() {
         json!(["error", "response.failed"])
     );
 }
+
+/// A tool of the provider's own that runs, as the decoder says it.
+fn searching() -> Vec<ChatEvent> {
+    let item = json!({"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"query": "q"}});
+    let progress =
+        |kind: &str| extra("/output/4/events", json!({"type": format!("response.web_search_call.{kind}"), "x": [1]}));
+    vec![
+        extra("/output/4", json!({"type": "web_search_call", "id": "ws_1", "status": "in_progress"})),
+        progress("in_progress"),
+        progress("searching"),
+        progress("completed"),
+        opaque(json!({"item": item})),
+    ]
+}
+
+#[test]
+fn how_far_a_tool_of_the_provider_has_come_is_told_as_it_comes() {
+    let events =
+        [vec![started(), text("I look.")], searching(), vec![text("Here."), finished(FinishReason::Stop)]].concat();
+    let frames = frames(&stream_of(&events, plain()));
+    let numbers: Vec<_> = frames.iter().map(|frame| frame["sequence_number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..frames.len() as u64).collect::<Vec<_>>());
+    let of_item: Vec<_> = frames.iter().filter(|frame| frame["output_index"] == 1).collect();
+    let kinds: Vec<_> = of_item.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
+    let progress = ["in_progress", "searching", "completed"].map(|word| format!("response.web_search_call.{word}"));
+    let [one, two, three] = &progress;
+    assert_eq!(kinds, ["response.output_item.added", one, two, three, "response.output_item.done"]);
+    assert_eq!(of_item[0]["item"]["status"], "in_progress");
+    assert_eq!((&of_item[2]["item_id"], &of_item[2]["x"]), (&json!("ws_1"), &json!([1])));
+    let place =
+        |kind: &str| frames.iter().position(|frame| frame["type"] == kind && frame["output_index"] == 0).unwrap();
+    assert!(place("response.output_item.done") < frames.iter().position(|frame| frame["output_index"] == 1).unwrap());
+    let output = frames.last().unwrap()["response"]["output"].as_array().unwrap();
+    let kinds: Vec<_> = output.iter().map(|item| &item["type"]).collect();
+    assert_eq!(kinds, ["message", "web_search_call", "message"]);
+    assert_eq!(output[1]["action"]["query"], "q");
+}
+
+#[test]
+fn a_tool_that_nobody_hears_of_again_ends_where_another_model_goes_on() {
+    let half = searching()[..2].to_vec();
+    let again = ChatEvent::Started { id: "other".into(), model: "m-2".into() };
+    let events =
+        [vec![started(), text("I look.")], half, vec![again, text("Here."), finished(FinishReason::Stop)]].concat();
+    let frames = frames(&stream_of(&events, plain()));
+    let done = frames.iter().find(|frame| frame["type"] == "response.output_item.done" && frame["output_index"] == 1);
+    assert_eq!(done.unwrap()["item"]["status"], "incomplete");
+    assert_eq!(frames.last().unwrap()["response"]["output"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn what_is_no_event_of_an_item_that_is_open_is_not_told() {
+    let odd = [
+        extra("/output/9/events", json!({"type": "response.web_search_call.searching"})),
+        extra("/output/4/events", json!({"type": "response.x\nevent: forged"})),
+        extra("/output/4/events", json!({"type": 3})),
+        extra("/output/4/events", json!("text")),
+        extra("/output/99999999999", json!({"type": "web_search_call"})),
+    ];
+    let mut events = vec![started()];
+    events.extend(searching()[..1].to_vec());
+    let before = frames(&stream_of(&events, plain())).len();
+    events.extend(odd);
+    assert_eq!(frames(&stream_of(&events, plain())).len(), before);
+}

@@ -261,6 +261,9 @@ fn the_providers_own_tools_go_back_and_are_counted() {
         done(2, odd.clone()),
     ];
     let events = read(&answer(events));
+    let searching = extra("/output/0/events", json!({"type": "response.web_search_call.searching"}));
+    assert_eq!(events[1], searching, "how far a tool has come is said of items that have begun");
+    let events = without_progress(events);
     assert_eq!(
         events[1..5],
         [

@@ -16,7 +16,7 @@ use greenroom_actors::{
     Answer,
     session::event::{EventBody, LogEvent},
 };
-use greenroom_wire::{ChatError, ChatEvent, ErrorKind};
+use greenroom_wire::{ChatError, ChatEvent, ErrorKind, Usage};
 use hyper::body::{Body, Frame};
 
 use super::{
@@ -33,6 +33,9 @@ pub(super) trait Form: Send + Unpin + 'static {
     /// Begins an answer: says so, or leaves that to the first event. `id` is the provider's and may be empty.
     fn start(&self, id: String, model: String, out: &mut Vec<u8>) -> Self::Writer;
 
+    /// So much is known of the prompt as the answer begins. The answer's count comes at its end, in place of this.
+    fn expect(_writer: &mut Self::Writer, _prompt: Usage) {}
+
     /// Another model goes on with the answer.
     fn go_on(writer: &mut Self::Writer, model: String, out: &mut Vec<u8>);
 
@@ -44,6 +47,11 @@ pub(super) trait Form: Send + Unpin + 'static {
 
     /// Appends the error that the stream ends with. `self` knows the request; there is no writer before an answer begins.
     fn write_error(&self, writer: Option<&mut Self::Writer>, error: &ChatError, out: &mut Vec<u8>);
+
+    /// Asks for the answer that is told after this one has ended well, if the stream has more than one.
+    fn next(&mut self) -> Option<Answer> {
+        None
+    }
 }
 
 /// The events of an answer, written for the client.
@@ -139,18 +147,26 @@ impl<F: Form> AnswerStream<F> {
                 EventBody::AnswerRestarted => return Some(taken_back("it is made anew")),
                 _ => {}
             }
+            let prompt = match &body {
+                EventBody::Route { prompt, .. } if !prompt.is_nothing() => Some(prompt.clone()),
+                _ => None,
+            };
             let Some(event) = body.into_chat() else { continue };
             let is_last = matches!(event, ChatEvent::Finished { .. });
             match (&mut self.writer, event) {
-                (None, ChatEvent::Started { id, model }) => self.writer = Some(self.form.start(id, model, out)),
-                // Another model goes on with the same answer.
+                (None, ChatEvent::Started { id, model }) => {
+                    let writer = self.writer.insert(self.form.start(id, model, out));
+                    prompt.into_iter().for_each(|prompt| F::expect(writer, prompt));
+                }
+                // Another model goes on with the same answer, or the next one begins.
                 (Some(writer), ChatEvent::Started { model, .. }) => F::go_on(writer, model, out),
                 (Some(writer), event) => self.calls.pass(event, |event| F::write(writer, event, out)),
                 // Nothing is said before it is known who says it.
                 (None, _) => {}
             }
             if is_last {
-                self.answer = None;
+                self.answer = self.form.next();
+                self.calls = HeldCalls::default();
                 break;
             }
         }

@@ -147,6 +147,7 @@ impl Site {
 fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::completions))
         .route("/v1/responses", post(openai::responses))
         .route("/v1/responses/{*rest}", any(openai::response))
         .route("/v1/embeddings", post(openai::embeddings))

@@ -13,7 +13,8 @@ use crate::{
 pub(super) struct Around {
     /// Fields of the message that nobody has a word for.
     pub(super) fields: Map<String, Value>,
-    usage: Usage,
+    /// What was told; before that, what the prompt is taken to have.
+    pub(super) usage: Usage,
     of_usage: Map<String, Value>,
 }
 

@@ -42,6 +42,14 @@ impl StreamWriter {
         self
     }
 
+    /// How many tokens the prompt is taken to have until its provider tells: clients show what the beginning of a message
+    /// says as the size of their context.
+    #[must_use]
+    pub fn expects_input(mut self, tokens: u64) -> Self {
+        self.around.usage.input = tokens;
+        self
+    }
+
     /// Appends what the event is on this wire.
     pub fn write(&mut self, event: &ChatEvent, out: &mut Vec<u8>) {
         match event {

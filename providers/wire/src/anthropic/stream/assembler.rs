@@ -38,6 +38,8 @@ pub(in crate::anthropic) struct Assembler {
     last: Option<&'static str>,
     calls: Calls,
     counts: Counts,
+    /// What the start of a stream told beside the counts, and was said.
+    said_at_start: Vec<Extra>,
     finish: Option<FinishReason>,
 }
 
@@ -54,6 +56,7 @@ impl Assembler {
             last: None,
             calls: Calls::default(),
             counts: Counts::default(),
+            said_at_start: Vec::new(),
             finish: None,
         }
     }
@@ -169,6 +172,7 @@ impl Assembler {
             "message_start" => {
                 let head = event.message.as_ref().ok_or(NOT_ALLOWED)?;
                 self.take_head(head)?;
+                self.say_prompt();
                 for (index, raw) in (0u32..).zip(head.content.iter().flatten()) {
                     self.begin(index, raw)?;
                     self.end_block(index);
@@ -303,9 +307,24 @@ impl Assembler {
         Ok(())
     }
 
+    /// Says what is known of the prompt before its answer. The whole count is said in place of this one.
+    fn say_prompt(&mut self) {
+        if !self.said_at_start.is_empty() {
+            return;
+        }
+        let Some((usage, extras)) = self.counts.clone().read().filter(|(usage, _)| usage.input_total() > 0) else {
+            return;
+        };
+        for extra in &extras {
+            self.queue.push(ChatEvent::Extra(extra.clone()));
+        }
+        self.said_at_start = extras;
+        self.queue.push(ChatEvent::Usage(usage));
+    }
+
     fn say_usage(&mut self) {
         if let Some((usage, extras)) = std::mem::take(&mut self.counts).read() {
-            for extra in extras {
+            for extra in extras.into_iter().filter(|extra| !self.said_at_start.contains(extra)) {
                 self.queue.push(ChatEvent::Extra(extra));
             }
             self.queue.push(ChatEvent::Usage(usage));

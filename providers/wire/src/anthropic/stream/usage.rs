@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The counts of one answer: those of `message_start`, over which those of `message_delta` go, key by key.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Counts(Map<String, Value>);
 
 impl Counts {

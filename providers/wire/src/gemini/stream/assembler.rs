@@ -36,6 +36,8 @@ pub(in crate::gemini) struct Assembler {
     id: String,
     calls: Calls,
     counts: Counts,
+    /// Whether what is known of the prompt before its answer was said, or is not to be.
+    has_said_prompt: bool,
     said: Said,
     /// How many parts came so far, which numbers what is said of one.
     parts: usize,
@@ -55,6 +57,7 @@ impl Assembler {
             id: String::new(),
             calls: Calls::default(),
             counts: Counts::default(),
+            has_said_prompt: false,
             said: Said::default(),
             parts: 0,
             answered: false,
@@ -121,6 +124,7 @@ impl Assembler {
         if serde_json::from_str::<serde::de::IgnoredAny>(body).is_err() {
             return Err(not_json(body.as_bytes(), 200));
         }
+        self.has_said_prompt = true;
         self.take_frame(body);
         if matches!(self.state, StreamState::Open) && !self.answered {
             self.fail_protocol("the answer has no candidates");
@@ -149,6 +153,7 @@ impl Assembler {
         }
         if let Some(raw) = chunk.usage {
             self.counts.take(serde_json::from_str(raw.get()).map_err(|_| "the usage of an answer is not an object")?);
+            self.say_prompt();
         }
         if let Some(feedback) = &chunk.feedback {
             self.take_feedback(feedback, chunk.candidates.is_some());
@@ -348,6 +353,19 @@ impl Assembler {
         for (key, raw) in rest {
             let path = format!("/candidates/0/content/parts/{}{inside}/{}", self.parts, pointer(key));
             self.said.extra(path, raw.get(), &mut self.queue);
+        }
+    }
+
+    /// Says what the first count tells, which has the whole prompt; the last one is said in place of it.
+    fn say_prompt(&mut self) {
+        // Once the model speaks it is too late to be of use.
+        if self.has_said_prompt || self.answered {
+            return;
+        }
+        let (known, _) = self.counts.clone().read();
+        if let Some(usage) = known.filter(|known| known.input_total() > 0) {
+            self.has_said_prompt = true;
+            self.queue.push(ChatEvent::Usage(usage));
         }
     }
 

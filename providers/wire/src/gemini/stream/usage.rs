@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The counts of one answer: a later one replaces an earlier one of the same name.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Counts(Map<String, Value>);
 
 impl Counts {

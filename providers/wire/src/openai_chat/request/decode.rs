@@ -40,10 +40,14 @@ pub fn decode_request(body: &[u8]) -> Result<ServedRequest, ChatError> {
         let (line, column) = (error.line(), error.column());
         ChatError::new(ErrorKind::InvalidRequest, format!("the body is not valid JSON: line {line}, column {column}"))
     })?;
-    let mut map = match json {
-        Value::Object(map) => map,
-        _ => return Err(ChatError::new(ErrorKind::InvalidRequest, "the body must be a JSON object")),
-    };
+    match json {
+        Value::Object(map) => decode_object(map),
+        _ => Err(ChatError::new(ErrorKind::InvalidRequest, "the body must be a JSON object")),
+    }
+}
+
+/// Reads what stands in the body of a client's request; see [`decode_request`].
+pub(in crate::openai_chat) fn decode_object(mut map: Map<String, Value>) -> Result<ServedRequest, ChatError> {
     let mut request = ChatRequest { model: string("model", take(&mut map, "", "model")?)?, ..ChatRequest::default() };
     let messages = array("messages", take(&mut map, "", "messages")?)?;
     if messages.is_empty() {

@@ -12,6 +12,7 @@ mod encode_tools;
 mod extras;
 pub(crate) mod reader;
 
+pub(super) use decode::decode_object;
 pub use decode::{ServedRequest, decode_request};
 pub(super) use decode_part::split_data_url;
 pub use dialect::{CallIdForm, Dialect, MaxTokensKey, ThinkingForm};

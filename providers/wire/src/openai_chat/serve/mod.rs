@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::event::{FinishReason, Usage};
 
 /// OpenAI's word for why an answer ended.
-fn finish_word(reason: &FinishReason, refused: bool, legacy_functions: bool) -> &str {
+pub(super) fn finish_word(reason: &FinishReason, refused: bool, legacy_functions: bool) -> &str {
     match reason {
         FinishReason::Stop | FinishReason::Pause => "stop",
         // A refusal in words ends like any other answer; without them, the client must see why there is nothing.
@@ -29,7 +29,7 @@ fn finish_word(reason: &FinishReason, refused: bool, legacy_functions: bool) -> 
 }
 
 /// OpenAI's form of the counts, with what only extras say of them.
-fn usage_object(usage: &Usage, extras: &[(String, Value)]) -> Value {
+pub(super) fn usage_object(usage: &Usage, extras: &[(String, Value)]) -> Value {
     let prompt = usage.input_total();
     let written = usage.cache_write_5m + usage.cache_write_1h;
     let mut of_prompt = Map::from_iter([("cached_tokens".to_owned(), json!(usage.cache_read))]);

@@ -23,12 +23,9 @@ impl Head {
 pub(super) struct Heads(Vec<Head>);
 
 impl Heads {
-    /// Takes an extra at `/output/N`, if it is one.
-    pub(super) fn take(&mut self, path: &str, json: &Value) {
-        let index = path.strip_prefix("/output/");
-        if index.is_some_and(|index| !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit())) {
-            self.0.extend(Head::of(json));
-        }
+    /// Takes how an item begins.
+    pub(super) fn take(&mut self, json: &Value) {
+        self.0.extend(Head::of(json));
     }
 
     /// The head of the message or the reasoning that begins. Those before it are of items in which nothing was said.

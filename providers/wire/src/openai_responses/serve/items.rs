@@ -6,6 +6,7 @@ use super::{
     annotation::annotation,
     call::{Call, Calling},
     frames::{Frames, Place},
+    growing::Growing,
     heads::Heads,
     message::{Message, image_item},
     opaque::Own,
@@ -25,6 +26,7 @@ pub(super) struct Items {
     message: Option<Message>,
     reasoning: Option<Reasoning>,
     calls: Vec<Call>,
+    growing: Growing,
     /// The call that is whole, and of which the provider is about to say more.
     ended: Option<Call>,
     /// A picture, by its type and data: the item in which it was made may come next.
@@ -44,6 +46,7 @@ impl Items {
             message: None,
             reasoning: None,
             calls: Vec::new(),
+            growing: Growing::default(),
             ended: None,
             picture: None,
             done: Vec::new(),
@@ -108,11 +111,27 @@ impl Items {
         }
     }
 
-    /// Takes what stands beside what is said: how an item begins, how likely its tokens were.
+    /// Takes what stands beside what is said: how an item begins, how likely its tokens were, how far a tool of the
+    /// provider's own has come.
     pub(super) fn take_extra(&mut self, path: &str, json: &Value, out: &mut Vec<u8>) {
-        match &mut self.message {
-            Some(message) if path.ends_with("/logprobs") => message.say_logprobs(json, &mut self.frames, out),
-            _ => self.heads.take(path, json),
+        let Some((number, of)) = path.strip_prefix("/output/").map(|rest| rest.split_once('/').unwrap_or((rest, "")))
+        else {
+            return;
+        };
+        let Ok(number) = number.parse::<u32>() else { return };
+        match (of, &mut self.message, json) {
+            ("events", ..) => self.growing.say(number, json, &mut self.frames, out),
+            ("", _, Value::Object(begun)) if !is_said(begun) => self.begin_whole(number, begun, out),
+            ("", ..) => self.heads.take(json),
+            (of, Some(message), _) if of.ends_with("/logprobs") => message.say_logprobs(json, &mut self.frames, out),
+            _ => {}
+        }
+    }
+
+    /// Another model goes on: of tools that ran for the one before, nothing more comes.
+    pub(super) fn go_on(&mut self, out: &mut Vec<u8>) {
+        for (index, item) in self.growing.break_off().collect::<Vec<_>>() {
+            self.put_done(index, &item, out);
         }
     }
 
@@ -212,13 +231,32 @@ impl Items {
         self.end_reasoning(out);
     }
 
-    /// An item that comes whole.
-    fn put_whole(&mut self, item: &Map<String, Value>, out: &mut Vec<u8>) {
+    /// An item begins that comes whole at its end.
+    fn begin_whole(&mut self, number: u32, begun: &Map<String, Value>, out: &mut Vec<u8>) {
+        if self.growing.has(number) {
+            return;
+        }
+        self.settle(out);
+        self.end_said("completed", out);
         let index = self.next;
         self.next += 1;
+        self.growing.begin(number, index, begun, &mut self.frames, out);
+    }
+
+    /// An item that comes whole: the end of one that has begun, or all there is of it.
+    fn put_whole(&mut self, item: &Map<String, Value>, out: &mut Vec<u8>) {
+        if let Some(index) = self.growing.end(item) {
+            return self.put_done(index, item, out);
+        }
+        let index = self.next;
+        self.next += 1;
+        self.frames.added(index, out, |out| put_value(out, item));
+        self.put_done(index, item, out);
+    }
+
+    fn put_done(&mut self, index: u32, item: &Map<String, Value>, out: &mut Vec<u8>) {
         let mut whole = Vec::new();
         put_value(&mut whole, item);
-        self.frames.added(index, out, |out| out.extend_from_slice(&whole));
         self.frames.done(index, &whole, out);
         self.keep((index, whole));
     }
@@ -239,6 +277,7 @@ impl Items {
     pub(super) fn end(&mut self, status: &str, out: &mut Vec<u8>) {
         self.settle(out);
         self.end_said(status, out);
+        self.go_on(out);
         for mut call in std::mem::take(&mut self.calls) {
             call.say_whole(&mut self.frames, out);
             self.end_call(call, "incomplete", &Map::new(), out);
@@ -249,4 +288,10 @@ impl Items {
     pub(super) fn done(&self) -> impl Iterator<Item = &[u8]> {
         self.done.iter().map(|(_, item)| item.as_slice())
     }
+}
+
+/// Whether an item is made of what is said, in place of coming whole at its end.
+fn is_said(item: &Map<String, Value>) -> bool {
+    let kind = item.get("type").and_then(Value::as_str).unwrap_or_default();
+    matches!(kind, "" | "message" | "reasoning" | "function_call" | "custom_tool_call")
 }

@@ -7,6 +7,7 @@ mod annotation;
 mod call;
 mod echo;
 mod frames;
+mod growing;
 mod heads;
 mod items;
 mod message;

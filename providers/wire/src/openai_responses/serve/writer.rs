@@ -104,6 +104,8 @@ impl StreamWriter {
             for kind in ["response.created", "response.in_progress"] {
                 self.put_event(kind, &Standing::InProgress, out);
             }
+        } else {
+            self.items.go_on(out);
         }
     }
 

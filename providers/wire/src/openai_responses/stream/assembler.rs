@@ -145,10 +145,22 @@ impl Assembler {
             self.fail(decode_error_event(&serde_json::from_str(data).unwrap_or_default()));
         } else if is_spoken(kind) {
             return Err(NOT_ALLOWED);
-        } else if !is_passed_over(kind) {
-            self.skipped += 1;
+        } else {
+            self.pass_over(kind, data);
         }
         Ok(())
+    }
+
+    /// An event that says nothing of the answer itself: it may say how far a tool of the provider's own has come.
+    fn pass_over(&mut self, kind: &str, data: &str) {
+        self.skipped += u64::from(!is_passed_over(kind));
+        if kind.starts_with("response.")
+            && let Ok(Value::Object(event)) = serde_json::from_str(data)
+            && let Some(index) = event.get("output_index").and_then(Value::as_u64)
+            && let Some((at, item)) = self.items.iter().rev().find(|(own, _)| u64::from(*own) == index)
+        {
+            item.progress(kind, *at, event, &mut self.queue);
+        }
     }
 
     fn take(&mut self, event: &Event<'_>, name: &str, data: &str) -> Result<(), Broken> {
@@ -162,7 +174,7 @@ impl Assembler {
                     self.start(response);
                 }
             }
-            "response.output_item.added" => self.begin(index, event.item.ok_or(NOT_ALLOWED)?)?,
+            "response.output_item.added" => self.begin(index, event.item.ok_or(NOT_ALLOWED)?, true)?,
             "response.output_item.done" => self.finish(index, event.item.ok_or(NOT_ALLOWED)?)?,
             "response.completed" | "response.incomplete" => {
                 let response = response()?;
@@ -180,7 +192,7 @@ impl Assembler {
             _ if event.error.is_some() => {
                 self.fail(decode_error_event(&serde_json::from_str(data).map_err(|_| NOT_ALLOWED)?));
             }
-            _ => self.skipped += u64::from(!is_passed_over(kind)),
+            _ => self.pass_over(kind, data),
         }
         Ok(())
     }
@@ -211,20 +223,20 @@ impl Assembler {
         Some(self.items.remove(at).1)
     }
 
-    fn begin(&mut self, index: u32, raw: &RawValue) -> Result<(), Broken> {
+    fn begin(&mut self, index: u32, raw: &RawValue, grows: bool) -> Result<(), Broken> {
         self.start(&Response::default());
         self.has_items = true;
         if let Some(item) = self.take_out(index) {
             item.break_off(&mut self.queue);
         }
         let (mut making, items) = self.making();
-        items.push((index, Item::begin(index, raw, &mut making)?));
+        items.push((index, Item::begin(index, raw, grows, &mut making)?));
         Ok(())
     }
 
     fn finish(&mut self, index: u32, raw: &RawValue) -> Result<(), Broken> {
         if !self.items.iter().any(|(own, _)| *own == index) {
-            self.begin(index, raw)?;
+            self.begin(index, raw, false)?;
         }
         let Some(item) = self.take_out(index) else { return Ok(()) };
         self.refused |= item.finish(index, raw, self.making().0)?;

@@ -65,12 +65,13 @@ pub(super) struct Making<'a> {
 }
 
 impl Item {
-    /// Begins an item; `at` is its index.
+    /// Begins an item; `at` is its index. One that goes back as it is says that it begins only where it `grows`: where its
+    /// end comes later.
     ///
     /// # Errors
     ///
     /// It is of a known type, and not what that is.
-    pub(super) fn begin(at: u32, raw: &RawValue, making: &mut Making<'_>) -> Result<Self, Broken> {
+    pub(super) fn begin(at: u32, raw: &RawValue, grows: bool, making: &mut Making<'_>) -> Result<Self, Broken> {
         let tag = Tag::of(raw.get()).ok_or(NOT_ALLOWED)?;
         Ok(match tag.kind() {
             "message" => {
@@ -91,8 +92,27 @@ impl Item {
                 making.queue.push(ChatEvent::ToolCallStarted { index, id: id.clone(), name, kind });
                 Self::Call { index, id, has_arguments: false }
             }
-            _ => Self::Verbatim,
+            _ => {
+                if grows {
+                    let path = format!("/output/{at}");
+                    making.queue.push(ChatEvent::Extra(Extra { wire: Wire::OpenaiResponses, path, json: value(raw)? }));
+                }
+                Self::Verbatim
+            }
         })
+    }
+
+    /// Takes an event that says how far a tool of the provider's own has come; `at` is the item's index.
+    pub(super) fn progress(&self, kind: &str, at: u32, mut event: Map<String, Value>, queue: &mut Queue) {
+        if matches!(self, Self::Verbatim) {
+            // They are said anew, as whoever serves it numbers its events and items.
+            for key in ["sequence_number", "output_index", "item_id", "obfuscation"] {
+                event.shift_remove(key);
+            }
+            event.insert("type".into(), kind.into());
+            let path = format!("/output/{at}/events");
+            queue.push(ChatEvent::Extra(Extra { wire: Wire::OpenaiResponses, path, json: event.into() }));
+        }
     }
 
     /// An item whose start was left out: what a delta shows it to be.

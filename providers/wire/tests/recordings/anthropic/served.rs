@@ -36,12 +36,13 @@ pub(super) fn check(events: &[ChatEvent], recorded: &Reading) -> Result<(), Stri
         equal("stop_reason", &served.message["stop_reason"], &stop_reason(recorded))?;
         equal("content", &content(served), &content(recorded))?;
     }
-    let counts = |events: &[ChatEvent]| -> Vec<ChatEvent> {
-        events.iter().filter(|event| matches!(event, ChatEvent::Usage(_))).cloned().collect()
+    // A later count replaces an earlier one.
+    let counts = |events: &[ChatEvent]| -> Option<ChatEvent> {
+        events.iter().rfind(|event| matches!(event, ChatEvent::Usage(_))).cloned()
     };
     let again = decode_answer(&body, &ToolNames::default()).map_err(|error| error.to_string())?;
     // What was not counted is served as zero.
-    match counts(events).is_empty() || counts(&again) == counts(events) {
+    match counts(events).is_none() || counts(&again) == counts(events) {
         true => Ok(()),
         false => Err(format!("served, usage: got {:?}, want {:?}", counts(&again), counts(events))),
     }

@@ -6,8 +6,9 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use greenroom_actors::estimate_tokens;
 use greenroom_wire::{
-    ChatError, ChatEvent, ChatRequest, ErrorKind,
+    ChatError, ChatEvent, ChatRequest, ErrorKind, Usage,
     anthropic::{StreamWriter, whole_answer},
     chat::{Extra, Wire},
 };
@@ -42,7 +43,8 @@ pub(in super::super) async fn messages(State(app): State<Arc<App>>, who: Who, re
 
 async fn streamed(app: &App, asked: Asked) -> Response {
     let Asked { served, caller, id } = asked;
-    let form = Events { id: id.clone(), thinks: asks_for_thinking(&served.request) };
+    let thinks = asks_for_thinking(&served.request);
+    let form = Events { id: id.clone(), thinks, prompt: estimate_tokens(&served.request) };
     let answer = app.runtime.stream(served.request, caller);
     let response = answer_stream::respond(answer, form, app.heartbeat).await;
     response.unwrap_or_else(|error| failed_to_anthropic(&error, id.as_ref()))
@@ -78,13 +80,19 @@ struct Events {
     id: Option<RequestId>,
     /// Whether thinking is shown that nobody signed.
     thinks: bool,
+    /// About how many tokens the prompt has.
+    prompt: u64,
 }
 
 impl Form for Events {
     type Writer = StreamWriter;
 
     fn start(&self, id: String, model: String, _: &mut Vec<u8>) -> StreamWriter {
-        StreamWriter::new(answer_id(&id), model).unsigned_thinking(self.thinks)
+        StreamWriter::new(answer_id(&id), model).unsigned_thinking(self.thinks).expects_input(self.prompt)
+    }
+
+    fn expect(writer: &mut StreamWriter, prompt: Usage) {
+        writer.write(&ChatEvent::Usage(prompt), &mut Vec::new());
     }
 
     fn go_on(writer: &mut StreamWriter, model: String, out: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 //! OpenAI's API.
 
 mod chat;
+mod completions;
 mod embeddings;
 mod models;
 mod responses;
@@ -8,6 +9,7 @@ mod responses;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) use chat::chat;
+pub(super) use completions::completions;
 pub(super) use embeddings::embeddings;
 pub(super) use models::{model, models};
 pub(super) use responses::{response, responses};

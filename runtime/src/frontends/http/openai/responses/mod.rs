@@ -109,8 +109,9 @@ impl Form for Events {
         writer
     }
 
-    fn go_on(writer: &mut StreamWriter, model: String, _: &mut Vec<u8>) {
+    fn go_on(writer: &mut StreamWriter, model: String, out: &mut Vec<u8>) {
         writer.set_model(&model);
+        writer.write(&ChatEvent::Started { id: String::new(), model }, out);
     }
 
     fn write(writer: &mut StreamWriter, event: &ChatEvent, out: &mut Vec<u8>) {
