@@ -99,7 +99,9 @@ def options():
 
 
 def tool_choice():
-    for choice in ("required", {"type": "function", "function": {"name": "weather"}}):
+    named = {"type": "function", "function": {"name": "weather"}}
+    allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [named]}}
+    for choice in ("required", named, allowed):
         asked = {"model": "smart", "messages": say("call tools"), "tools": [WEATHER], "tool_choice": choice}
         check_calls(client.chat.completions.create(**asked, parallel_tool_calls=True).choices[0].message)
 

@@ -130,7 +130,8 @@ def several_turns():
 
 
 def tool_choice():
-    for choice in ("required", {"type": "function", "name": "weather"}):
+    named = {"type": "function", "name": "weather"}
+    for choice in ("required", named, {"type": "allowed_tools", "mode": "required", "tools": [named]}):
         check_calls(ask("call tools", tools=[WEATHER], tool_choice=choice, parallel_tool_calls=True).output)
     assert ask("greet", tools=[WEATHER], tool_choice="none").output_text == "Hello, world"
 

@@ -8,9 +8,10 @@ const UNICODE: [&str; 3] = ["é🌊\u{2028}", "\u{2029}\u{85}", " end"];
 
 /// The words that choose an answer; of several that a request holds, the first. They are to stand in no text that a
 /// client adds on its own.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 16] = [
     "round trip",
     "go on",
+    "call clock",
     "greet",
     "unicode",
     "call tools",
@@ -47,6 +48,7 @@ pub fn of_chat(word: &str) -> openai::Answer {
         "unicode" => Answer::text(UNICODE),
         "call tools" => Answer::text(["Let me see."])
             .parallel_tool_calls([("call_a", "weather", OSLO.to_vec()), ("call_b", "weather", BERGEN.to_vec())]),
+        "call clock" => Answer::new().tool_call("call_n", "clock", []),
         "call Sum" => Answer::new().tool_call("call_s", "Sum", THREE),
         "call final" => Answer::new().tool_call("call_f", "final_result", THREE),
         "think" => Answer::new().reasoning(["hm, ", "yes"]).then_text(["Yes."]),
@@ -70,6 +72,7 @@ pub fn of_responses(word: &str) -> responses::Answer {
         "greet" => Answer::text(["Hello", ", ", "world"]).usage(usage),
         "unicode" => Answer::text(UNICODE),
         "call tools" => Answer::text(["Let me see."]).call("call_a", "weather", OSLO).call("call_b", "weather", BERGEN),
+        "call clock" => Answer::new().call("call_n", "clock", []),
         "call Sum" => Answer::new().call("call_s", "Sum", THREE),
         "call final" => Answer::new().call("call_f", "final_result", THREE),
         "think" => Answer::new().reasoning(["hm, ", "yes"], "hidden").then_text(["Yes."]),
@@ -97,6 +100,7 @@ pub fn of_anthropic(word: &str) -> anthropic::Answer {
         "call tools" => {
             Answer::text(["Let me see."]).tool_use("call_a", "weather", OSLO).tool_use("call_b", "weather", BERGEN)
         }
+        "call clock" => Answer::new().tool_use("call_n", "clock", []),
         "call Sum" => Answer::new().tool_use("call_s", "Sum", THREE),
         "call final" => Answer::new().tool_use("call_f", "final_result", THREE),
         "think" => Answer::new().thinking(["hm, ", "yes"], "sig").then_text(["Yes."]),
