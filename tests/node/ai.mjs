@@ -86,11 +86,6 @@ const checks = {
     for (const { text } of await both(model, mode, { prompt: 'unicode' })) assert.equal(text, UNICODE);
   },
 
-  async long(model, mode) {
-    const asked = { prompt: `large ${'x'.repeat(200_000)}` };
-    for (const { text } of await both(model, mode, asked)) assert.equal(text, 'Fine.');
-  },
-
   async image(model, mode) {
     const data = Buffer.from(PNG, 'base64');
     for (const part of [{ type: 'image', image: data, mediaType: 'image/png' }, { type: 'file', data, mediaType: 'image/png' }]) {
@@ -194,6 +189,21 @@ const checks = {
     await until(model, 'cancelled', cancelled + 1);
   },
 
+  // `greenroom serve` prints what Anthropic's own clients want it to be, without the version.
+  async address(model, mode) {
+    if (mode !== 'anthropic') return;
+    process.env.ANTHROPIC_BASE_URL = BASE;
+    const { text } = await generateText({ model: createAnthropic({ apiKey: token })(model), prompt: 'greet', maxRetries: 0 });
+    assert.equal(text, 'Hello, world');
+  },
+
+  async empty(model, mode) {
+    const clock = tool({ description: 'The time', inputSchema: z.object({}), execute: async () => 'round trip' });
+    for (const answer of await both(model, mode, { tools: { clock }, stopWhen: stepCountIs(3), prompt: 'call clock' })) {
+      assert.equal(answer.text, 'It rains.');
+    }
+  },
+
   async embeddings(model, mode) {
     if (model !== 'lab/m1' || !['chat', 'compatible'].includes(mode)) return;
     const by = (mode === 'chat' ? createOpenAI({ baseURL, apiKey: token }) : compatible(token)).embeddingModel(model);
@@ -201,6 +211,11 @@ const checks = {
     assert.deepEqual([one.embedding, one.usage.tokens], [[0.5, -1.25], 3]);
     const { embeddings } = await embedMany({ model: by, values: ['a text', 'a second'] });
     assert.deepEqual(embeddings, [[0.5, -1.25], [0.5, -1.25]]);
+  },
+
+  async long(model, mode) {
+    const asked = { prompt: `large ${'x'.repeat(200_000)}` };
+    for (const { text } of await both(model, mode, asked)) assert.equal(text, 'Fine.');
   },
 };
 

@@ -96,12 +96,6 @@ const checks = {
     assert.equal(text, UNICODE);
   },
 
-  async long(model, mode) {
-    for (const answer of await both(model, mode, `large ${'x'.repeat(200_000)}`)) {
-      assert.equal(APIS[mode].text(answer), 'Fine.');
-    }
-  },
-
   async image(model, mode) {
     for (const answer of await both(model, mode, APIS[mode].image)) assert.equal(APIS[mode].text(answer), 'A cat.');
   },
@@ -133,6 +127,15 @@ const checks = {
     for (const stream of [false, true]) {
       const runner = client.chat.completions.runTools(APIS.chat.asked(model, 'call tools', { tools, stream }));
       assert.equal(await runner.finalContent(), 'It rains.');
+    }
+  },
+
+  async empty(model, mode) {
+    const api = APIS[mode];
+    const { name, parameters, ...clock } = { ...own, name: 'clock', parameters: { type: 'object', properties: {} }, strict: false };
+    const tool = mode === 'chat' ? { type: 'function', function: { name, parameters, ...clock } } : { type: 'function', name, parameters, ...clock };
+    for (const answer of await both(model, mode, 'call clock', { tools: [tool] })) {
+      assert.deepEqual(api.calls(answer), [['clock', {}]]);
     }
   },
 
@@ -227,6 +230,12 @@ const checks = {
     await refused(OpenAI.NotFoundError, 'model_not_found', () => client.models.retrieve('lab/nothing'));
     const made = await client.embeddings.create({ model, input: ['a text', 'a second'] });
     assert.deepEqual(made.data.map(({ embedding }) => [...embedding]), [[0.5, -1.25], [0.5, -1.25]]);
+  },
+
+  async long(model, mode) {
+    for (const answer of await both(model, mode, `large ${'x'.repeat(200_000)}`)) {
+      assert.equal(APIS[mode].text(answer), 'Fine.');
+    }
   },
 };
 

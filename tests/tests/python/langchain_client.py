@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessageChunk, HumanMessage, SystemMessage,
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel, Field
-from scripted import BASE, MODELS, PNG, UNICODE, breaking, counters, leaves, raises, run, until
+from scripted import BASE, MODELS, PNG, UNICODE, breaking, counters, last_body, leaves, raises, run, until
 
 MODES = {
     "chat": {"use_responses_api": False},
@@ -33,6 +33,12 @@ class Sum(BaseModel):
 def weather(city: str) -> str:
     """The weather of a city."""
     return f"{city}: go on" if city == "Bergen" else f"{city}: dry"
+
+
+@tool
+def clock() -> str:
+    """The time."""
+    return "round trip"
 
 
 def chat(model, mode, **more):
@@ -110,6 +116,26 @@ def agent(model, mode):
         assert answer.text == "It rains.", answer
         answer = ask([*said, answer, HumanMessage("and now?")])
         assert answer.text == "It rains.", answer
+
+
+def empty_call(model, mode):
+    for answer in both(model, mode, "call clock", lambda llm: llm.bind_tools([clock])):
+        assert [(call["name"], call["args"]) for call in answer.tool_calls] == [("clock", {})], answer
+        assert not answer.invalid_tool_calls, answer
+        results = [clock.invoke(call) for call in answer.tool_calls]
+        again = chat(model, mode).bind_tools([clock]).invoke([HumanMessage("call clock"), answer, *results])
+        assert again.text == "It rains.", again
+
+
+def picture_of_tool(model, mode):
+    """What a tool shows reaches the provider in its own words."""
+    asked = chat(model, mode).bind_tools([weather])
+    said = [HumanMessage("call tools")]
+    said.append(asked.invoke(said))
+    shown = [{"type": "text", "text": "round trip"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}]
+    said.extend(ToolMessage(shown, tool_call_id=call["id"]) for call in said[-1].tool_calls)
+    assert asked.invoke(said).text == "It rains."
+    assert PNG in last_body(model)
 
 
 def tool_choice(model, mode):
@@ -242,9 +268,10 @@ async def embeddings(model, mode):
 CHECKS = (
     greeting,
     unicode,
-    long_prompt,
     image,
     agent,
+    empty_call,
+    picture_of_tool,
     tool_choice,
     structured,
     options,
@@ -256,5 +283,6 @@ CHECKS = (
     asynchronous,
     several,
     embeddings,
+    long_prompt,
 )
 run(CHECKS, *((model, mode) for model in MODELS for mode in MODES))

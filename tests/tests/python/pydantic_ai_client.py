@@ -11,16 +11,22 @@ from pydantic import BaseModel
 from pydantic_ai import Agent, BinaryContent, ImageUrl, NativeOutput, PromptedOutput, ToolOutput, exceptions
 from pydantic_ai.embeddings import Embedder
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
-from pydantic_ai.messages import ModelResponse, RetryPromptPart, ThinkingPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.messages import ModelRequest, RetryPromptPart, ThinkingPart, ToolCallPart, ToolReturnPart, UserPromptPart
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
 from scripted import BASE, MODELS, PNG, UNICODE, breaking, counters, leaves, run, until
 
 TOKEN = os.environ["OPENAI_API_KEY"]
 MODES = ("chat", "responses", "anthropic")
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+WEATHER = ToolDefinition(name="weather", description="The weather of a city", parameters_json_schema=CITY)
 
 
 class Sum(BaseModel):
@@ -139,18 +145,23 @@ async def tools_streamed(model, mode):
 
 async def tool_choice(model, mode):
     for choice in ("auto", "required", ["weather"]):
-        if choice == "auto":
-            answer = await with_weather(model, mode).run("call tools", model_settings=ModelSettings(tool_choice=choice))
-            assert answer.output == "It rains."
-            continue
-        # Where a call is wanted each time, the program goes on by itself.
-        async with with_weather(model, mode).iter("call tools") as turns:
-            node = turns.next_node
-            while not (isinstance(getattr(node, "model_response", None), ModelResponse)):
-                if Agent.is_model_request_node(node):
-                    pass
-                node = await turns.next(node)
-            assert [part.tool_name for part in node.model_response.tool_calls] == ["weather", "weather"]
+        # A choice that is made anew with each request would have the model call for ever: one request is enough.
+        parameters = ModelRequestParameters(function_tools=[WEATHER, ToolDefinition(name="other")])
+        asked = [ModelRequest(parts=[UserPromptPart("call tools")])]
+        settings = named(model, mode).settings or {}
+        answer = await named(model, mode).request(asked, {**settings, "tool_choice": choice}, parameters)
+        assert [part.tool_name for part in answer.tool_calls] == ["weather", "weather"], answer
+
+
+async def empty_call(model, mode):
+    def clock() -> str:
+        """The time."""
+        return "round trip"
+
+    telling = agent(model, mode, tools=[clock])
+    assert (await telling.run("call clock")).output == "It rains."
+    async with telling.run_stream("call clock") as answer:
+        assert await answer.get_output() == "It rains."
 
 
 async def structured(model, mode):
@@ -248,11 +259,11 @@ CHECKS = (
     greeting,
     synchronous,
     unicode,
-    long_prompt,
     image,
     tools,
     tools_streamed,
     tool_choice,
+    empty_call,
     structured,
     settings,
     thinks,
@@ -261,5 +272,6 @@ CHECKS = (
     broken_off,
     cancel,
     embeddings,
+    long_prompt,
 )
 run(CHECKS, *((model, mode) for model in MODELS for mode in MODES))
