@@ -1,11 +1,12 @@
 // The AI SDK by its three ways to greenroom: chat completions, the Responses API and Anthropic's messages, before each
-// provider. Called as scripted.mjs says; OPENAI_API_KEY holds the token. Ends with 0 if everything is as it should be, and
-// prints a line for each check.
+// provider. Called as scripted.mjs says; OPENAI_API_KEY holds the token. Ends with 0 if everything is as it should be,
+// and prints a line for each check.
 
 import assert from 'node:assert/strict';
 import { BASE, MODELS, PNG, UNICODE, breaking, counters, leaves, load, run, until } from './scripted.mjs';
 
-const { APICallError, Output, ToolLoopAgent, embed, embedMany, generateText, stepCountIs, streamText, tool } = load('ai');
+const ai = load('ai');
+const { APICallError, Output, ToolLoopAgent, embed, embedMany, generateText, stepCountIs, streamText, tool } = ai;
 const { createAnthropic } = load('@ai-sdk/anthropic');
 const { createOpenAI } = load('@ai-sdk/openai');
 const { createOpenAICompatible } = load('@ai-sdk/openai-compatible');
@@ -43,7 +44,12 @@ async function stream(model, mode, more) {
     if (part.type === 'text-delta') text += part.text;
   }
   const [whole, usage, finishReason, steps, output, reasoningText, response] = await Promise.all([
-    result.text, result.totalUsage, result.finishReason, result.steps, more.output && result.output, result.reasoningText,
+    result.text,
+    result.totalUsage,
+    result.finishReason,
+    result.steps,
+    more.output && result.output,
+    result.reasoningText,
     result.response,
   ]);
   if (steps.length === 1) assert.equal(text, whole);
@@ -76,7 +82,8 @@ async function refused(status, call) {
 
 const checks = {
   async greeting(model, mode) {
-    for (const { text, totalUsage: usage, finishReason } of await both(model, mode, { instructions: 'be brief', prompt: 'greet' })) {
+    const asked = { instructions: 'be brief', prompt: 'greet' };
+    for (const { text, totalUsage: usage, finishReason } of await both(model, mode, asked)) {
       assert.deepEqual([text, finishReason], ['Hello, world', 'stop']);
       assert.deepEqual([usage.inputTokens, usage.outputTokens, usage.inputTokenDetails.cacheReadTokens], [10, 5, 4]);
     }
@@ -88,7 +95,8 @@ const checks = {
 
   async image(model, mode) {
     const data = Buffer.from(PNG, 'base64');
-    for (const part of [{ type: 'image', image: data, mediaType: 'image/png' }, { type: 'file', data, mediaType: 'image/png' }]) {
+    const mediaType = 'image/png';
+    for (const part of [{ type: 'image', image: data, mediaType }, { type: 'file', data, mediaType }]) {
       const asked = { messages: messages([{ type: 'text', text: 'picture' }, part]) };
       for (const { text } of await both(model, mode, asked)) assert.equal(text, 'A cat.');
     }
@@ -120,7 +128,8 @@ const checks = {
     // What Anthropic's models can do is judged by their names.
     const anthropic = { structuredOutputMode: 'outputFormat' };
     const more = { output: Output.object({ schema: Sum }), providerOptions: { ...providerOptions, anthropic } };
-    for (const { output } of await both(model, mode, { ...more, prompt: 'add up' })) assert.deepEqual(output, { total: 3 });
+    const answers = await both(model, mode, { ...more, prompt: 'add up' });
+    for (const { output } of answers) assert.deepEqual(output, { total: 3 });
     const partial = streamText({ ...asking(model, mode), ...more, prompt: 'add up' }).partialOutputStream;
     const seen = [];
     for await (const part of partial) seen.push(part);
@@ -131,11 +140,12 @@ const checks = {
     const options = { temperature: 0.5, topP: 0.9, maxOutputTokens: 1000, headers: { 'x-mine': '1' } };
     const chat = { seed: 7, stopSequences: ['END'], frequencyPenalty: 0.1, presencePenalty: 0.1 };
     const own = {
-      openai: { ...providerOptions.openai, reasoningEffort: 'low', parallelToolCalls: true, serviceTier: 'auto', user: 'someone', logprobs: false },
+      openai: { store: false, reasoningEffort: 'low', parallelToolCalls: true, serviceTier: 'auto', user: 'someone' },
       greenroom: { reasoningEffort: 'low', user: 'someone' },
       anthropic: { thinking: { type: 'disabled' } },
     };
-    const more = { ...options, ...(['chat', 'compatible'].includes(mode) ? chat : {}), providerOptions: own, prompt: 'greet' };
+    const sampling = ['chat', 'compatible'].includes(mode) ? chat : {};
+    const more = { ...options, ...sampling, providerOptions: own, prompt: 'greet' };
     for (const { text } of await both(model, mode, more)) assert.equal(text, 'Hello, world');
   },
 
@@ -153,7 +163,8 @@ const checks = {
   },
 
   async short(model, mode) {
-    for (const { finishReason } of await both(model, mode, { prompt: 'too long' })) assert.equal(finishReason, 'length');
+    const answers = await both(model, mode, { prompt: 'too long' });
+    for (const { finishReason } of answers) assert.equal(finishReason, 'length');
   },
 
   async errors(model, mode) {
@@ -193,13 +204,15 @@ const checks = {
   async address(model, mode) {
     if (mode !== 'anthropic') return;
     process.env.ANTHROPIC_BASE_URL = BASE;
-    const { text } = await generateText({ model: createAnthropic({ apiKey: token })(model), prompt: 'greet', maxRetries: 0 });
+    const asked = createAnthropic({ apiKey: token })(model);
+    const { text } = await generateText({ model: asked, prompt: 'greet', maxRetries: 0 });
     assert.equal(text, 'Hello, world');
   },
 
   async empty(model, mode) {
     const clock = tool({ description: 'The time', inputSchema: z.object({}), execute: async () => 'round trip' });
-    for (const answer of await both(model, mode, { tools: { clock }, stopWhen: stepCountIs(3), prompt: 'call clock' })) {
+    const asked = { tools: { clock }, stopWhen: stepCountIs(3), prompt: 'call clock' };
+    for (const answer of await both(model, mode, asked)) {
       assert.equal(answer.text, 'It rains.');
     }
   },

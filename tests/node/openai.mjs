@@ -1,5 +1,5 @@
-// OpenAI's own client for Node, both of its APIs, before each provider. Called as scripted.mjs says; OPENAI_API_KEY holds
-// the token. Ends with 0 if everything is as it should be, and prints a line for each check.
+// OpenAI's own client for Node, both of its APIs, before each provider. Called as scripted.mjs says; OPENAI_API_KEY
+// holds the token. Ends with 0 if everything is as it should be, and prints a line for each check.
 
 import assert from 'node:assert/strict';
 import { BASE, MODELS, PNG, UNICODE, breaking, counters, leaves, load, run, until } from './scripted.mjs';
@@ -16,6 +16,9 @@ const schema = { ...z.toJSONSchema(City), additionalProperties: false };
 const own = { name: 'weather', description: 'The weather of a city', parameters: schema, strict: true };
 const picture = `data:image/png;base64,${PNG}`;
 
+const callsOfChat = (answer) => answer.choices[0].message.tool_calls;
+const callsOf = (answer) => answer.output.filter(({ type }) => type === 'function_call');
+
 // What the two APIs call alike things.
 const APIS = {
   chat: {
@@ -31,15 +34,21 @@ const APIS = {
     image: [{ type: 'text', text: 'picture' }, { type: 'image_url', image_url: { url: picture, detail: 'low' } }],
     format: { response_format: zodResponseFormat(Sum, 'sum') },
     counts: ({ usage }) => [usage.prompt_tokens, usage.completion_tokens, usage.prompt_tokens_details.cached_tokens],
-    calls: (answer) => answer.choices[0].message.tool_calls.map(({ function: { name, arguments: json } }) => [name, JSON.parse(json)]),
+    calls: (answer) => callsOfChat(answer).map(({ function: { name, arguments: json } }) => [name, JSON.parse(json)]),
     named: { type: 'function', function: { name: 'weather' } },
     back: (answer, results) => [
       answer.choices[0].message,
-      ...answer.choices[0].message.tool_calls.map(({ id }, at) => ({ role: 'tool', tool_call_id: id, content: results[at] })),
+      ...callsOfChat(answer).map(({ id }, at) => ({ role: 'tool', tool_call_id: id, content: results[at] })),
     ],
   },
   responses: {
-    asked: (model, content, more) => ({ model, input: typeof content === 'string' ? content : [{ role: 'user', content }], store: false, ...more }),
+    asked: (model, content, more) => ({
+      model,
+      input: typeof content === 'string' ? content : [{ role: 'user', content }],
+      // An answer is kept unless it is said that it is not to be.
+      store: false,
+      ...more,
+    }),
     whole: (body, by = client, options) => by.responses.create(body, options),
     stream: (body) => client.responses.stream(body),
     final: (stream) => stream.finalResponse(),
@@ -51,11 +60,11 @@ const APIS = {
     image: [{ type: 'input_text', text: 'picture' }, { type: 'input_image', image_url: picture, detail: 'low' }],
     format: { text: { format: zodTextFormat(Sum, 'sum') } },
     counts: ({ usage }) => [usage.input_tokens, usage.output_tokens, usage.input_tokens_details.cached_tokens],
-    calls: (answer) => answer.output.filter(({ type }) => type === 'function_call').map(({ name, arguments: json }) => [name, JSON.parse(json)]),
+    calls: (answer) => callsOf(answer).map(({ name, arguments: json }) => [name, JSON.parse(json)]),
     named: { type: 'function', name: 'weather' },
     back: (answer, results) => [
       ...answer.output,
-      ...answer.output.filter(({ type }) => type === 'function_call').map(({ call_id }, at) => ({ type: 'function_call_output', call_id, output: results[at] })),
+      ...callsOf(answer).map(({ call_id }, at) => ({ type: 'function_call_output', call_id, output: results[at] })),
     ],
   },
 };
@@ -132,8 +141,8 @@ const checks = {
 
   async empty(model, mode) {
     const api = APIS[mode];
-    const { name, parameters, ...clock } = { ...own, name: 'clock', parameters: { type: 'object', properties: {} }, strict: false };
-    const tool = mode === 'chat' ? { type: 'function', function: { name, parameters, ...clock } } : { type: 'function', name, parameters, ...clock };
+    const clock = { name: 'clock', parameters: { type: 'object', properties: {} }, strict: false };
+    const tool = { type: 'function', ...(mode === 'chat' ? { function: clock } : clock) };
     for (const answer of await both(model, mode, 'call clock', { tools: [tool] })) {
       assert.deepEqual(api.calls(answer), [['clock', {}]]);
     }
@@ -160,10 +169,12 @@ const checks = {
   },
 
   async options(model, mode) {
-    const common = { temperature: 0.5, top_p: 0.9, metadata: { a: 'b' }, user: 'someone', service_tier: 'auto', stream: false };
+    const common = { temperature: 0.5, top_p: 0.9, metadata: { a: 'b' }, user: 'someone', service_tier: 'auto' };
+    const chat = { seed: 7, n: 1, max_completion_tokens: 1000, stop: ['END'], logprobs: false };
+    const reasoning = { effort: 'low', summary: 'auto' };
     const own = {
-      chat: { seed: 7, n: 1, max_completion_tokens: 1000, reasoning_effort: 'low', stop: ['END'], logprobs: false, verbosity: 'low' },
-      responses: { max_output_tokens: 1000, reasoning: { effort: 'low', summary: 'auto' }, truncation: 'disabled', include: [] },
+      chat: { ...chat, reasoning_effort: 'low', verbosity: 'low' },
+      responses: { max_output_tokens: 1000, reasoning, truncation: 'disabled', include: [] },
     };
     const said = [{ role: 'developer', content: 'be brief' }, ...users(APIS[mode], 'greet')];
     const body = APIS[mode].asked(model, '', { ...common, ...own[mode], ...saying(mode, said) });
@@ -172,7 +183,8 @@ const checks = {
 
   async thinks(model, mode) {
     if (mode === 'chat') return;
-    for (const answer of await both(model, mode, 'think', { reasoning: { effort: 'low', summary: 'auto' }, include: ['reasoning.encrypted_content'] })) {
+    const wanted = { reasoning: { effort: 'low', summary: 'auto' }, include: ['reasoning.encrypted_content'] };
+    for (const answer of await both(model, mode, 'think', wanted)) {
       assert.deepEqual(answer.output.map(({ type }) => type), ['reasoning', 'message']);
       const said = [{ role: 'user', content: 'think' }, ...answer.output, { role: 'user', content: 'round trip' }];
       assert.equal((await APIS[mode].whole(APIS[mode].asked(model, '', { input: said }))).output_text, 'It rains.');

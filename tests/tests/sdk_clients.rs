@@ -1,7 +1,7 @@
-//! Clients and frameworks that agents are built with work unchanged, whichever wire the provider speaks. The Python that
-//! has PyPI's `langchain-openai` and `pydantic-ai` is named by `GREENROOM_PYTHON`, the folder that has npm's `openai`, `ai`
-//! and `@ai-sdk/…` in its `node_modules` by `GREENROOM_NODE_CLIENTS` (and the Node to run them with by `GREENROOM_NODE`);
-//! without them a test is passed over, and says so.
+//! Clients and frameworks that agents are built with work unchanged, whichever wire the provider speaks. The Python
+//! that has PyPI's `langchain-openai` and `pydantic-ai` is named by `GREENROOM_PYTHON`, the folder that has npm's
+//! `openai`, `ai` and `@ai-sdk/…` in its `node_modules` by `GREENROOM_NODE_CLIENTS` (and the Node to run them with by
+//! `GREENROOM_NODE`); without them a test is passed over, and says so.
 
 mod anthropic_support;
 mod http_support;

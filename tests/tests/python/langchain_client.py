@@ -1,7 +1,7 @@
 """LangChain's models of OpenAI, in the mode of chat completions and in that of the Responses API, before each provider.
 
-Called as `scripted` says; OPENAI_API_KEY holds the token. Ends with 0 if everything is as it should be, and prints a line
-for each check.
+Called as `scripted` says; OPENAI_API_KEY holds the token. Ends with 0 if everything is as it should be, and prints a
+line for each check.
 """
 
 import asyncio
@@ -132,7 +132,8 @@ def picture_of_tool(model, mode):
     asked = chat(model, mode).bind_tools([weather])
     said = [HumanMessage("call tools")]
     said.append(asked.invoke(said))
-    shown = [{"type": "text", "text": "round trip"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}]
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+    shown = [{"type": "text", "text": "round trip"}, picture]
     said.extend(ToolMessage(shown, tool_call_id=call["id"]) for call in said[-1].tool_calls)
     assert asked.invoke(said).text == "It rains."
     assert PNG in last_body(model)
@@ -244,7 +245,8 @@ async def asynchronous(model, mode):
 def several(model, mode):
     """What only a provider of chat completions is asked for."""
     if (model, mode) == ("lab/m1", "chat"):
-        answers = chat(model, mode, logprobs=True, top_logprobs=2, logit_bias={"1": 2}).generate([[HumanMessage("greet")]])
+        llm = chat(model, mode, logprobs=True, top_logprobs=2, logit_bias={"1": 2})
+        answers = llm.generate([[HumanMessage("greet")]])
         assert answers.generations[0][0].text == "Hello, world"
 
 
@@ -252,7 +254,8 @@ async def embeddings(model, mode):
     if (model, mode) != ("lab/m1", "chat"):
         return
     # Its own files of tokens would have to be fetched: bytes stand in for them.
-    plain = tiktoken.Encoding("bytes", pat_str=r"[\s\S]", mergeable_ranks={bytes([byte]): byte for byte in range(256)}, special_tokens={})
+    ranks = {bytes([byte]): byte for byte in range(256)}
+    plain = tiktoken.Encoding("bytes", pat_str=r"[\s\S]", mergeable_ranks=ranks, special_tokens={})
     tiktoken.encoding_for_model = lambda name: plain
     for options in ({}, {"check_embedding_ctx_length": False}, {"dimensions": 2}):
         made = OpenAIEmbeddings(model="lab/m1", base_url=f"{BASE}/v1", max_retries=0, **options)

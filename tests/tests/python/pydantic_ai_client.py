@@ -1,7 +1,7 @@
 """Pydantic AI's models of OpenAI, of both APIs, and of Anthropic, before each provider.
 
-Called as `scripted` says; OPENAI_API_KEY holds the token. Ends with 0 if everything is as it should be, and prints a line
-for each check.
+Called as `scripted` says; OPENAI_API_KEY holds the token. Ends with 0 if everything is as it should be, and prints a
+line for each check.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic_ai import Agent, BinaryContent, ImageUrl, NativeOutput, PromptedOutput, ToolOutput, exceptions
 from pydantic_ai.embeddings import Embedder
 from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
-from pydantic_ai.messages import ModelRequest, RetryPromptPart, ThinkingPart, ToolCallPart, ToolReturnPart, UserPromptPart
+from pydantic_ai.messages import ModelRequest, RetryPromptPart, ThinkingPart, UserPromptPart
+from pydantic_ai.messages import ToolCallPart, ToolReturnPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
@@ -165,7 +166,8 @@ async def empty_call(model, mode):
 
 
 async def structured(model, mode):
-    for output, words in ((NativeOutput(Sum), "add up"), (ToolOutput(Sum), "call final"), (PromptedOutput(Sum), "add up")):
+    ways = ((NativeOutput(Sum), "add up"), (ToolOutput(Sum), "call final"), (PromptedOutput(Sum), "add up"))
+    for output, words in ways:
         adding = agent(model, mode, output_type=output)
         answer = await adding.run(words)
         assert answer.output == Sum(total=3), answer

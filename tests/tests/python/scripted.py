@@ -1,7 +1,7 @@
 """What the programs of the clients share: who stands behind greenroom, and how checks are run.
 
-Such a program is called with greenroom's address and a JSON object of models: `{"lab/m1": {"url", "path"}}` says at which
-scripted provider a model is, and at which path it is asked for an answer.
+Such a program is called with greenroom's address and a JSON object of models: `{"lab/m1": {"url", "path"}}` says at
+which scripted provider a model is, and at which path it is asked for an answer.
 """
 
 import asyncio
