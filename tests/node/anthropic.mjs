@@ -13,6 +13,7 @@ const [modules, baseURL, model, provider, path] = process.argv.slice(2);
 const load = createRequire(join(modules, 'package.json'));
 const Anthropic = load('@anthropic-ai/sdk');
 const { jsonSchemaOutputFormat } = load('@anthropic-ai/sdk/helpers/json-schema');
+const { betaTool } = load('@anthropic-ai/sdk/helpers/beta/json-schema');
 
 const client = new Anthropic({ baseURL, maxRetries: 0, timeout: 30_000 });
 const unicode = 'é🌊\u2028\u2029\u0085 end';
@@ -87,7 +88,7 @@ const checks = {
       ]);
       const results = calls.map(({ id }) => ({ type: 'tool_result', tool_use_id: id, content: 'rain' }));
       const messages = [
-        { role: 'user', content: 'conversation, call tools' },
+        { role: 'user', content: 'round trip, call tools' },
         { role: 'assistant', content: message.content },
         { role: 'user', content: results },
       ];
@@ -96,12 +97,28 @@ const checks = {
     }
   },
 
+  async choice() {
+    for (const tool_choice of [{ type: 'any' }, { type: 'tool', name: 'weather' }]) {
+      const [message] = await both('call tools', { tools: [weather], tool_choice });
+      assert.equal(message.stop_reason, 'tool_use');
+    }
+    const [message] = await both('greet', { tools: [weather], tool_choice: { type: 'none' } });
+    assert.equal(message.content[0].text, 'Hello, world');
+  },
+
+  async runner() {
+    const run = ({ city }) => ({ Oslo: 'dry', Bergen: 'go on', Rome: 'round trip' })[city];
+    const tools = [betaTool({ name: 'weather', description: 'The weather of a city', inputSchema: weather.input_schema, run })];
+    const last = await client.beta.messages.toolRunner(asked('call tools', { tools }));
+    assert.equal(last.content[0].text, 'It rains.');
+  },
+
   async thinking() {
     const wish = { thinking: { type: 'enabled', budget_tokens: 2000 } };
     for (const message of await both('think', wish)) {
       assert.deepEqual(message.content.map((block) => block.type), ['thinking', 'text']);
       assert.equal(message.content[0].thinking, 'hm, yes');
-      const back = [{ role: 'assistant', content: message.content }, { role: 'user', content: 'conversation' }];
+      const back = [{ role: 'assistant', content: message.content }, { role: 'user', content: 'round trip' }];
       const answer = await client.messages.create(asked('', { messages: [...asked('think').messages, ...back] }));
       assert.equal(answer.content[0].text, 'It rains.');
     }

@@ -284,6 +284,22 @@ async fn tokens_are_counted_by_whoever_would_be_asked() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_the_version_out_of_the_path_reaches_the_same() {
+    let lab = anthropic_support::scripted([Answer::text(["Hello"])]).await;
+    let greenroom = Greenroom::start(&claude(&lab)).await;
+    let post =
+        async |path: &str, body: Value| greenroom.api.begin_message(path, &body, &[]).await.response().await.unwrap();
+    assert_eq!(post("/messages", ask("claude/m")).await.json()["content"], json!([plain("Hello")]));
+    assert_eq!(post("/messages/count_tokens", ask("claude/m")).await.json()["input_tokens"], 43);
+    let unknown = post("/messages", ask("nobody/nothing")).await;
+    let (status, kind, _) = refusal(&unknown);
+    assert_eq!((status, kind.as_str()), (404, "not_found_error"));
+    let stranger = greenroom_tests::client::post_json(&greenroom.api.url, "/messages", None, &ask("claude/m")).await;
+    let (status, kind, _) = refusal(&stranger.unwrap());
+    assert_eq!((status, kind.as_str()), (401, "authentication_error"));
+}
+
+#[tokio::test]
 async fn models_are_listed_in_the_words_of_whoever_asks() {
     let lab = anthropic_support::scripted([Answer::text(["a"])]).await;
     let config = format!("{}[models.aliases]\nsmart = \"claude/m\"\n", claude(&lab));

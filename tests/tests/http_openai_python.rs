@@ -34,6 +34,8 @@ fn answers() -> Vec<Attempt> {
         ("conversation", Answer::text(["It rains."])),
         ("call tools", calls),
         ("count", Answer::text(["{\"total\"", ":3}"])),
+        ("unicode", Answer::text(["é🌊\u{2028}", "\u{2029}\u{85}", " end"])),
+        ("large", Answer::text(["Fine."])),
         ("refuse", Answer::new().refusal(["I ", "won't."])),
         ("picture", Answer::text(["A cat."])),
         ("break off", Answer::text(["Hel", "lo"]).cut_after(1)),

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::encode::allowed::only_narrows;
+
 /// One request for one answer, in words that every provider's encoder understands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -45,7 +47,7 @@ impl ChatRequest {
     pub fn wants(&self, wire: Wire) -> bool {
         let is_tool = |tool: &Tool| matches!(tool, Tool::Native { wire: own, .. } if *own == wire);
         self.tools.iter().any(is_tool)
-            || matches!(&self.tool_choice, Some(ToolChoice::Native { wire: own, .. }) if *own == wire)
+            || matches!(&self.tool_choice, Some(ToolChoice::Native { wire: own, json }) if *own == wire && !only_narrows(json))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every wire's writing of a request has in common.
 
+pub(crate) mod allowed;
 pub(crate) mod identifiers;
 pub(crate) mod marks;
 pub(crate) mod order;

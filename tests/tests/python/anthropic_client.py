@@ -83,7 +83,7 @@ def tools():
         assert calls == [("call_a", "weather", {"city": "Oslo"}), ("call_b", "weather", {"city": "Bergen"})], calls
         results = [{"type": "tool_result", "tool_use_id": id, "content": "rain"} for id, _, _ in calls]
         messages = [
-            {"role": "user", "content": "conversation, call tools"},
+            {"role": "user", "content": "round trip, call tools"},
             {"role": "assistant", "content": message.content},
             {"role": "user", "content": results},
         ]
@@ -91,11 +91,38 @@ def tools():
         assert answer.content[0].text == "It rains.", answer
 
 
+def tool_choice():
+    for choice in ({"type": "any"}, {"type": "tool", "name": "weather", "disable_parallel_tool_use": False}):
+        for message in both("call tools", tools=[WEATHER], tool_choice=choice):
+            assert message.stop_reason == "tool_use", message
+    for message in both("greet", tools=[WEATHER], tool_choice={"type": "none"}):
+        assert message.content[0].text == "Hello, world"
+
+
+def options():
+    system = [{"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral"}}]
+    # What newer models do not take, the client has no word for.
+    older = {"temperature": 0.5, "top_k": 5}
+    more = {"extra_body": older, "stop_sequences": ["END"], "metadata": {"user_id": "someone"}}
+    for message in both("greet", system=system, service_tier="auto", **more):
+        assert message.content[0].text == "Hello, world"
+
+
+def asynchronous():
+    async def ask():
+        async with anthropic.AsyncAnthropic(base_url=BASE, max_retries=0) as client:
+            assert (await client.messages.create(**asked("greet"))).content[0].text == "Hello, world"
+            async with client.messages.stream(**asked("unicode")) as stream:
+                assert "".join([text async for text in stream.text_stream]) == UNICODE
+
+    asyncio.run(ask())
+
+
 def tool_runner():
     @anthropic.beta_tool
     def weather(city: str) -> str:
         """The weather of a city."""
-        return f"rain in {city}: conversation"
+        return f"rain in {city}: round trip"
 
     for stream in (False, True):
         runner = client.beta.messages.tool_runner(**asked("call tools"), tools=[weather], stream=stream)
@@ -108,7 +135,7 @@ def thinking():
         kinds = [block.type for block in message.content]
         assert kinds == ["thinking", "text"] and message.content[0].thinking == "hm, yes", message
         back = [*asked("think")["messages"], {"role": "assistant", "content": message.content}]
-        back.append({"role": "user", "content": "conversation"})
+        back.append({"role": "user", "content": "round trip"})
         answer = client.messages.create(**{**asked(""), "messages": back})
         assert answer.content[0].text == "It rains."
 
@@ -234,7 +261,10 @@ for check in (
     text_stream,
     raw_events,
     tools,
+    tool_choice,
     tool_runner,
+    options,
+    asynchronous,
     thinking,
     structured,
     image,

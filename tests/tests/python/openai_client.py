@@ -33,6 +33,9 @@ WEATHER = {
 }
 
 
+UNICODE = "é🌊\u2028\u2029\u0085 end"
+
+
 class Sum(BaseModel):
     total: int
 
@@ -69,6 +72,50 @@ def streamed_with_usage():
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
     assert chunks[-1].choices == [] and chunks[-1].usage.total_tokens == 15
     assert all(chunk.usage is None for chunk in chunks[:-1])
+
+
+def both(text, **more):
+    """The text of an answer whole and streamed, which must be the same."""
+    asked = {"model": "smart", "messages": say(text), **more}
+    answer = client.chat.completions.create(**asked).choices[0].message.content
+    with client.chat.completions.stream(**asked) as stream:
+        assert stream.get_final_completion().choices[0].message.content == answer
+    return answer
+
+
+def unicode():
+    assert both("unicode") == UNICODE
+
+
+def long_prompt():
+    assert both("large " + "x" * 200_000) == "Fine."
+
+
+def options():
+    more = {"seed": 7, "n": 1, "logprobs": False, "stop": ["END"], "max_completion_tokens": 1000, "user": "someone"}
+    more |= {"reasoning_effort": "low", "verbosity": "low", "metadata": {"a": "b"}, "response_format": {"type": "text"}}
+    said = [{"role": "developer", "content": "be brief"}, *say("greet")]
+    assert both("", messages=said, tools=[WEATHER], tool_choice="none", **more) == "Hello, world"
+
+
+def tool_choice():
+    named = {"type": "function", "function": {"name": "weather"}}
+    allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [named]}}
+    for choice in ("required", named, allowed):
+        asked = {"model": "smart", "messages": say("call tools"), "tools": [WEATHER], "tool_choice": choice}
+        check_calls(client.chat.completions.create(**asked, parallel_tool_calls=True).choices[0].message)
+
+
+def asynchronous():
+    async def ask():
+        async with openai.AsyncOpenAI(base_url=BASE, max_retries=0) as client:
+            asked = {"model": "smart", "messages": say("greet")}
+            answers = await asyncio.gather(*(client.chat.completions.create(**asked) for _ in range(3)))
+            assert all(answer.choices[0].message.content == "Hello, world" for answer in answers)
+            stream = await client.chat.completions.create(**asked, stream=True)
+            assert "".join([chunk.choices[0].delta.content or "" async for chunk in stream]) == "Hello, world"
+
+    asyncio.run(ask())
 
 
 def check_calls(message):
@@ -269,8 +316,13 @@ for check in (
     whole,
     headers,
     streamed_with_usage,
+    unicode,
+    long_prompt,
+    options,
     tools,
     tools_streamed,
+    tool_choice,
+    asynchronous,
     structured,
     refused,
     image,

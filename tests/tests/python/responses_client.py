@@ -38,7 +38,7 @@ class Sum(BaseModel):
     total: int
 
 
-def ask(text, **more):
+def ask(text, /, **more):
     return client.responses.create(model=MODEL, input=text, **more)
 
 
@@ -116,8 +116,47 @@ def tools():
         # The answer goes back as the client holds it, with the results.
         calls = [item for item in output if item.type == "function_call"]
         results = [{"type": "function_call_output", "call_id": call.call_id, "output": "rain"} for call in calls]
-        said = [{"role": "user", "content": "conversation"}, *output, *results]
+        said = [{"role": "user", "content": "round trip"}, *output, *results]
         assert ask(said, tools=[WEATHER], store=False).output_text == "It rains."
+
+
+def several_turns():
+    said = [{"role": "developer", "content": "be brief"}]
+    for asked, words in (("greet", "Hello, world"), ("round trip", "It rains."), ("and now?", "It rains.")):
+        said.append({"role": "user", "content": asked})
+        response = ask(said, store=False, include=["reasoning.encrypted_content"])
+        assert response.output_text == words, response
+        said.extend(response.output)
+
+
+def tool_choice():
+    named = {"type": "function", "name": "weather"}
+    for choice in ("required", named, {"type": "allowed_tools", "mode": "required", "tools": [named]}):
+        check_calls(ask("call tools", tools=[WEATHER], tool_choice=choice, parallel_tool_calls=True).output)
+    assert ask("greet", tools=[WEATHER], tool_choice="none").output_text == "Hello, world"
+
+
+def options():
+    more = {"temperature": 0.5, "top_p": 0.9, "max_output_tokens": 1000, "truncation": "disabled", "user": "someone"}
+    more |= {"service_tier": "auto", "prompt_cache_key": "k", "text": {"verbosity": "low"}, "reasoning": {"effort": "low"}}
+    assert ask("greet", **more).output_text == "Hello, world"
+
+
+def long_prompt():
+    asked = "large " + "x" * 200_000
+    assert ask(asked).output_text == "Fine."
+    with client.responses.stream(model=MODEL, input=asked) as stream:
+        assert stream.get_final_response().output_text == "Fine."
+
+
+def asynchronous():
+    async def run():
+        async with openai.AsyncOpenAI(base_url=BASE, max_retries=0) as client:
+            assert (await client.responses.create(model=MODEL, input="greet")).output_text == "Hello, world"
+            async with client.responses.stream(model=MODEL, input="unicode") as stream:
+                assert (await stream.get_final_response()).output_text == UNICODE
+
+    asyncio.run(run())
 
 
 def thinks():
@@ -249,6 +288,11 @@ for check in (
     helper,
     unicode,
     tools,
+    tool_choice,
+    several_turns,
+    options,
+    long_prompt,
+    asynchronous,
     thinks,
     structured,
     image,

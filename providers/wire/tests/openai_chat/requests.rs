@@ -270,6 +270,21 @@ fn pictures_of_tools_come_after_their_results() {
 }
 
 #[test]
+fn a_client_may_have_pictures_in_results_of_tools() {
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let image = json!({"type": "image_url", "image_url": {"url": "https://example.org/a.png"}});
+    let odd = json!({"type": "odd"});
+    let read = message(json!({"role": "tool", "tool_call_id": "c", "content": [image, text("see"), odd, text("2")]}));
+    let Part::ToolResult { parts, .. } = &read.parts[0] else { panic!("{read:?}") };
+    let picture = Part::Image { source: MediaSource::Url { url: "https://example.org/a.png".into() }, detail: None };
+    assert_eq!(parts, &[picture, Part::text("see"), Part::text("2")]);
+    let call = Message::new(Role::Assistant, vec![tool_call("c")]);
+    let (written, _) = encode_messages(vec![call, read], &Dialect::OPENAI);
+    assert_eq!(written[1]["content"], json!([text("see"), odd, text("2")]));
+    assert_eq!(written[2]["content"][1], image);
+}
+
+#[test]
 fn opaque_data_goes_back_to_whoever_said_it() {
     let turn = |provider: &str, model: &str, data: Value| {
         let opaque = Part::Opaque { provider: provider.into(), model: model.into(), data };

@@ -46,6 +46,27 @@ fn usage_is_said_only_to_who_asked() {
 }
 
 #[test]
+fn a_call_without_arguments_has_an_empty_object_of_them() {
+    let custom = ChatEvent::ToolCallStarted { index: 1, id: "d".into(), name: "g".into(), kind: ToolCallKind::Custom };
+    let reason = FinishReason::ToolCalls;
+    let events = [started(), call(0, "c", "f"), args(0, ""), called(0), custom, called(1), finished(reason)];
+    let arguments = |legacy: bool, pointer: &str| {
+        let stream = write(&mut StreamWriter::new("a", 7, "m").legacy_functions(legacy), &events);
+        let said =
+            chunks(&stream).iter().filter_map(|chunk| chunk.pointer(pointer)?.as_str().map(str::to_owned)).collect();
+        let whole = whole_answer(&events, "a", 7, "m", legacy);
+        let whole: Value = serde_json::from_slice(&whole).unwrap();
+        (said, whole.pointer(&pointer.replace("delta", "message")).cloned())
+    };
+    let streamed: (String, _) = arguments(false, "/choices/0/delta/tool_calls/0/function/arguments");
+    assert_eq!(streamed, ("{}".to_owned(), Some("{}".into())));
+    let legacy: (String, _) = arguments(true, "/choices/0/delta/function_call/arguments");
+    assert_eq!(legacy, ("{}".to_owned(), Some("{}".into())));
+    let input: (String, _) = arguments(false, "/choices/0/delta/tool_calls/0/custom/input");
+    assert_eq!(input.0, "", "the text of a custom tool is what it is");
+}
+
+#[test]
 fn calls_are_named_before_their_arguments() {
     let custom = ChatEvent::ToolCallStarted { index: 1, id: "d".into(), name: "g".into(), kind: ToolCallKind::Custom };
     let events = [

@@ -46,7 +46,7 @@ impl Refusal {
         let is_at = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if is_at("/api") {
             self.told_by_api()
-        } else if is_at("/v1/messages") || is_of_anthropic(request.headers()) {
+        } else if is_at("/v1/messages") || is_at("/messages") || is_of_anthropic(request.headers()) {
             self.told_to_anthropic(RequestId::of(request))
         } else {
             self.into_response()

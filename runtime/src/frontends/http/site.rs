@@ -153,6 +153,10 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/embeddings", post(openai::embeddings))
         .route("/v1/messages", post(anthropic::messages))
         .route("/v1/messages/count_tokens", post(anthropic::count))
+        // One variable names the base URL to all of Anthropic's clients (`ANTHROPIC_BASE_URL`), and some of other makers
+        // want it to end in /v1.
+        .route("/messages", post(anthropic::messages))
+        .route("/messages/count_tokens", post(anthropic::count))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .merge(sessions::routes())

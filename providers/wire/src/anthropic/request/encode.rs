@@ -11,6 +11,7 @@ use crate::{
     chat::{ChatRequest, Part, ResponseFormat, Role, Wire},
     encode::{
         Encoded, LeftOut,
+        allowed::narrowed,
         identifiers::{Names, OwnIds, Rule},
         marks::Marks,
         put_number, put_some,
@@ -28,12 +29,12 @@ use crate::{
 /// Neighbours of the same role become one message; results come first in the message after their calls, and a call
 /// without one gets an error in its place; a result without its call becomes text; empty texts are left out.
 pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
-    Writer::new(request, provider, model, dialect).write(Purpose::Answer)
+    write(request, provider, model, dialect, Purpose::Answer)
 }
 
 /// Writes a request that counts the tokens of the prompt; see [`encode_request`].
 pub fn encode_count(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
-    Writer::new(request, provider, model, dialect).write(Purpose::Count)
+    write(request, provider, model, dialect, Purpose::Count)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,12 @@ const WRITTEN: &[&str] =
 /// Keys of an answer that a count does not take.
 const OF_ANSWERS: &[&str] = &["top_k", "service_tier", "container", "inference_geo", "speed"];
 
+fn write(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect, purpose: Purpose) -> Encoded {
+    let mut left_out = Vec::new();
+    let request = &*narrowed(request, Wire::Anthropic, &mut left_out);
+    Writer { request, provider, model, dialect, out: Vec::with_capacity(4096), left_out }.write(purpose)
+}
+
 struct Writer<'a> {
     request: &'a ChatRequest,
     provider: &'a str,
@@ -63,10 +70,6 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(request: &'a ChatRequest, provider: &'a str, model: &'a str, dialect: &'a Dialect) -> Self {
-        Self { request, provider, model, dialect, out: Vec::with_capacity(4096), left_out: Vec::new() }
-    }
-
     fn write(mut self, purpose: Purpose) -> Encoded {
         let request = self.request;
         let extras = own(&request.extra);

@@ -13,6 +13,7 @@ use crate::{
     chat::{ChatRequest, ResponseFormat, Role, Wire},
     encode::{
         Encoded, LeftOut,
+        allowed::narrowed,
         identifiers::{Names, OwnIds, Rule},
         marks::Marks,
         order::{Step, steps},
@@ -45,18 +46,24 @@ const WRITTEN: [&str; 8] = [
 /// Neighbours of the same role become one message; results come first in the message after their calls, and a call
 /// without one gets an error in its place; a result without its call becomes text; blank texts are left out.
 pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
-    Writer { request, provider, model, dialect, left_out: Vec::new() }.write(Purpose::Answer)
+    write(request, provider, model, dialect, Purpose::Answer)
 }
 
 /// Writes the body of a request that counts the tokens of the prompt; see [`encode_request`].
 pub fn encode_count(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
-    Writer { request, provider, model, dialect, left_out: Vec::new() }.write(Purpose::Count)
+    write(request, provider, model, dialect, Purpose::Count)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Answer,
     Count,
+}
+
+fn write(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect, purpose: Purpose) -> Encoded {
+    let mut left_out = Vec::new();
+    let request = &*narrowed(request, Wire::Bedrock, &mut left_out);
+    Writer { request, provider, model, dialect, left_out }.write(purpose)
 }
 
 struct Writer<'a> {

@@ -172,17 +172,28 @@ fn read_result(at: &str, mut map: Map<String, Value>, id: String) -> Result<Mess
         None | Some(Value::Null) => {}
         Some(Value::String(text)) => parts.push(Part::Text { text }),
         Some(list) => {
+            // Places are those of the list as it is written again, in which no media stand.
+            let mut listed = 0;
             for (index, part) in array(&format!("{at}.content"), list)?.into_iter().enumerate() {
                 let at = format!("{at}.content[{index}]");
-                let place = format!("/content/{index}");
+                let place = format!("/content/{listed}");
                 let part = object(&at, part)?;
-                if part.get("type").is_some_and(|kind| kind == "text") {
-                    let (text, mark) = read_text_part(&mut message.extra, &at, &place, part)?;
-                    parts.push(text);
-                    message.cache.extend(mark.map(|ttl| crate::chat::CacheMark { part: 0, ttl }));
-                } else {
-                    message.extra.push(extra(place, Value::Object(part)));
+                match part.get("type").and_then(Value::as_str) {
+                    Some("text") => {
+                        let (text, mark) = read_text_part(&mut message.extra, &at, &place, part)?;
+                        parts.push(text);
+                        message.cache.extend(mark.map(|ttl| crate::chat::CacheMark { part: 0, ttl }));
+                    }
+                    // OpenAI takes none here, other servers do, and agents that know those send them.
+                    Some("image_url" | "input_audio" | "file") => {
+                        let mut media = Message::new(Role::Tool, Vec::new());
+                        read_part(&mut media, &at, &place, part)?;
+                        parts.append(&mut media.parts);
+                        continue;
+                    }
+                    _ => message.extra.push(extra(place, Value::Object(part))),
                 }
+                listed += 1;
             }
         }
     }

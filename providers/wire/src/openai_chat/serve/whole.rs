@@ -44,7 +44,16 @@ struct Whole {
 impl Whole {
     fn take(&mut self, event: &ChatEvent) {
         match event {
-            ChatEvent::Started { .. } | ChatEvent::ToolCallDone { .. } => {}
+            ChatEvent::Started { .. } => {}
+            // No arguments are an empty object for whoever parses them.
+            ChatEvent::ToolCallDone { index } => {
+                let call = self.calls.iter_mut().rev().find(|(call, ..)| call == index);
+                if let Some(text) = call.and_then(|(_, call, _)| call.pointer_mut("/function/arguments"))
+                    && *text == ""
+                {
+                    *text = "{}".into();
+                }
+            }
             ChatEvent::Text { delta } => self.texts[0].get_or_insert_default().push_str(delta),
             ChatEvent::Refusal { delta } => self.texts[1].get_or_insert_default().push_str(delta),
             ChatEvent::Thinking { delta } => self.texts[2].get_or_insert_default().push_str(delta),

@@ -33,7 +33,14 @@ pub struct StreamWriter {
     usage: Option<Usage>,
     usage_extras: Vec<(String, Value)>,
     refused: bool,
-    kinds: Vec<ToolCallKind>,
+    calls: Vec<Call>,
+}
+
+/// What is known of a call that was written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Call {
+    kind: ToolCallKind,
+    has_arguments: bool,
 }
 
 impl StreamWriter {
@@ -51,7 +58,7 @@ impl StreamWriter {
             usage: None,
             usage_extras: Vec::new(),
             refused: false,
-            kinds: Vec::new(),
+            calls: Vec::new(),
         };
         writer.make_head();
         writer
@@ -112,7 +119,7 @@ impl StreamWriter {
             }
             ChatEvent::ToolCallArgs { index, delta } => self.arguments(*index, delta, out),
             ChatEvent::ToolCallStarted { index, id, name, kind } => self.call(*index, id, name, *kind, out),
-            ChatEvent::ToolCallDone { .. } => {}
+            ChatEvent::ToolCallDone { index } => self.called(*index, out),
             ChatEvent::Started { .. } => {
                 self.delta(out, |out| out.extend_from_slice(b"\"role\":\"assistant\",\"content\":\"\""));
             }
@@ -193,6 +200,9 @@ impl StreamWriter {
     }
 
     fn arguments(&mut self, index: u32, text: &str, out: &mut Vec<u8>) {
+        if let Some(call) = self.calls.get_mut(index as usize) {
+            call.has_arguments |= !text.is_empty();
+        }
         if self.legacy_functions {
             return self.delta(out, |out| {
                 out.extend_from_slice(b"\"function_call\":{\"arguments\":\"");
@@ -200,7 +210,7 @@ impl StreamWriter {
                 out.extend_from_slice(b"\"}");
             });
         }
-        let kind = self.kinds.get(index as usize).copied().unwrap_or_default();
+        let kind = self.calls.get(index as usize).copied().unwrap_or_default().kind;
         self.delta(out, |out| {
             out.extend_from_slice(b"\"tool_calls\":[{\"index\":");
             put_value(out, &index);
@@ -213,10 +223,18 @@ impl StreamWriter {
         });
     }
 
+    /// No arguments are an empty object for whoever parses them.
+    fn called(&mut self, index: u32, out: &mut Vec<u8>) {
+        let silent = |call: &&Call| call.kind.is_function() && !call.has_arguments;
+        if self.calls.get(index as usize).filter(silent).is_some() {
+            self.arguments(index, "{}", out);
+        }
+    }
+
     fn call(&mut self, index: u32, id: &str, name: &str, kind: ToolCallKind, out: &mut Vec<u8>) {
         // Calls are numbered densely, so that the list is no longer than the calls are many.
-        if self.kinds.len() == index as usize {
-            self.kinds.push(kind);
+        if self.calls.len() == index as usize {
+            self.calls.push(Call { kind, has_arguments: false });
         }
         let legacy = self.legacy_functions;
         self.delta(out, |out| {

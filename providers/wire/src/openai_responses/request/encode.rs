@@ -12,6 +12,7 @@ use crate::{
     chat::{ChatRequest, Extra, Message, Part, ResponseFormat, Role, ThinkingRequest, Wire},
     encode::{
         Encoded, LeftOut,
+        allowed::narrowed,
         identifiers::{Names, OwnIds, Rule},
         put_number, put_some,
     },
@@ -39,6 +40,7 @@ const ENCRYPTED: &str = "reasoning.encrypted_content";
 /// servers refuse are sent in another form, the same in every turn.
 pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
     let mut left_out = Vec::new();
+    let request = &*narrowed(request, Wire::OpenaiResponses, &mut left_out);
     let extras = own(&request.extra);
     let top = |key: &str| extras.keys_at("").find(|(own, _)| own == key).map(|(_, json)| json);
     let mut names = Names::new(NAME, Wire::OpenaiResponses, &request.tools);
