@@ -327,17 +327,21 @@ impl Core {
         self.lock().gone
     }
 
-    /// Ends it for good: what is under way is cancelled, readers end, and nothing more is written.
-    pub(crate) fn remove(&self) -> Record {
-        let (record, row) = {
+    /// Ends it for good if it is so: what is under way is cancelled, readers end, and nothing more is written. Whether it
+    /// was so.
+    pub(crate) fn remove_if(&self, is_so: impl FnOnce(&Record) -> bool) -> bool {
+        let row = {
             let mut state = self.lock();
+            if !is_so(&state.record) {
+                return false;
+            }
             state.gone = true;
             state.running.iter().for_each(|running| running.cancel.cancel());
-            (state.record.clone(), std::mem::take(&mut state.row))
+            std::mem::take(&mut state.row)
         };
         row.into_iter().for_each(refuse);
         self.log.close();
-        record
+        true
     }
 
     /// Somebody uses it.
@@ -403,6 +407,7 @@ fn refuse(op: Op) {
         Op::Update { reply, .. } => drop(reply.send(Err(gone()))),
         Op::Cancel { reply, .. } => drop(reply.send(Err(gone()))),
         Op::Claim { reply, .. } => drop(reply.send(Err(gone()))),
+        Op::Delete { reply, .. } => drop(reply.send(Err(gone()))),
         Op::Over { .. } | Op::Context { .. } => {}
     }
 }

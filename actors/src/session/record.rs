@@ -11,6 +11,7 @@ use super::{
     error::SessionError,
     info::{Claim, SessionState, SessionSummary},
     log::Cursor,
+    turn_set::TurnSet,
 };
 use crate::store::{Table, moment};
 
@@ -86,6 +87,10 @@ pub(crate) struct Record {
     /// The provider and profile that answered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) route: Option<(String, String)>,
+    /// Turns that are no responses of this session: they were deleted, or are those of the session that it was forked from.
+    /// What was said in them stays what models are shown.
+    #[serde(default, skip_serializing_if = "TurnSet::is_empty")]
+    pub(crate) deleted: TurnSet,
 }
 
 /// What turns ask, and where the log says it.
@@ -181,6 +186,7 @@ impl Record {
             context: None,
             taken: VecDeque::new(),
             route: None,
+            deleted: TurnSet::default(),
         }
     }
 

@@ -137,7 +137,7 @@ impl Say {
             WhenBusy::Queue => Busy::Queue,
             WhenBusy::Refuse => Busy::Refuse,
         };
-        Ok(Outgoing { parts, busy, at, key })
+        Ok(Outgoing { parts, asked: None, busy, at, key })
     }
 }
 
