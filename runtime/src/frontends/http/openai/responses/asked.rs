@@ -20,7 +20,7 @@ const DEEPEST: usize = 100;
 #[derive(Debug)]
 pub(super) enum Wanted {
     /// Nothing is kept of it.
-    Stateless(ServedRequest),
+    Stateless(Box<ServedRequest>),
     /// It is kept, with its answer.
     Kept(Box<Keeping>),
 }
@@ -62,7 +62,7 @@ pub(super) fn wanted(mut served: ServedRequest, can_keep: bool) -> Result<Wanted
         }
     }
     if served.store == Some(false) || !can_keep {
-        return stateless(served).map(Wanted::Stateless);
+        return stateless(served).map(|served| Wanted::Stateless(Box::new(served)));
     }
     let background = field("background") == Some(&Value::Bool(true));
     let behind = match (field("previous_response_id"), field("conversation")) {

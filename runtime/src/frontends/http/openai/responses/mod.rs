@@ -76,8 +76,8 @@ pub(in super::super) async fn responses(State(app): State<Arc<App>>, who: Who, r
     }
     match wanted {
         Ok(Wanted::Kept(keeping)) => kept::answer(&app, &who, *keeping, caller).await,
-        Ok(Wanted::Stateless(served)) if served.stream => streamed(&app, served, caller).await,
-        Ok(Wanted::Stateless(served)) => whole(&app, served, caller).await,
+        Ok(Wanted::Stateless(served)) if served.stream => streamed(&app, *served, caller).await,
+        Ok(Wanted::Stateless(served)) => whole(&app, *served, caller).await,
         Err(error) => failed(&error),
     }
 }
