@@ -216,6 +216,7 @@ fn asked() -> Asked {
         instructions: Some(owned("be brief")),
         request,
         runs_on: true,
+        keeps: true,
         on_interrupt: Some(OnInterrupt::Restart),
         told: json!({"created_at": 7}),
     }

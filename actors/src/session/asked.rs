@@ -19,6 +19,9 @@ pub struct Asked {
     /// Whether the turn goes on in the next process where this one ends. Else somebody waits for it, who is gone then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub runs_on: bool,
+    /// Whether the session is kept from here on as others are, though it was made to be kept for a day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps: bool,
     /// What is done with an answer that is interrupted, in place of what is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_interrupt: Option<OnInterrupt>,

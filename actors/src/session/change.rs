@@ -178,6 +178,7 @@ fn send(
     if record.queued.len() >= MOST_QUEUED {
         return Err(SessionError::QueueFull);
     }
+    record.brief &= asked.as_ref().is_some_and(|asked| !asked.keeps);
     record.turns += 1;
     let turn = record.turns;
     log.append_held(Some(turn), EventBody::MessageUser { parts, queued, asked }, false);

@@ -28,7 +28,7 @@ use super::{
     info::{ADMIN, Cancelled},
     mailbox::OpenLog,
     op::{Op, Over},
-    record::{OPEN, OWNED, RECORDS, Record},
+    record::{BRIEF, OPEN, OWNED, RECORDS, Record},
     running,
 };
 use crate::{
@@ -390,6 +390,9 @@ pub(crate) fn put(batch: &mut Batch, id: &str, record: &Record) -> Result<(), St
     batch.put(&RECORDS, &id, record)?;
     if record.client != ADMIN {
         batch.put(&OWNED, &(record.client.clone(), id.clone()), &())?;
+    }
+    if record.brief {
+        batch.put(&BRIEF, &id, &())?;
     }
     if record.is_running() {
         batch.put(&OPEN, &id, &())?;

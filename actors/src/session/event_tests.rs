@@ -119,11 +119,12 @@ fn asked() -> impl Strategy<Value = Asked> {
             ..ChatRequest::default()
         },
     );
-    (option::of(text()), request, any::<bool>(), any::<bool>(), value()).prop_map(
-        |(instructions, request, runs_on, restarts, told)| Asked {
+    (option::of(text()), request, any::<[bool; 3]>(), value()).prop_map(
+        |(instructions, request, [runs_on, keeps, restarts], told)| Asked {
             instructions,
             request,
             runs_on,
+            keeps,
             on_interrupt: restarts.then_some(OnInterrupt::Restart),
             told,
         },

@@ -48,6 +48,8 @@ pub struct NewSession {
     pub system: Option<String>,
     /// What the model may call.
     pub tools: Vec<Tool>,
+    /// Whether it goes a day after something was last said in it, until somebody says something who keeps it.
+    pub brief: bool,
 }
 
 /// What later turns ask; what is `None` stays as it is.

@@ -21,6 +21,8 @@ pub(crate) static RECORDS: Table<String, Record> = Table::new("session");
 pub(crate) static OWNED: Table<(String, String), ()> = Table::new("session.client");
 /// The sessions with a turn that runs, for the start after a crash.
 pub(crate) static OPEN: Table<String, ()> = Table::new("session.open");
+/// The sessions that are kept for a day, and perhaps some that were to be.
+pub(crate) static BRIEF: Table<String, ()> = Table::new("session.brief");
 /// Logs of sessions that are removed, until the logs are.
 pub(crate) static GONE: Table<String, ()> = Table::new("session.gone");
 /// Written to find out whether a disk that took nothing takes something again.
@@ -38,6 +40,8 @@ pub(crate) const MOST_QUEUED: usize = 256;
 const MOST_TAKEN: usize = 64;
 /// How long a claim on a call lasts.
 pub(crate) const CLAIM: Duration = Duration::from_secs(60);
+/// How long a brief session is kept.
+pub(crate) const BRIEF_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long an idempotency key is heeded.
 pub(crate) const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -91,6 +95,9 @@ pub(crate) struct Record {
     /// What was said in them stays what models are shown.
     #[serde(default, skip_serializing_if = "TurnSet::is_empty")]
     pub(crate) deleted: TurnSet,
+    /// Whether it goes a day after something was last said in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) brief: bool,
 }
 
 /// What turns ask, and where the log says it.
@@ -187,6 +194,7 @@ impl Record {
             taken: VecDeque::new(),
             route: None,
             deleted: TurnSet::default(),
+            brief: false,
         }
     }
 

@@ -147,6 +147,8 @@ pub(super) struct Copy<'a> {
     gathered: Gathered,
     /// Turns that are no responses of the new session.
     pub(super) deleted: TurnSet,
+    /// Whether it goes after a day.
+    pub(super) brief: bool,
 }
 
 impl Drop for Copy<'_> {
@@ -157,7 +159,8 @@ impl Drop for Copy<'_> {
 
 impl<'a> Copy<'a> {
     pub(super) async fn begin(live: &'a Live) -> Result<Self, SessionError> {
-        let copy = Self { live, log: log_name(), gathered: Gathered::default(), deleted: TurnSet::default() };
+        let copy =
+            Self { live, log: log_name(), gathered: Gathered::default(), deleted: TurnSet::default(), brief: false };
         live.copying().insert(copy.log.clone());
         live.store.put(&GONE, &copy.log, &()).await.map_err(SessionError::NotKept)?;
         Ok(copy)
@@ -196,7 +199,7 @@ impl<'a> Copy<'a> {
         self.gathered.unfinished.clear();
         batch.remove(&GONE, &self.log);
         let mut record = std::mem::take(&mut self.gathered).record(client, self.log.clone(), SystemTime::now());
-        record.deleted = std::mem::take(&mut self.deleted);
+        (record.deleted, record.brief) = (std::mem::take(&mut self.deleted), self.brief);
         let refused = match self.live.enter(id, Some(Make { record, batch })).await {
             Ok((core, true)) => return Ok(core),
             Ok((_, false)) => SessionError::Taken,

@@ -17,7 +17,7 @@ use crate::{
         core::{Core, CoreArgs, put},
         error::SessionError,
         op::{Op, Over},
-        record::{GONE, OPEN, OWNED, PROBE, RECORDS, Record},
+        record::{BRIEF, GONE, OPEN, OWNED, PROBE, RECORDS, Record},
     },
     store::{Batch, Health, Store, StoreError},
     supervisor::{Child, SupervisorMsg},
@@ -221,6 +221,7 @@ impl Live {
         batch.remove(&RECORDS, &id);
         batch.remove(&OWNED, &(record.client, id.clone()));
         batch.remove(&OPEN, &id);
+        batch.remove(&BRIEF, &id);
         batch.put(&GONE, &record.log, &()).map_err(SessionError::NotKept)?;
         let _nothing_read = self.removal.write().await;
         // Gone from here first, so that nothing is written of it afterwards.

@@ -274,9 +274,10 @@ fn made_up() -> Arc<str> {
 
 /// What a new session is made of.
 fn make(access: &Access, new: NewSession) -> Make {
-    let NewSession { id: _, model, system, tools } = new;
+    let NewSession { id: _, model, system, tools, brief } = new;
     let (model, system) = (model.filter(|model| !model.is_empty()), system.filter(|system| !system.is_empty()));
     let mut record = Record::new(access.client(), log_name(), std::time::SystemTime::now());
+    record.brief = brief;
     record.asks.model.clone_from(&model);
     record.asks.system_at = system.is_some().then_some(0);
     record.asks.tools_at = (!tools.is_empty()).then_some(0);
@@ -413,7 +414,7 @@ impl SessionRef {
     }
 
     /// Makes a session of what this one has up to a turn and the place where that ends: what was said for later turns by
-    /// then is left out. Its turns are no responses of the new session.
+    /// then is left out. Its turns are no responses of the new session, which goes after a day as a brief one does.
     ///
     /// # Errors
     /// There is no such place, the id is taken, or it can't be kept.
@@ -453,6 +454,7 @@ impl SessionRef {
             let events = events.into_iter().filter_map(|event| event.end_at(at.position));
             copy.take(events.filter(|event| last_turn.is_none() || event.turn <= last_turn).collect()).await?;
         }
+        copy.brief = last_turn.is_some();
         copy.deleted = last_turn.map_or_else(TurnSet::default, TurnSet::up_to);
         copy.finish(&id, access.client()).await?;
         Ok(Self { live: Arc::clone(&self.live), id, keeps: None })

@@ -112,7 +112,8 @@ impl TryFrom<Create> for NewSession {
 
     fn try_from(create: Create) -> Result<Self, ApiError> {
         let Create { id, model, system, tools } = create;
-        Ok(Self { id, model, system, tools: tools.map(self::tools).transpose()?.unwrap_or_default() })
+        let tools = tools.map(self::tools).transpose()?.unwrap_or_default();
+        Ok(Self { id, model, system, tools, brief: false })
     }
 }
 

@@ -43,8 +43,10 @@ pub(super) async fn begin(sessions: Sessions, behind: Behind, message: Outgoing)
 async fn take(sessions: &Sessions, behind: Behind, message: Outgoing) -> Result<(Session, Sent), Refused> {
     match behind {
         Behind::Nothing => {
-            let model = message.asked.as_deref().map(|Asked { request, .. }| request.model.clone());
-            let new = NewSession { id: Some(new_conversation()), model, ..NewSession::default() };
+            let asked = message.asked.as_deref();
+            let model = asked.map(|Asked { request, .. }| request.model.clone());
+            let brief = asked.is_some_and(|asked| !asked.keeps);
+            let new = NewSession { id: Some(new_conversation()), model, brief, ..NewSession::default() };
             let (session, _) = sessions.create(new).await?;
             post_first(sessions, session, message).await
         }

@@ -52,7 +52,7 @@ pub(super) async fn answer(app: &App, who: &Who, keeping: Keeping, caller: Calle
 fn message(keeping: Keeping, caller: Caller) -> (Behind, Outgoing) {
     let Keeping { served, background, behind } = keeping;
     let parts = shown(&served);
-    let ServedRequest { mut request, has_instructions, echo, .. } = served;
+    let ServedRequest { mut request, store, has_instructions, echo, .. } = served;
     let instructions = has_instructions.then(|| request.messages.remove(0).parts);
     let instructions = instructions.and_then(|parts| match parts.into_iter().next() {
         Some(Part::Text { text }) => Some(text),
@@ -64,6 +64,8 @@ fn message(keeping: Keeping, caller: Caller) -> (Behind, Outgoing) {
         instructions,
         request,
         runs_on: background,
+        // What nobody asked to be kept goes after a day.
+        keeps: store == Some(true) || conversation,
         on_interrupt: caller.on_interrupt,
         told: serde_json::to_value(told).expect("it has no keys but texts"),
     };
