@@ -43,10 +43,9 @@ pub(super) async fn begin(sessions: Sessions, behind: Behind, message: Outgoing)
 async fn take(sessions: &Sessions, behind: Behind, message: Outgoing) -> Result<(Session, Sent), Refused> {
     match behind {
         Behind::Nothing => {
-            let asked = message.asked.as_deref();
-            let model = asked.map(|Asked { request, .. }| request.model.clone());
-            let brief = asked.is_some_and(|asked| !asked.keeps);
-            let new = NewSession { id: Some(new_conversation()), model, brief, ..NewSession::default() };
+            let model = message.asked.as_deref().map(|Asked { request, .. }| request.model.clone());
+            // Its first message keeps it, or does not; one that never gets any goes.
+            let new = NewSession { id: Some(new_conversation()), model, brief: true, ..NewSession::default() };
             let (session, _) = sessions.create(new).await?;
             post_first(sessions, session, message).await
         }
