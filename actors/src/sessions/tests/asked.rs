@@ -216,3 +216,23 @@ async fn a_brief_session_goes_after_a_day_unless_somebody_keeps_it() {
     }
     system.stop().await;
 }
+
+#[tokio::test]
+async fn its_conversation_is_shortened_as_any_and_its_instructions_stay() {
+    let (lab, system) = super::rules::small_window(crate::ContextPolicy::Trim, "1234567890").await;
+    let talk = session(&system, "talk").await;
+    let mut seen = Seen::from(&talk, None).await;
+    for number in 1..=5 {
+        let sent = talk.send(asks(vec![Message::user(format!("q{number}"))], "be brief")).await.unwrap();
+        assert!(matches!(seen.end_of(sent.turn).await, EventBody::TurnFinished { .. }));
+    }
+    let asked = lab.asked();
+    assert_eq!(asked[3][..2], ["system: be brief", "user: q1"]);
+    assert_eq!(asked[4][..2], ["system: be brief", "user: q3"]);
+    talk.send(asks(vec![gave("c1"), Message::user("q6")], "")).await.unwrap();
+    assert!(matches!(seen.end_of(6).await, EventBody::TurnFinished { .. }), "its call may be among what is not shown");
+    let last = lab.asked().pop().unwrap();
+    assert_eq!((&*last[0], &**last.last().unwrap()), ("user: q3", "user: q6"));
+    assert!(!last.iter().any(|message| message.starts_with("tool")), "{last:?}");
+    system.stop().await;
+}

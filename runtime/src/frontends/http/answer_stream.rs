@@ -29,6 +29,8 @@ use super::{
 pub(super) trait Form: Send + Unpin + 'static {
     /// What writes the events of one answer.
     type Writer: Send + Unpin;
+    /// What to do where more of an answer was taken back than its client can be told.
+    const TAKEN_BACK: &'static str = "ask again";
 
     /// Begins before it is known who answers, where this form can: the response then waits for nothing.
     fn begin(&self, _out: &mut Vec<u8>) -> Option<Self::Writer> {
@@ -205,9 +207,9 @@ impl<F: Form, S: Source> AnswerStream<F, S> {
             self.route = Route::of(&body).or(self.route.take());
             match body {
                 EventBody::ToolCallDropped { index } if self.calls.drop_call(index) == Err(Gone) => {
-                    return Some((End::Broken, taken_back("it was cut within a tool call that was partly sent")));
+                    return Some((End::Broken, taken_back::<F>("it was cut within a tool call that was partly sent")));
                 }
-                EventBody::AnswerRestarted => return Some((End::Broken, taken_back("it is made anew"))),
+                EventBody::AnswerRestarted => return Some((End::Broken, taken_back::<F>("it is made anew"))),
                 _ => {}
             }
             let Some(event) = body.into_chat() else { continue };
@@ -245,8 +247,8 @@ impl<F: Form, S: Source> AnswerStream<F, S> {
 }
 
 /// The error of an answer of which more was taken back than a client of this API can be told.
-fn taken_back(why: &str) -> ChatError {
-    ChatError::new(ErrorKind::Protocol, format!("the answer was interrupted: {why}")).with_hint("ask again")
+fn taken_back<F: Form>(why: &str) -> ChatError {
+    ChatError::new(ErrorKind::Protocol, format!("the answer was interrupted: {why}")).with_hint(F::TAKEN_BACK)
 }
 
 impl<F: Form, S: Source> Body for AnswerStream<F, S> {

@@ -25,7 +25,7 @@ impl Cutter {
     pub(super) fn take(&mut self, event: LogEvent, out: &mut Vec<LogEvent>) {
         let Some(delta) = delta(&event.body) else {
             if !matches!(event.body, EventBody::Synced) {
-                self.flush(event.next, out);
+                self.flush(&event, out);
             }
             out.push(event);
             return;
@@ -34,7 +34,7 @@ impl Cutter {
             Some(held) if is_same(&held.of.body, &event.body) => held.text.push_str(delta),
             _ => {
                 let text = delta.to_owned();
-                self.flush(event.next, out);
+                self.flush(&event, out);
                 self.held = Some(Held { of: event, text });
             }
         }
@@ -43,10 +43,11 @@ impl Cutter {
         }
     }
 
-    /// Gives what is held back, as something else is there up to `until`.
-    fn flush(&mut self, until: u64, out: &mut Vec<LogEvent>) {
+    /// Gives what is held back, as something else begins.
+    fn flush(&mut self, other: &LogEvent, out: &mut Vec<LogEvent>) {
         if let Some(Held { of, text }) = self.held.take().filter(|held| !held.text.is_empty()) {
-            out.push(LogEvent { body: with_delta(&of.body, text), next: until, ..of });
+            // That it begins is enough, however much of it has come.
+            out.push(LogEvent { body: with_delta(&of.body, text), next: other.position + 1, ..of });
         }
     }
 }
