@@ -80,7 +80,7 @@ async fn a_response_goes_on_with_the_one_before_and_only_instructions_are_its_ow
     assert_eq!([session_of(&id(&two)), session_of(&id(&three))], [session.clone(), session.clone()]);
     let listed = api.get("/api/sessions").await.json();
     let ids: Vec<_> = listed["sessions"].as_array().unwrap().iter().map(|session| session["id"].clone()).collect();
-    assert_eq!(ids, [session.clone()]);
+    assert_eq!(ids, std::slice::from_ref(&session));
     let shown = greenroom.home.run(&["sessions", "show", &session]).await.succeeded();
     assert_eq!(shown.stdout, "> first\n1\n> second\n2\n> third\n3\n");
     let sent =
