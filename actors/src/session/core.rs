@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -68,6 +68,8 @@ pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) handle: Handle<SessionMsg>,
     state: Mutex<State>,
+    /// Told after each write.
+    written: Notify,
 }
 
 pub(crate) struct State {
@@ -136,7 +138,8 @@ impl Core {
         };
         let log = OpenLog::starting_at(state.kept);
         let child = format!("{id}#{}", INCARNATIONS.fetch_add(1, Ordering::Relaxed)).into();
-        Arc::new(Self { id, child, log, store, shared, handle: Handle::new(), state: Mutex::new(state) })
+        let (handle, state) = (Handle::new(), Mutex::new(state));
+        Arc::new(Self { id, child, log, store, shared, handle, state, written: Notify::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -268,6 +271,7 @@ impl Core {
             }
             changes
         };
+        self.written.notify_waiters();
         told.into_iter().for_each(|change| change.tell(&outcome));
         if outcome.is_ok() || !self.lock().row.is_empty() {
             self.pump();
@@ -342,6 +346,18 @@ impl Core {
         row.into_iter().for_each(refuse);
         self.log.close();
         true
+    }
+
+    /// Waits until nothing is being written.
+    pub(crate) async fn until_written(&self) {
+        loop {
+            let mut written = std::pin::pin!(self.written.notified());
+            written.as_mut().enable();
+            if self.lock().writing.is_none() {
+                return;
+            }
+            written.await;
+        }
     }
 
     /// Somebody uses it.

@@ -228,6 +228,8 @@ impl Live {
         if !core.remove_if(is_so) {
             return Ok(false);
         }
+        // A write that is under way has its record with it, and would bring it back.
+        core.until_written().await;
         let kept = self.store.commit(batch).await;
         self.let_go(core);
         kept.map(|()| true).map_err(SessionError::NotKept)

@@ -236,3 +236,24 @@ async fn its_conversation_is_shortened_as_any_and_its_instructions_stay() {
     assert!(!last.iter().any(|message| message.starts_with("tool")), "{last:?}");
     system.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_that_ends_as_its_session_goes_does_not_bring_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let lab = Lab::start(|_, _| vec![text("one "), Wait]).await;
+    let system = system(&lab, Some(&store)).await;
+    for round in 0..40 {
+        let id = format!("talk{round}");
+        let talk = session(&system, &id).await;
+        let sent = talk.send(asks(vec![Message::user("count")], "")).await.unwrap();
+        Seen::from(&talk, None).await.text(1, "one ").await;
+        talk.cancel(sent.turn).await.unwrap();
+        talk.delete_response(sent.turn).await.unwrap();
+        system.settle().await;
+        let found = system.sessions().open(&Access::Admin, &id).await;
+        assert!(matches!(found, Err(SessionError::NotFound)), "round {round}: {found:?}");
+    }
+    assert!(system.sessions().list(&Access::Admin, None, 9).await.unwrap().is_empty());
+    system.stop().await;
+}
