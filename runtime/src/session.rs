@@ -4,7 +4,7 @@ use greenroom_actors::{
     Sent,
     session::{
         error::SessionError,
-        info::{Access, CallResult, Cancelled, Claim, Outgoing, SessionInfo, Update},
+        info::{Access, CallResult, Cancelled, Claim, Outgoing, SessionInfo, Standing, Update},
         log::Cursor,
     },
     sessions::{Export, From as ReadFrom, Reader, SessionRef},
@@ -122,6 +122,28 @@ impl Session {
     /// There is no such place, the id can't be one or is taken, or the session can't be kept.
     pub async fn fork(&self, at: Cursor, id: Option<String>) -> Result<Self, SessionError> {
         Ok(Self::new(self.session.fork(&self.access, at, id).await?, self.access.clone()))
+    }
+
+    /// Makes a session of what this one has up to the end of a turn, which is at `at`, under an id. Its turns are no
+    /// responses of the new one.
+    pub(crate) async fn fork_behind(&self, turn: u64, at: Cursor, id: String) -> Result<Self, SessionError> {
+        let session = self.session.fork_behind(&self.access, turn, at, Some(id)).await?;
+        Ok(Self::new(session, self.access.clone()))
+    }
+
+    /// How far its turns are.
+    pub(crate) async fn standing(&self) -> Result<Standing, SessionError> {
+        self.session.standing().await
+    }
+
+    /// Whether a turn is a response that was not deleted.
+    pub(crate) async fn is_response(&self, turn: u64) -> Result<bool, SessionError> {
+        self.session.is_response(turn).await
+    }
+
+    /// Has a turn be no response any more; with the last one the session goes.
+    pub(crate) async fn delete_response(&self, turn: u64) -> Result<(), SessionError> {
+        self.session.delete_response(turn).await
     }
 
     /// Reads a cursor, `EPOCH-POSITION`; a bare number is a position of the current epoch.

@@ -3,10 +3,13 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use greenroom_actors::session::event::{EventBody, Failure, LogEvent};
+use greenroom_actors::session::{
+    OnInterrupt,
+    event::{Asked, EventBody, Failure, LogEvent},
+};
 use greenroom_wire::{
-    ErrorKind, FinishReason, Part, Usage,
-    chat::{Extra, MediaSource, Tool, ToolCallKind, Wire},
+    ChatRequest, ErrorKind, FinishReason, Message, Part, Role, Usage,
+    chat::{CacheMark, Extra, MediaSource, ResponseFormat, ThinkingRequest, Tool, ToolCallKind, ToolChoice, Wire},
 };
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -163,6 +166,62 @@ fn failure() -> Failure {
     Failure { attempts, ..bare(ErrorKind::Exhausted) }
 }
 
+samples! { choices of ToolChoice:
+    ToolChoice::Auto => [ToolChoice::Auto],
+    ToolChoice::None => [ToolChoice::None],
+    ToolChoice::Required => [ToolChoice::Required],
+    ToolChoice::Function { .. } => [ToolChoice::Function { name: owned("f") }],
+    ToolChoice::Native { .. } => [ToolChoice::Native { wire: Wire::OpenaiResponses, json: json!({"type": "web_search"}) }],
+}
+
+samples! { formats of ResponseFormat:
+    ResponseFormat::Text => [ResponseFormat::Text],
+    ResponseFormat::JsonObject => [ResponseFormat::JsonObject],
+    ResponseFormat::JsonSchema { .. } => [
+        ResponseFormat::JsonSchema { name: owned("n"), description: None, schema: None, strict: None },
+        ResponseFormat::JsonSchema {
+            name: owned("n"),
+            description: Some(owned("a number")),
+            schema: Some(json!({"type": "integer"})),
+            strict: Some(true),
+        },
+    ],
+}
+
+/// A request that says all that one can.
+fn asked() -> Asked {
+    let roles = [Role::System, Role::Developer, Role::User, Role::Assistant, Role::Tool];
+    let message = |role| Message {
+        name: Some(owned("Ada")),
+        cache: vec![CacheMark { part: 0, ttl: None }, CacheMark { part: 1, ttl: Some(owned("1h")) }],
+        extra: vec![extra()],
+        ..Message::new(role, parts())
+    };
+    let request = ChatRequest {
+        model: owned("smart"),
+        messages: roles.map(message).into(),
+        tools: tools(),
+        tool_choice: Some(ToolChoice::Auto),
+        parallel_tool_calls: Some(true),
+        temperature: Some(0.5),
+        top_p: Some(0.5),
+        max_tokens: Some(u64::MAX),
+        stop: vec![owned("end")],
+        response_format: Some(ResponseFormat::Text),
+        thinking: Some(ThinkingRequest { enabled: Some(true), budget: Some(7), effort: Some(owned("low")) }),
+        metadata: json!({"a": {"b": 1}}).as_object().unwrap().clone(),
+        extra: vec![extra()],
+    };
+    Asked {
+        instructions: Some(owned("be brief")),
+        request,
+        runs_on: true,
+        keeps: true,
+        on_interrupt: Some(OnInterrupt::Restart),
+        told: json!({"created_at": 7}),
+    }
+}
+
 samples! { bodies of EventBody:
     EventBody::SessionCreated { .. } => [
         EventBody::SessionCreated { model: None, system: None, tools: Vec::new() },
@@ -174,8 +233,10 @@ samples! { bodies of EventBody:
         EventBody::SessionUpdated { model: None, system: None, tools: Some(tools()) },
     ],
     EventBody::MessageUser { .. } => [
-        EventBody::MessageUser { parts: parts(), queued: false },
-        EventBody::MessageUser { parts: Vec::new(), queued: true },
+        EventBody::MessageUser { parts: parts(), queued: false, asked: None },
+        EventBody::MessageUser { parts: Vec::new(), queued: true, asked: None },
+        EventBody::MessageUser { parts: Vec::new(), queued: false, asked: Some(Box::new(asked())) },
+        EventBody::MessageUser { parts: Vec::new(), queued: false, asked: Some(Box::default()) },
     ],
     EventBody::TurnStarted => [EventBody::TurnStarted],
     EventBody::Route { .. } => [
@@ -244,6 +305,18 @@ samples! { bodies of EventBody:
 /// Each sample as it is sent, in a turn and outside of one.
 fn sent() -> Vec<Value> {
     let mut bodies = bodies();
+    let asks = |request| {
+        let asked = Some(Box::new(Asked { request, ..Asked::default() }));
+        EventBody::MessageUser { parts: Vec::new(), queued: false, asked }
+    };
+    bodies.extend(
+        choices().into_iter().map(|choice| asks(ChatRequest { tool_choice: Some(choice), ..ChatRequest::default() })),
+    );
+    bodies.extend(
+        formats()
+            .into_iter()
+            .map(|format| asks(ChatRequest { response_format: Some(format), ..ChatRequest::default() })),
+    );
     bodies.extend(reasons().into_iter().map(|reason| EventBody::TurnFinished { reason }));
     let in_turn = |body: EventBody, turn| LogEvent { body, turn, position: 7, next: u64::MAX };
     let events = bodies.into_iter().flat_map(|body| [in_turn(body.clone(), None), in_turn(body, Some(3))]);
@@ -261,7 +334,8 @@ fn every_event_is_as_the_schema_says() {
 
 /// Every object within a value, by its JSON pointer, but for what the schema leaves to others.
 fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
-    const OTHERS: [&str; 6] = ["data", "json", "citation", "parameters", "path", "server_tools"];
+    const OTHERS: [&str; 9] =
+        ["data", "json", "citation", "parameters", "path", "server_tools", "metadata", "schema", "told"];
     match value {
         Value::Object(map) => {
             found.push(at.to_owned());
@@ -281,7 +355,7 @@ fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
 #[test]
 fn an_unknown_field_a_wrong_type_or_a_missing_field_is_not_an_event() {
     // Whatever JSON there is, somebody else says what it means.
-    const ANYTHING: [&str; 4] = ["data", "json", "citation", "parameters"];
+    const ANYTHING: [&str; 6] = ["data", "json", "citation", "parameters", "schema", "told"];
     let validator = validator();
     for event in sent() {
         let mut places = Vec::new();

@@ -1,4 +1,5 @@
-//! `/v1/responses` behind the built program, before a provider of the same API and before one of chat completions.
+//! `/v1/responses` behind the built program where nothing is kept, before a provider of the same API and before one of chat
+//! completions.
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
 
 mod http_support;
@@ -26,7 +27,7 @@ fn asked(scripted: &ScriptedProvider) -> Vec<Recorded> {
 }
 
 fn ask(model: &str, fields: Value) -> Value {
-    with(json!({"model": model, "input": "hi"}), fields)
+    with(json!({"model": model, "input": "hi", "store": false}), fields)
 }
 
 async fn post(api: &Api, body: &Value) -> Response {
@@ -195,7 +196,7 @@ async fn what_cannot_be_served_is_refused_and_nobody_is_asked() {
     let lab = http_support::scripted([openai::Answer::text(["a"])]).await;
     let greenroom = Greenroom::before(&lab).await;
     let cases = [
-        (json!({"store": true}), "store"),
+        (json!({"store": "yes"}), "store"),
         (json!({"previous_response_id": "resp_1"}), "previous_response_id"),
         (json!({"background": true}), "background"),
         (json!({"conversation": "conv_1"}), "conversation"),
@@ -227,6 +228,7 @@ async fn what_cannot_be_served_is_refused_and_nobody_is_asked() {
         assert_eq!(response.status, 400, "{}", response.text());
         assert!(message(&response).contains("lab/m1 can't take tools of the Responses API"), "{}", response.text());
     }
+    assert_eq!(greenroom.api.get("/api/sessions").await.json()["sessions"], json!([]), "nothing is kept");
     let kept = greenroom.api.get("/v1/responses/resp_1").await;
     assert_eq!((kept.status, refusal(&kept).2.as_str()), (404, "not_found"));
     let nowhere = post(&greenroom.api, &ask("nobody/nothing", json!({}))).await;

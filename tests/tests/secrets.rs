@@ -183,6 +183,10 @@ async fn routes(api: &Api, heard: &mut Heard) {
         ("POST", "/v1/embeddings"),
         ("POST", "/v1/responses"),
         ("GET", "/v1/responses/none"),
+        ("GET", "/v1/responses/resp_000000000000000000000000000000000000000000000000?stream=true"),
+        ("DELETE", "/v1/responses/none"),
+        ("POST", "/v1/responses/none/cancel"),
+        ("GET", "/v1/responses/none/input_items"),
         ("POST", "/v1/messages"),
         ("POST", "/v1/messages/count_tokens"),
         ("GET", "/v1/messages/none"),
@@ -246,10 +250,18 @@ async fn routes(api: &Api, heard: &mut Heard) {
             let body = http_support::with(http_support::with(ask(model), json!({"max_tokens": 9})), more);
             heard.response(&api.post("/v1/messages", &body).await);
         }
-        for stream in [false, true] {
-            let body = json!({"model": model, "input": "hi", "stream": stream});
+        for (stream, store) in [(false, false), (true, false), (false, true), (true, true)] {
+            let body = json!({"model": model, "input": "hi", "stream": stream, "store": store});
             heard.response(&api.post("/v1/responses", &body).await);
         }
+        let body = json!({"model": model, "input": "hi", "background": true});
+        let begun = api.post("/v1/responses", &body).await;
+        if let Some(id) = begun.json()["id"].as_str() {
+            for rest in ["?stream=true", "", "/input_items"] {
+                heard.response(&api.get(&format!("/v1/responses/{id}{rest}")).await);
+            }
+        }
+        heard.response(&begun);
         heard.response(&api.post("/v1/messages/count_tokens", &ask(model)).await);
     }
 }

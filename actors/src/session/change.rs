@@ -11,7 +11,7 @@ use super::{
     Busy, Sent,
     core::{RecentKey, State},
     error::SessionError,
-    event::EventBody,
+    event::{Asked, EventBody},
     info::{CallResult, Cancelled, Claim, Outgoing, Update},
     mailbox::OpenLog,
     op::{Earlier, Op, Over, Reply},
@@ -57,6 +57,11 @@ pub(crate) enum Change {
     },
     Context {
         since: ShownSince,
+    },
+    /// A turn is no response any more; whether none of the session's is.
+    Deleted {
+        none_left: bool,
+        reply: Reply<bool>,
     },
 }
 
@@ -114,6 +119,14 @@ pub(super) fn apply(state: &mut State, op: Op, log: &OpenLog, batch: &mut Batch,
             state.record.context = Some(since.clone());
             Some(Change::Context { since })
         }
+        Op::Delete { turn, reply } => {
+            let record = &mut state.record;
+            if turn == 0 || turn > record.turns {
+                return answered(reply, Err(SessionError::NoTurn));
+            }
+            record.deleted.insert(turn);
+            Some(Change::Deleted { none_left: record.deleted.has_all(record.turns), reply })
+        }
     }
 }
 
@@ -135,11 +148,11 @@ fn send(
     batch: &mut Batch,
     now: SystemTime,
 ) -> Result<Taken, SessionError> {
-    let Outgoing { parts, busy, at, key } = message;
-    if parts.is_empty() {
+    let Outgoing { parts, asked, busy, at, key } = message;
+    if parts.is_empty() && asked.is_none() {
         return Err(SessionError::Empty);
     }
-    let fingerprint = key.as_ref().map_or(0, |_| fingerprint(&parts));
+    let fingerprint = key.as_ref().map_or(0, |_| fingerprint(&parts, asked.as_deref()));
     if let Some(key) = &key {
         if key.is_empty() || key.len() > LONGEST_KEY {
             return Err(SessionError::BadKey);
@@ -165,9 +178,10 @@ fn send(
     if record.queued.len() >= MOST_QUEUED {
         return Err(SessionError::QueueFull);
     }
+    record.brief &= asked.as_ref().is_some_and(|asked| !asked.keeps);
     record.turns += 1;
     let turn = record.turns;
-    log.append_held(Some(turn), EventBody::MessageUser { parts, queued }, false);
+    log.append_held(Some(turn), EventBody::MessageUser { parts, queued, asked }, false);
     if queued {
         record.queued.push_back(Queued { turn, at: position });
     } else {
@@ -183,9 +197,9 @@ fn send(
 }
 
 /// What tells messages apart within this process.
-fn fingerprint(parts: &[Part]) -> u64 {
+fn fingerprint(parts: &[Part], asked: Option<&Asked>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    serde_json::to_vec(parts).expect("parts have no keys but texts").hash(&mut hasher);
+    serde_json::to_vec(&(parts, asked)).expect("a message has no keys but texts").hash(&mut hasher);
     hasher.finish()
 }
 
@@ -272,7 +286,8 @@ impl Change {
             | Self::Updated { .. }
             | Self::Cancelled { .. }
             | Self::Claimed { .. }
-            | Self::Result { .. } => {}
+            | Self::Result { .. }
+            | Self::Deleted { .. } => {}
         }
     }
 
@@ -286,6 +301,7 @@ impl Change {
             Self::Updated { reply } => drop(reply.send(kept())),
             Self::Cancelled { reply } => drop(reply.send(kept().map(|()| Cancelled::Cancelled))),
             Self::Claimed { claim, reply } => drop(reply.send(kept().map(|()| claim))),
+            Self::Deleted { none_left, reply } => drop(reply.send(kept().map(|()| none_left))),
             Self::Ended { .. } | Self::Waits { .. } | Self::Suspended { .. } | Self::Context { .. } => {}
         }
     }

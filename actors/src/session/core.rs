@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -28,7 +28,7 @@ use super::{
     info::{ADMIN, Cancelled},
     mailbox::OpenLog,
     op::{Op, Over},
-    record::{OPEN, OWNED, RECORDS, Record},
+    record::{BRIEF, OPEN, OWNED, RECORDS, Record},
     running,
 };
 use crate::{
@@ -68,6 +68,8 @@ pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) handle: Handle<SessionMsg>,
     state: Mutex<State>,
+    /// Told after each write.
+    written: Notify,
 }
 
 pub(crate) struct State {
@@ -136,7 +138,8 @@ impl Core {
         };
         let log = OpenLog::starting_at(state.kept);
         let child = format!("{id}#{}", INCARNATIONS.fetch_add(1, Ordering::Relaxed)).into();
-        Arc::new(Self { id, child, log, store, shared, handle: Handle::new(), state: Mutex::new(state) })
+        let (handle, state) = (Handle::new(), Mutex::new(state));
+        Arc::new(Self { id, child, log, store, shared, handle, state, written: Notify::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -268,6 +271,7 @@ impl Core {
             }
             changes
         };
+        self.written.notify_waiters();
         told.into_iter().for_each(|change| change.tell(&outcome));
         if outcome.is_ok() || !self.lock().row.is_empty() {
             self.pump();
@@ -327,17 +331,33 @@ impl Core {
         self.lock().gone
     }
 
-    /// Ends it for good: what is under way is cancelled, readers end, and nothing more is written.
-    pub(crate) fn remove(&self) -> Record {
-        let (record, row) = {
+    /// Ends it for good if it is so: what is under way is cancelled, readers end, and nothing more is written. Whether it
+    /// was so.
+    pub(crate) fn remove_if(&self, is_so: impl FnOnce(&Record) -> bool) -> bool {
+        let row = {
             let mut state = self.lock();
+            if !is_so(&state.record) {
+                return false;
+            }
             state.gone = true;
             state.running.iter().for_each(|running| running.cancel.cancel());
-            (state.record.clone(), std::mem::take(&mut state.row))
+            std::mem::take(&mut state.row)
         };
         row.into_iter().for_each(refuse);
         self.log.close();
-        record
+        true
+    }
+
+    /// Waits until nothing is being written.
+    pub(crate) async fn until_written(&self) {
+        loop {
+            let mut written = std::pin::pin!(self.written.notified());
+            written.as_mut().enable();
+            if self.lock().writing.is_none() {
+                return;
+            }
+            written.await;
+        }
     }
 
     /// Somebody uses it.
@@ -387,6 +407,9 @@ pub(crate) fn put(batch: &mut Batch, id: &str, record: &Record) -> Result<(), St
     if record.client != ADMIN {
         batch.put(&OWNED, &(record.client.clone(), id.clone()), &())?;
     }
+    if record.brief {
+        batch.put(&BRIEF, &id, &())?;
+    }
     if record.is_running() {
         batch.put(&OPEN, &id, &())?;
     } else {
@@ -403,6 +426,7 @@ fn refuse(op: Op) {
         Op::Update { reply, .. } => drop(reply.send(Err(gone()))),
         Op::Cancel { reply, .. } => drop(reply.send(Err(gone()))),
         Op::Claim { reply, .. } => drop(reply.send(Err(gone()))),
+        Op::Delete { reply, .. } => drop(reply.send(Err(gone()))),
         Op::Over { .. } | Op::Context { .. } => {}
     }
 }

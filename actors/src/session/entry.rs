@@ -92,7 +92,7 @@ mod tests {
     fn body() -> impl Strategy<Value = EventBody> {
         prop_oneof![
             4 => "[a-zäö😀\"]{1,2000}".prop_map(|delta| EventBody::Text { delta }),
-            1 => Just(EventBody::MessageUser { parts: vec![Part::text("hi")], queued: false }),
+            1 => Just(EventBody::MessageUser { parts: vec![Part::text("hi")], queued: false, asked: None }),
             1 => Just(EventBody::TurnStarted),
             1 => Just(EventBody::TurnCancelled),
         ]

@@ -12,6 +12,8 @@ use greenroom_wire::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use super::asked::Asked;
+
 /// An event at its place in the log.
 ///
 /// A structural event takes one position; a delta takes its length in UTF-8 bytes.
@@ -67,6 +69,9 @@ pub enum EventBody {
         /// Whether it waits for the turn that runs.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         queued: bool,
+        /// The whole request, where it says more than the session does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Box<Asked>>,
     },
     /// An answer is sought.
     #[serde(rename = "turn.started")]

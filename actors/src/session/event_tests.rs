@@ -1,8 +1,12 @@
-use greenroom_wire::chat::{MediaSource, Wire};
+use greenroom_wire::{
+    ChatRequest, Message, Role,
+    chat::{MediaSource, ToolChoice, Wire},
+};
 use proptest::{collection::vec, option, prelude::*, strategy::Union};
 use serde_json::json;
 
 use super::*;
+use crate::session::OnInterrupt;
 
 /// Texts with what JSON, lines and UTF-8 make special, and the words that events themselves use.
 fn text() -> impl Strategy<Value = String> {
@@ -98,6 +102,35 @@ fn tool() -> impl Strategy<Value = Tool> {
     ]
 }
 
+fn asked() -> impl Strategy<Value = Asked> {
+    let role = prop_oneof![Just(Role::Developer), Just(Role::User), Just(Role::Assistant), Just(Role::Tool)];
+    let message = (role, vec(part(), 0..3), vec(extra(), 0..2))
+        .prop_map(|(role, parts, extra)| Message { extra, ..Message::new(role, parts) });
+    let labels = proptest::collection::btree_map(text(), value(), 0..3);
+    let request = (text(), vec(message, 0..3), vec(tool(), 0..2), vec(extra(), 0..2), labels).prop_map(
+        |(model, messages, tools, extra, metadata)| ChatRequest {
+            model,
+            messages,
+            tools,
+            extra,
+            metadata: metadata.into_iter().collect(),
+            temperature: Some(0.1),
+            tool_choice: Some(ToolChoice::Required),
+            ..ChatRequest::default()
+        },
+    );
+    (option::of(text()), request, any::<[bool; 3]>(), value()).prop_map(
+        |(instructions, request, [runs_on, keeps, restarts], told)| Asked {
+            instructions,
+            request,
+            runs_on,
+            keeps,
+            on_interrupt: restarts.then_some(OnInterrupt::Restart),
+            told,
+        },
+    )
+}
+
 fn error_kind() -> impl Strategy<Value = ErrorKind> {
     prop_oneof![
         Just(ErrorKind::Auth),
@@ -183,8 +216,8 @@ variants! {
         .prop_map(|(model, system, tools)| EventBody::SessionCreated { model, system, tools }),
     EventBody::SessionUpdated { .. } => (option::of(text()), option::of(text()), option::of(vec(tool(), 0..3)))
         .prop_map(|(model, system, tools)| EventBody::SessionUpdated { model, system, tools }),
-    EventBody::MessageUser { .. } => (vec(part(), 0..4), any::<bool>())
-        .prop_map(|(parts, queued)| EventBody::MessageUser { parts, queued }),
+    EventBody::MessageUser { .. } => (vec(part(), 0..4), any::<bool>(), option::of(asked()))
+        .prop_map(|(parts, queued, asked)| EventBody::MessageUser { parts, queued, asked: asked.map(Box::new) }),
     EventBody::TurnStarted => Just(EventBody::TurnStarted),
     EventBody::Route { .. } => (text(), text(), text(), any::<u32>(), text(), text(), usage()).prop_map(
         |(provider, model, profile, attempts, answer, reported, prompt)| EventBody::Route {
@@ -265,10 +298,18 @@ fn what_an_event_carries_is_weighed() {
     };
     let result = Part::ToolResult { id: "c".to_owned(), parts: vec![image.clone()], error: false };
     let tools = vec![function];
+    let asks = |request, told| {
+        let asked = Asked { request, told, ..Asked::default() };
+        EventBody::MessageUser { parts: Vec::new(), queued: false, asked: Some(Box::new(asked)) }
+    };
+    let messages = vec![Message::new(Role::User, vec![image.clone()])];
     let heavy = [
-        EventBody::MessageUser { parts: vec![Part::text("see"), image.clone()], queued: false },
-        EventBody::MessageUser { parts: vec![result], queued: false },
+        EventBody::MessageUser { parts: vec![Part::text("see"), image.clone()], queued: false, asked: None },
+        EventBody::MessageUser { parts: vec![result], queued: false, asked: None },
         EventBody::ToolResult { id: "c".to_owned(), parts: vec![image], error: false },
+        asks(ChatRequest { messages, ..ChatRequest::default() }, Value::Null),
+        asks(ChatRequest { tools: tools.clone(), ..ChatRequest::default() }, Value::Null),
+        asks(ChatRequest::default(), json!({"echo": large})),
         EventBody::SessionCreated { model: None, system: Some(large.clone()), tools: Vec::new() },
         EventBody::SessionCreated { model: None, system: None, tools: tools.clone() },
         EventBody::SessionUpdated { model: None, system: None, tools: Some(tools) },

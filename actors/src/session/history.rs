@@ -36,7 +36,7 @@ impl History {
         }
     }
 
-    /// The turns from `first` up to and including `last`, oldest first.
+    /// The turns from `first` up to and including `last`, oldest first. What they say together is for [`paired`](super::pairing::paired) to make whole.
     pub(super) fn finish(self, first: u64, last: u64) -> Vec<Said> {
         let wanted = self.turns.into_iter().filter(|(turn, _)| (first..=last).contains(turn));
         wanted.map(|(turn, folded)| Said { turn, at: folded.at, messages: folded.into_messages() }).collect()
@@ -47,6 +47,8 @@ impl History {
 struct Turn {
     at: u64,
     user: Vec<Part>,
+    /// What was said in its place, where the turn has a request of its own.
+    input: Vec<Message>,
     steps: Vec<Step>,
 }
 
@@ -63,6 +65,7 @@ struct Step {
 impl Turn {
     fn take(&mut self, body: EventBody) {
         match body {
+            EventBody::MessageUser { asked: Some(asked), .. } => self.input.extend(asked.request.messages),
             EventBody::MessageUser { mut parts, .. } => self.user.append(&mut parts),
             EventBody::ToolResult { id, parts, error } => {
                 self.last().results.push(Part::ToolResult { id, parts, error });
@@ -90,7 +93,7 @@ impl Turn {
         let user = [(Role::User, self.user)];
         let steps = self.steps.into_iter().flat_map(Step::into_messages);
         let said = user.into_iter().chain(steps).filter(|(_, parts)| !parts.is_empty());
-        said.map(|(role, parts)| Message::new(role, parts)).collect()
+        self.input.into_iter().chain(said.map(|(role, parts)| Message::new(role, parts))).collect()
     }
 }
 
@@ -130,21 +133,12 @@ impl Step {
         }
     }
 
-    /// A call without its result is left out, as is a result without its call: no model takes one alone.
     fn into_messages(mut self) -> [(Role, Vec<Part>); 2] {
         let mut half_made: Vec<usize> = self.half_made.iter().filter_map(|index| self.calls.remove(index)).collect();
         half_made.sort_unstable();
         for at in half_made.into_iter().rev() {
             self.assistant.remove(at);
         }
-        let has = |parts: &[Part], wanted: &str| {
-            parts.iter().any(|part| match part {
-                Part::ToolCall { id, .. } | Part::ToolResult { id, .. } => id == wanted,
-                _ => false,
-            })
-        };
-        self.assistant.retain(|part| !matches!(part, Part::ToolCall { id, .. } if !has(&self.results, id)));
-        self.results.retain(|part| matches!(part, Part::ToolResult { id, .. } if has(&self.assistant, id)));
         [(Role::Assistant, self.assistant), (Role::Tool, self.results)]
     }
 }

@@ -1,11 +1,11 @@
-use super::*;
+use super::{super::pairing::paired, *};
 
 fn text(delta: &str) -> EventBody {
     EventBody::Text { delta: delta.to_owned() }
 }
 
 fn user(text: &str) -> EventBody {
-    EventBody::MessageUser { parts: vec![Part::text(text)], queued: false }
+    EventBody::MessageUser { parts: vec![Part::text(text)], queued: false, asked: None }
 }
 
 fn begun(index: u32) -> EventBody {
@@ -35,7 +35,7 @@ fn log(bodies: impl IntoIterator<Item = (u64, EventBody)>) -> Log {
 fn messages(log: &Log, first: u64, last: u64) -> Vec<Message> {
     let mut history = History::default();
     log.read(0, usize::MAX).into_iter().for_each(|event| history.take(event));
-    history.finish(first, last).into_iter().flat_map(|said| said.messages).collect()
+    paired(history.finish(first, last).into_iter().flat_map(|said| said.messages).collect())
 }
 
 fn called(id: &str, arguments: &str) -> Part {
@@ -99,4 +99,29 @@ fn a_queued_message_comes_after_the_answer_it_waited_for() {
     let answer = Message::new(Role::Assistant, vec![Part::text("answer")]);
     assert_eq!(messages(&log, 1, 2), [Message::user("first"), answer, Message::user("second")]);
     assert_eq!(messages(&log, 2, 3), [Message::user("second"), Message::user("third")]);
+}
+
+#[test]
+fn what_a_turn_with_a_request_of_its_own_called_is_answered_by_the_next() {
+    let asks = |messages: Vec<Message>| {
+        let request = greenroom_wire::ChatRequest { messages, ..Default::default() };
+        let asked = super::super::event::Asked { instructions: Some("brief".into()), request, ..Default::default() };
+        EventBody::MessageUser { parts: vec![Part::text("shown")], queued: false, asked: Some(Box::new(asked)) }
+    };
+    let results = vec![Message::new(Role::Tool, vec![gave("c1")]), Message::user("and?")];
+    let log = log([
+        (1, asks(vec![Message::user("q")])),
+        (1, begun(0)),
+        (1, done(0)),
+        (1, begun(1)),
+        (1, done(1)),
+        (2, asks(results.clone())),
+        (2, text("so")),
+        (3, user("plain")),
+    ]);
+    let mut expected = vec![Message::user("q"), Message::new(Role::Assistant, vec![called("c1", "")])];
+    expected.extend(results);
+    expected.extend([Message::new(Role::Assistant, vec![Part::text("so")]), Message::user("plain")]);
+    assert_eq!(messages(&log, 1, 3), expected);
+    assert_eq!(messages(&log, 2, 3)[0], Message::user("and?"), "its call is not shown any more");
 }

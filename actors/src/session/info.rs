@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use greenroom_wire::{Part, chat::Tool};
 use serde::{Deserialize, Serialize};
 
-use super::{actor::Busy, log::Cursor};
+use super::{actor::Busy, event::Asked, log::Cursor};
 
 /// Whose sessions those are that the owner makes. No client has this name.
 pub const ADMIN: &str = "admin";
@@ -48,6 +48,8 @@ pub struct NewSession {
     pub system: Option<String>,
     /// What the model may call.
     pub tools: Vec<Tool>,
+    /// Whether it goes a day after something was last said in it, until somebody says something who keeps it.
+    pub brief: bool,
 }
 
 /// What later turns ask; what is `None` stays as it is.
@@ -64,8 +66,10 @@ pub struct Update {
 /// A message to send.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outgoing {
-    /// What is said.
+    /// What is said. Where the whole request is said as well, what is shown of that by those who show the session.
     pub parts: Vec<Part>,
+    /// The whole request, where it says more than the session does.
+    pub asked: Option<Box<Asked>>,
     /// What becomes of it while another turn runs.
     pub busy: Busy,
     /// Where the log has to end for it to be taken.
@@ -156,6 +160,19 @@ pub struct SessionInfo {
     /// The turns that wait for their start, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queued: Vec<u64>,
+}
+
+/// How far the turns of a session are, all as of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Where the log ends, as far as it is shown.
+    pub end: Cursor,
+    /// The last turn there is.
+    pub last: u64,
+    /// The turn that runs or waits for results. Those behind it wait for their start.
+    pub open: Option<u64>,
+    /// Where epochs of the log began after the first: whoever was shown more before may have been shown something else.
+    pub epochs: Vec<u64>,
 }
 
 /// What became of a cancel.

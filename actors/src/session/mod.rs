@@ -6,6 +6,7 @@
 
 pub(crate) mod actor;
 mod answering;
+mod asked;
 mod attempt;
 mod change;
 mod context;
@@ -20,6 +21,7 @@ pub mod log;
 pub mod mailbox;
 pub(crate) mod op;
 mod pages;
+mod pairing;
 mod race;
 pub mod reader;
 pub(crate) mod record;
@@ -28,6 +30,7 @@ mod rules;
 mod running;
 mod seek;
 mod turn;
+pub(crate) mod turn_set;
 
 pub use actor::{Busy, Sent};
 pub(crate) use answering::Answering;

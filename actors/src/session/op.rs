@@ -32,6 +32,8 @@ pub(crate) enum Op {
     Claim { id: String, claim: Option<String>, reply: Reply<Claim> },
     /// A call has its result.
     Result { result: CallResult, reply: Reply<Sent> },
+    /// A turn is no response any more; answers whether none of the session's is.
+    Delete { turn: u64, reply: Reply<bool> },
     /// A turn's task is done.
     Over { turn: u64, over: Over, route: Option<(std::sync::Arc<str>, ProfileId)> },
     /// Models are shown a part of the conversation from now on.

@@ -11,6 +11,7 @@ use super::{
     error::SessionError,
     info::{Claim, SessionState, SessionSummary},
     log::Cursor,
+    turn_set::TurnSet,
 };
 use crate::store::{Table, moment};
 
@@ -20,6 +21,8 @@ pub(crate) static RECORDS: Table<String, Record> = Table::new("session");
 pub(crate) static OWNED: Table<(String, String), ()> = Table::new("session.client");
 /// The sessions with a turn that runs, for the start after a crash.
 pub(crate) static OPEN: Table<String, ()> = Table::new("session.open");
+/// The sessions that are kept for a day, and perhaps some that were to be.
+pub(crate) static BRIEF: Table<String, ()> = Table::new("session.brief");
 /// Logs of sessions that are removed, until the logs are.
 pub(crate) static GONE: Table<String, ()> = Table::new("session.gone");
 /// Written to find out whether a disk that took nothing takes something again.
@@ -37,6 +40,8 @@ pub(crate) const MOST_QUEUED: usize = 256;
 const MOST_TAKEN: usize = 64;
 /// How long a claim on a call lasts.
 pub(crate) const CLAIM: Duration = Duration::from_secs(60);
+/// How long a brief session is kept.
+pub(crate) const BRIEF_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long an idempotency key is heeded.
 pub(crate) const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -86,6 +91,13 @@ pub(crate) struct Record {
     /// The provider and profile that answered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) route: Option<(String, String)>,
+    /// Turns that are no responses of this session: they were deleted, or are those of the session that it was forked from.
+    /// What was said in them stays what models are shown.
+    #[serde(default, skip_serializing_if = "TurnSet::is_empty")]
+    pub(crate) deleted: TurnSet,
+    /// Whether it goes a day after something was last said in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) brief: bool,
 }
 
 /// What turns ask, and where the log says it.
@@ -181,6 +193,8 @@ impl Record {
             context: None,
             taken: VecDeque::new(),
             route: None,
+            deleted: TurnSet::default(),
+            brief: false,
         }
     }
 

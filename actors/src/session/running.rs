@@ -11,11 +11,12 @@ use super::{
     context::{asks_for_summary, excess, told_summary},
     core::Core,
     entry::unreadable,
-    event::EventBody,
+    event::{Asked, EventBody},
     history::{History, Said, calls},
     info::Access,
     mailbox::OpenLog,
     op::{Op, Over},
+    pairing::{paired, result_of_no_call},
     record::ShownSince,
     rules::ContextPolicy,
     turn::{Ends, Job, Outcome, plan, run},
@@ -56,24 +57,35 @@ async fn answer(core: Arc<Core>, turn: u64, cancel: CancellationToken, resumes: 
     if !told.has_started {
         answering.log(EventBody::TurnStarted);
     }
-    let Told { mut asked, summary, said, shown, route, .. } = told;
+    let Told { mut asked, own, summary, said, shown, is_shortened, route, .. } = told;
+    if resumes && own.as_ref().is_some_and(|own| !own.runs_on) {
+        return (Over::Ended(EventBody::TurnCancelled), None);
+    }
+    if own.is_some()
+        && !is_shortened
+        && let Some((last, before)) = said.split_last()
+        && let Some(id) = result_of_no_call(before.iter().flat_map(|said| &said.messages), &last.messages)
+    {
+        return (Over::failed(&no_such_call(id)), None);
+    }
     answering.resume(shown);
     let messages = fit(&core, turn, &asked, summary, said, &cancel).await;
-    asked.messages.extend(messages);
-    let suspends = !matches!(core.store.health(), Health::Temporary(_));
+    asked.messages.extend(paired(messages));
+    let suspends = !matches!(core.store.health(), Health::Temporary(_)) && own.as_ref().is_none_or(|own| own.runs_on);
     let job = Job {
         request: Arc::new(asked),
         owner: owner(&core),
         asker: asker(&core),
         prefer: route,
-        on_interrupt: None,
+        on_interrupt: own.as_ref().and_then(|own| own.on_interrupt),
         ends: Ends::Given { suspends },
     };
     let Outcome { last, route } = run(&core.shared, &job, answering, &cancel).await;
     let over = match last {
         None => Over::Suspended,
         Some(EventBody::TurnFinished { reason: FinishReason::ToolCalls | FinishReason::Stop })
-            if let ids = core.log.with(|log| calls(log, turn))
+            if own.is_none()
+                && let ids = core.log.with(|log| calls(log, turn))
                 && !ids.is_empty() =>
         {
             Over::Waits(ids)
@@ -87,6 +99,8 @@ async fn answer(core: Arc<Core>, turn: u64, cancel: CancellationToken, resumes: 
 struct Told {
     /// The request, with its instructions, and without what was said.
     asked: ChatRequest,
+    /// What the turn asks by itself, if it does; its request has become the one above.
+    own: Option<Asked>,
     /// What stands for the turns that are not shown any more.
     summary: Option<String>,
     /// What was said, up to the message that is answered.
@@ -94,6 +108,8 @@ struct Told {
     /// What was shown of the answer before.
     shown: Vec<EventBody>,
     has_started: bool,
+    /// Whether it is not all that was ever said.
+    is_shortened: bool,
     route: Option<(Arc<str>, ProfileId)>,
 }
 
@@ -104,13 +120,19 @@ impl Told {
         let step_at = record.open.as_ref().filter(|open| open.turn == turn).map_or(u64::MAX, |open| open.step_at);
         let until = core.log.shown_until();
         let (mut history, mut shown, mut has_started) = (History::default(), Vec::new(), false);
+        let mut own = None;
         while let events = core.page(at, until).await?
             && let Some(last) = events.last()
         {
             at = last.next;
-            for event in events {
+            for mut event in events {
                 let is_own = event.turn == Some(turn);
                 has_started |= is_own && event.body == EventBody::TurnStarted;
+                if let (true, EventBody::MessageUser { asked: Some(asked), .. }) = (is_own, &mut event.body) {
+                    let messages = std::mem::take(&mut asked.request.messages);
+                    own = Some(std::mem::take(&mut **asked));
+                    asked.request.messages = messages;
+                }
                 let is_answer =
                     is_own && event.position >= step_at && !matches!(event.body, EventBody::MessageUser { .. });
                 if is_answer && resumes {
@@ -120,24 +142,38 @@ impl Told {
                 }
             }
         }
-        let mut asked = ChatRequest { model: record.asks.model.unwrap_or_default(), ..ChatRequest::default() };
-        if let Some(at) = record.asks.system_at
-            && let Some(text) = core.system(at).await?
-        {
-            asked.messages.push(Message::text(Role::System, text));
-        }
+        let mut asked = match &mut own {
+            Some(own) => std::mem::take(&mut own.request),
+            None => ChatRequest { model: record.asks.model.unwrap_or_default(), ..ChatRequest::default() },
+        };
+        let instructions = match (&mut own, record.asks.system_at) {
+            (Some(own), _) => own.instructions.take(),
+            (None, Some(at)) => core.system(at).await?,
+            (None, None) => None,
+        };
+        asked.messages.extend(instructions.map(|text| Message::text(Role::System, text)));
         let mut summary = None;
         if let Some(at) = record.context.and_then(|since| since.summary_at)
             && let Some(EventBody::Context { summary: told, .. }) = core.event_at(at).await?
         {
             summary = told;
         }
-        if let Some(at) = record.asks.tools_at {
+        if let Some(at) = record.asks.tools_at.filter(|_| own.is_none()) {
             asked.tools = core.tools(at).await?;
         }
         let route = record.route.map(|(provider, profile)| (provider.as_str().into(), profile.as_str().into()));
-        Ok(Self { asked, summary, said: history.finish(first, turn), shown, has_started, route })
+        let is_shortened = first > 0;
+        Ok(Self { asked, own, is_shortened, summary, said: history.finish(first, turn), shown, has_started, route })
     }
+}
+
+/// Why a turn is not begun that brings what no call gave.
+fn no_such_call(id: &str) -> ChatError {
+    let message = format!("there is no call \"{id}\" in the conversation, of which the input has the output");
+    let mut error = ChatError::new(ErrorKind::InvalidRequest, message)
+        .with_hint("go on with the response that has the call, or send the call as well");
+    error.details.param = Some("input".to_owned());
+    error
 }
 
 impl Core {

@@ -22,6 +22,7 @@ use crate::{
         error::SessionError,
         event::{EventBody, LogEvent},
         record::{Asks, GONE, Record, ShownSince},
+        turn_set::TurnSet,
     },
     store::Batch,
 };
@@ -144,6 +145,10 @@ pub(super) struct Copy<'a> {
     live: &'a Live,
     log: String,
     gathered: Gathered,
+    /// Turns that are no responses of the new session.
+    pub(super) deleted: TurnSet,
+    /// Whether it goes after a day.
+    pub(super) brief: bool,
 }
 
 impl Drop for Copy<'_> {
@@ -154,15 +159,22 @@ impl Drop for Copy<'_> {
 
 impl<'a> Copy<'a> {
     pub(super) async fn begin(live: &'a Live) -> Result<Self, SessionError> {
-        let copy = Self { live, log: log_name(), gathered: Gathered::default() };
+        let copy =
+            Self { live, log: log_name(), gathered: Gathered::default(), deleted: TurnSet::default(), brief: false };
         live.copying().insert(copy.log.clone());
         live.store.put(&GONE, &copy.log, &()).await.map_err(SessionError::NotKept)?;
         Ok(copy)
     }
 
-    /// Copies events that follow those before.
-    pub(super) async fn take(&mut self, events: Vec<LogEvent>) -> Result<(), SessionError> {
+    /// Copies events that come next, and follow one another there.
+    pub(super) async fn take(&mut self, mut events: Vec<LogEvent>) -> Result<(), SessionError> {
         let at = self.gathered.end;
+        let mut position = at;
+        for event in &mut events {
+            let next = position + event.body.width();
+            (event.position, event.next) = (position, next);
+            position = next;
+        }
         let mut batch = Batch::default();
         self.append(at, events, &mut batch);
         self.live.store.commit(batch).await.map_err(SessionError::NotKept)
@@ -186,7 +198,8 @@ impl<'a> Copy<'a> {
         self.append(at, seals, &mut batch);
         self.gathered.unfinished.clear();
         batch.remove(&GONE, &self.log);
-        let record = std::mem::take(&mut self.gathered).record(client, self.log.clone(), SystemTime::now());
+        let mut record = std::mem::take(&mut self.gathered).record(client, self.log.clone(), SystemTime::now());
+        (record.deleted, record.brief) = (std::mem::take(&mut self.deleted), self.brief);
         let refused = match self.live.enter(id, Some(Make { record, batch })).await {
             Ok((core, true)) => return Ok(core),
             Ok((_, false)) => SessionError::Taken,

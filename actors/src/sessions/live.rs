@@ -17,7 +17,7 @@ use crate::{
         core::{Core, CoreArgs, put},
         error::SessionError,
         op::{Op, Over},
-        record::{GONE, OPEN, OWNED, PROBE, RECORDS, Record},
+        record::{BRIEF, GONE, OPEN, OWNED, PROBE, RECORDS, Record},
     },
     store::{Batch, Health, Store, StoreError},
     supervisor::{Child, SupervisorMsg},
@@ -206,19 +206,33 @@ impl Live {
 
     /// Removes a session for good.
     pub(crate) async fn remove(&self, core: &Arc<Core>) -> Result<(), SessionError> {
+        self.remove_if(core, |_| true).await.map(|_| ())
+    }
+
+    /// The same of a session that is so as it is removed; whether it was.
+    pub(crate) async fn remove_if(
+        &self,
+        core: &Arc<Core>,
+        is_so: impl FnOnce(&Record) -> bool,
+    ) -> Result<bool, SessionError> {
         let record = core.with_record(Clone::clone);
         let id = core.id.to_string();
         let mut batch = Batch::default();
         batch.remove(&RECORDS, &id);
         batch.remove(&OWNED, &(record.client, id.clone()));
         batch.remove(&OPEN, &id);
+        batch.remove(&BRIEF, &id);
         batch.put(&GONE, &record.log, &()).map_err(SessionError::NotKept)?;
         let _nothing_read = self.removal.write().await;
         // Gone from here first, so that nothing is written of it afterwards.
-        core.remove();
+        if !core.remove_if(is_so) {
+            return Ok(false);
+        }
+        // A write that is under way has its record with it, and would bring it back.
+        core.until_written().await;
         let kept = self.store.commit(batch).await;
         self.let_go(core);
-        kept.map_err(SessionError::NotKept)
+        kept.map(|()| true).map_err(SessionError::NotKept)
     }
 
     /// Logs that are being made and have no owner yet.

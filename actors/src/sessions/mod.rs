@@ -28,10 +28,13 @@ use crate::{
         entry::{bytes_of, encode},
         error::SessionError,
         event::{EventBody, LogEvent},
-        info::{Access, CallResult, Cancelled, Claim, NewSession, Outgoing, SessionInfo, SessionSummary, Update},
+        info::{
+            Access, CallResult, Cancelled, Claim, NewSession, Outgoing, SessionInfo, SessionSummary, Standing, Update,
+        },
         log::Cursor,
         op::{Earlier, Op, Reply},
         record::{KEY_LIFE, KEYS, OWNED, RECORDS, Record},
+        turn_set::TurnSet,
     },
     store::{Batch, Store, StoreError},
     supervisor::SupervisorMsg,
@@ -164,16 +167,7 @@ impl Sessions {
     /// There is none, it is another client's, or the disk does not take it.
     pub async fn remove(&self, access: &Access, id: &str) -> Result<(), SessionError> {
         let session = self.open(access, id).await?;
-        let core = session.core().await?;
-        let log = core.with_record(|record| record.log.clone());
-        session.live.remove(&core).await?;
-        let live = session.live;
-        tokio::spawn(async move {
-            if let Err(fault) = sweep::sweep_log(&live, &log).await {
-                tracing::warn!("the log of a session that was removed stays on disk for now: {fault}");
-            }
-        });
-        Ok(())
+        remove(&session.live, &session.core().await?, |_| true).await
     }
 
     /// Makes a session of what an export gave, under its id or another. Turns that were not over are cancelled.
@@ -280,9 +274,10 @@ fn made_up() -> Arc<str> {
 
 /// What a new session is made of.
 fn make(access: &Access, new: NewSession) -> Make {
-    let NewSession { id: _, model, system, tools } = new;
+    let NewSession { id: _, model, system, tools, brief } = new;
     let (model, system) = (model.filter(|model| !model.is_empty()), system.filter(|system| !system.is_empty()));
     let mut record = Record::new(access.client(), log_name(), std::time::SystemTime::now());
+    record.brief = brief;
     record.asks.model.clone_from(&model);
     record.asks.system_at = system.is_some().then_some(0);
     record.asks.tools_at = (!tools.is_empty()).then_some(0);
@@ -415,6 +410,31 @@ impl SessionRef {
     /// # Errors
     /// There is no such place, the id is taken, or it can't be kept.
     pub async fn fork(&self, access: &Access, at: Cursor, id: Option<String>) -> Result<Self, SessionError> {
+        self.copy(access, at, id, None).await
+    }
+
+    /// Makes a session of what this one has up to a turn and the place where that ends: what was said for later turns by
+    /// then is left out. Its turns are no responses of the new session, which goes after a day as a brief one does.
+    ///
+    /// # Errors
+    /// There is no such place, the id is taken, or it can't be kept.
+    pub async fn fork_behind(
+        &self,
+        access: &Access,
+        turn: u64,
+        at: Cursor,
+        id: Option<String>,
+    ) -> Result<Self, SessionError> {
+        self.copy(access, at, id, Some(turn)).await
+    }
+
+    async fn copy(
+        &self,
+        access: &Access,
+        at: Cursor,
+        id: Option<String>,
+        last_turn: Option<u64>,
+    ) -> Result<Self, SessionError> {
         let id = match &id {
             Some(id) => checked(id)?,
             None => made_up(),
@@ -431,9 +451,11 @@ impl SessionRef {
             && let Some(last) = events.last()
         {
             from = last.next;
-            let events = events.into_iter().filter_map(|event| event.end_at(at.position)).collect();
-            copy.take(events).await?;
+            let events = events.into_iter().filter_map(|event| event.end_at(at.position));
+            copy.take(events.filter(|event| last_turn.is_none() || event.turn <= last_turn).collect()).await?;
         }
+        copy.brief = last_turn.is_some();
+        copy.deleted = last_turn.map_or_else(TurnSet::default, TurnSet::up_to);
         copy.finish(&id, access.client()).await?;
         Ok(Self { live: Arc::clone(&self.live), id, keeps: None })
     }
@@ -471,6 +493,43 @@ impl SessionRef {
         Ok(Export::new(core, summary, self.keeps.clone()))
     }
 
+    /// How far its turns are.
+    ///
+    /// # Errors
+    /// It is gone, or can't be read.
+    pub async fn standing(&self) -> Result<Standing, SessionError> {
+        let core = self.core().await?;
+        let position = core.log.shown_until();
+        Ok(core.with_record(|record| Standing {
+            end: Cursor { epoch: record.epoch, position },
+            last: record.turns,
+            open: record.open.as_ref().map(|open| open.turn),
+            epochs: record.before.iter().map(|(_, valid_to)| *valid_to).collect(),
+        }))
+    }
+
+    /// Whether a turn is a response of this session that was not deleted.
+    ///
+    /// # Errors
+    /// It is gone, or can't be read.
+    pub async fn is_response(&self, turn: u64) -> Result<bool, SessionError> {
+        let core = self.core().await?;
+        Ok(core.with_record(|record| !record.deleted.contains(turn)))
+    }
+
+    /// Has a turn be no response any more. What was said in it stays what models are shown in later ones, until no turn is
+    /// one: then the session is removed.
+    ///
+    /// # Errors
+    /// It is gone, there was no such turn, or it can't be kept.
+    pub async fn delete_response(&self, turn: u64) -> Result<(), SessionError> {
+        if !self.ask(|reply| Op::Delete { turn, reply }).await? {
+            return Ok(());
+        }
+        // A turn that was begun meanwhile keeps it.
+        remove(&self.live, &self.core().await?, |record| record.deleted.has_all(record.turns)).await
+    }
+
     /// Where the log ends now, as far as it is shown.
     ///
     /// # Errors
@@ -480,6 +539,21 @@ impl SessionRef {
         let position = core.log.shown_until();
         Ok(Cursor { epoch: core.with_record(|record| record.epoch), position })
     }
+}
+
+/// Removes a session that is so, and its log behind it.
+async fn remove(live: &Arc<Live>, core: &Arc<Core>, is_so: impl FnOnce(&Record) -> bool) -> Result<(), SessionError> {
+    let log = core.with_record(|record| record.log.clone());
+    if !live.remove_if(core, is_so).await? {
+        return Ok(());
+    }
+    let live = Arc::clone(live);
+    tokio::spawn(async move {
+        if let Err(fault) = sweep::sweep_log(&live, &log).await {
+            tracing::warn!("the log of a session that was removed stays on disk for now: {fault}");
+        }
+    });
+    Ok(())
 }
 
 /// Asks a session by its actor. `None` if it has left memory meanwhile, so that it has to be woken and asked again.
@@ -500,8 +574,8 @@ async fn earlier(core: &Core, key: &str, message: &Outgoing) -> Result<Option<Ea
     let Some(kept) = found.filter(|kept| is_heeded(kept.at)) else { return Ok(None) };
     let said = core.event_at(kept.position).await.map_err(SessionError::NotKept)?;
     // A write that failed may have left its key where it can be read, but never its message in the log.
-    let Some(EventBody::MessageUser { parts, .. }) = said else { return Ok(None) };
-    let is_same = parts == message.parts;
+    let Some(EventBody::MessageUser { parts, asked, .. }) = said else { return Ok(None) };
+    let is_same = parts == message.parts && asked == message.asked;
     let sent = Sent { turn: kept.turn, position: kept.position, next: kept.position + 1 };
     Ok(Some(Earlier { sent, is_same }))
 }

@@ -10,7 +10,7 @@ use super::live::Live;
 use crate::{
     session::{
         SessionRules,
-        record::{GONE, KEY_LIFE, KEYS, RECORDS},
+        record::{BRIEF, BRIEF_LIFE, GONE, KEY_LIFE, KEYS, RECORDS},
     },
     store::{Batch, StoreError},
 };
@@ -45,6 +45,7 @@ pub(super) async fn look_after(live: Weak<Live>, rules: SessionRules) {
 async fn sweep(live: &Live, rules: &SessionRules, now: SystemTime) -> Result<(), StoreError> {
     sweep_logs(live).await?;
     sweep_keys(live, now).await?;
+    sweep_brief(live, now).await?;
     if rules.keep.is_some() || rules.disk_quota.is_some() {
         sweep_sessions(live, rules, now).await?;
     }
@@ -87,6 +88,30 @@ async fn sweep_keys(live: &Live, now: SystemTime) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         for (key, _) in page.iter().filter(|(_, kept)| kept.at + KEY_LIFE < now) {
             batch.remove(&KEYS, key);
+        }
+        if !batch.is_empty() {
+            live.store.commit(batch).await?;
+        }
+    }
+}
+
+/// Removes brief sessions whose day is over, and forgets of which it is not said any more.
+pub(super) async fn sweep_brief(live: &Live, now: SystemTime) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let page = live.store.scan_page(&BRIEF, after.as_ref(), PAGE).await?;
+        let Some((last, ())) = page.last() else { return Ok(()) };
+        after = Some(last.clone());
+        let mut batch = Batch::default();
+        for (id, ()) in page {
+            match live.store.get(&RECORDS, &id).await? {
+                Some(record) if record.brief => {
+                    if record.touched + BRIEF_LIFE < now {
+                        remove(live, &id).await;
+                    }
+                }
+                _ => batch.remove(&BRIEF, &id),
+            }
         }
         if !batch.is_empty() {
             live.store.commit(batch).await?;

@@ -53,7 +53,8 @@ def whole():
     assert response.object == "response" and response.status == "completed" and response.id.startswith("resp_")
     assert (response.instructions, response.metadata, response.temperature) == ("be brief", {"a": "b"}, 0.5)
     assert abs(response.created_at - time.time()) < 600
-    assert response.error is None and response.incomplete_details is None and response.store is False
+    assert response.error is None and response.incomplete_details is None and response.store is True
+    assert ask("greet", store=False).store is False
     check_types(response)
 
 
@@ -218,9 +219,8 @@ def errors():
         expect(openai.InternalServerError, "provider_failed", to("broken/m", stream=stream))
         error = expect(openai.BadRequestError, None, to(temperature="hot", stream=stream))
         assert error.param == "temperature"
-        for param in ("store", "background"):
-            error = expect(openai.BadRequestError, None, to(stream=stream, **{param: True}))
-            assert error.param == param
+        error = expect(openai.BadRequestError, None, to(stream=stream, store=False, background=True))
+        assert error.param == "background"
         gone = to(previous_response_id="resp_1", stream=stream)
         expect(openai.BadRequestError, "previous_response_not_found", gone)
     expect(openai.NotFoundError, "not_found", lambda: client.responses.retrieve("resp_1"))
@@ -266,6 +266,98 @@ def cancel_task():
     asyncio.run(leave())
 
 
+def chain():
+    first = ask("greet", instructions="be brief")
+    second = ask("conversation", previous_response_id=first.id)
+    assert second.output_text == "It rains." and second.previous_response_id == first.id, second
+    assert second.conversation is None and second.instructions is None, second
+    called = ask("call tools", tools=[WEATHER])
+    results = [
+        {"type": "function_call_output", "call_id": item.call_id, "output": "rain"}
+        for item in called.output
+        if item.type == "function_call"
+    ]
+    said = [*results, {"role": "user", "content": "conversation"}]
+    with client.responses.stream(model=MODEL, input=said, previous_response_id=called.id, tools=[WEATHER]) as stream:
+        final = stream.get_final_response()
+    assert final.output_text == "It rains." and final.id != called.id, final
+    named = ask("conversation", conversation="conv_" + final.id[5:37])
+    assert named.conversation.id == "conv_" + final.id[5:37], named
+    for response in (second, final, named):
+        check_types(response)
+        again = client.responses.retrieve(response.id)
+        assert (again.output_text, again.status, again.usage) == (response.output_text, "completed", response.usage)
+
+
+def until_done(response):
+    end = time.monotonic() + 30
+    while response.status in ("queued", "in_progress"):
+        assert time.monotonic() < end, response
+        time.sleep(0.01)
+        response = client.responses.retrieve(response.id)
+    return response
+
+
+def background():
+    response = ask("unicode", background=True)
+    assert response.status in ("queued", "in_progress") and response.background is True, response
+    check_types(response)
+    response = until_done(response)
+    assert response.status == "completed" and response.output_text == UNICODE, response
+    check_types(response)
+
+
+def resumed():
+    events = list(ask("greet", background=True, stream=True))
+    for event in events:
+        strict.validate_python(event.model_dump(mode="json", warnings=False))
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    kept = events[0].response.id
+    for seen in (None, *(event.sequence_number for event in events)):
+        more = {} if seen is None else {"starting_after": seen}
+        rest = list(client.responses.retrieve(kept, stream=True, **more))
+        assert rest == events[len(events) - len(rest) :] and len(rest) == len(events) - (0 if seen is None else seen + 1)
+    with client.responses.stream(response_id=kept, starting_after=1) as stream:
+        assert stream.get_final_response().output_text == "Hello, world"
+
+
+def cancelled():
+    stream = ask("stall", background=True, stream=True)
+    kept = next(stream).response.id
+    until("open", 1)
+    stream.close()
+    seen = answers()["cancelled"]
+    for _ in range(2):
+        response = client.responses.cancel(kept)
+        assert response.status == "cancelled" and response.id == kept, response
+        check_types(response)
+    until("cancelled", seen + 1)
+    told = list(client.responses.retrieve(kept, stream=True))
+    for event in told:
+        strict.validate_python(event.model_dump(mode="json", warnings=False))
+    assert told[-1].type == "response.incomplete" and told[-1].response.status == "cancelled", told[-1]
+    waited = ask("greet")
+    expect(openai.BadRequestError, None, lambda: client.responses.cancel(waited.id))
+
+
+def deleted():
+    response = ask("greet")
+    assert client.responses.delete(response.id) is None
+    expect(openai.NotFoundError, "not_found", lambda: client.responses.retrieve(response.id))
+    gone = "previous_response_not_found"
+    expect(openai.BadRequestError, gone, lambda: ask("conversation", previous_response_id=response.id))
+
+
+def listed():
+    said = [{"role": "user", "content": text} for text in ("one", "two", "greet")]
+    response = ask(said)
+    page = client.responses.input_items.list(response.id, order="asc", limit=2)
+    assert [item.content[0].text for item in page.data] == ["one", "two"] and page.has_more, page
+    items = list(client.responses.input_items.list(response.id, limit=1))
+    assert [item.content[0].text for item in items] == ["greet", "two", "one"], items
+    assert all(item.type == "message" and item.role == "user" and item.id for item in items), items
+
+
 def answers():
     """The provider's counters of its route."""
     with urllib.request.urlopen(f"{PROVIDER}/_scripted/stats", timeout=30) as answer:
@@ -301,6 +393,12 @@ for check in (
     error_midway,
     cancel,
     cancel_task,
+    chain,
+    background,
+    resumed,
+    cancelled,
+    deleted,
+    listed,
 ):
     check()
     print("ok", check.__name__, flush=True)

@@ -6,13 +6,16 @@ mod request;
 mod shown;
 mod tally;
 
+use serde::{Deserialize, Serialize};
+
 pub(super) use alignment::{Alignment, Diverged, How};
 pub(super) use request::{continuing, how_to_go_on, is_json_asked, must_stay_whole};
 pub(super) use shown::{Shown, WayOn};
 pub(super) use tally::Tally;
 
 /// What is done with an answer that is interrupted after its first token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnInterrupt {
     /// What was shown is kept, and the answer goes on.
     #[default]

@@ -1,12 +1,12 @@
 //! Roughly how many bytes an event holds: what bounds how much of a log is in memory at once.
 
 use greenroom_wire::{
-    Part,
+    ChatRequest, Message, Part,
     chat::{Extra, MediaSource, Tool},
 };
 use serde_json::Value;
 
-use super::{EventBody, Failure};
+use super::{Asked, EventBody, Failure};
 
 /// Of an event, a part or a tool without its texts.
 const FRAME: usize = 64;
@@ -20,7 +20,8 @@ impl EventBody {
                 Self::SessionUpdated { model, system, tools } => {
                     text(model) + text(system) + tools.as_ref().map_or(0, |tools| all(tools, of_tool))
                 }
-                Self::MessageUser { parts, .. } | Self::ToolResult { parts, .. } => all(parts, of_part),
+                Self::MessageUser { parts, asked, .. } => all(parts, of_part) + asked.as_deref().map_or(0, of_asked),
+                Self::ToolResult { parts, .. } => all(parts, of_part),
                 Self::TurnWaiting { ids } => all(ids, |id| FRAME + id.len()),
                 Self::Context { summary, .. } => text(summary),
                 Self::Media { data, .. } => data.len(),
@@ -38,6 +39,15 @@ fn all<T>(items: &[T], of: impl Fn(&T) -> usize) -> usize {
 
 fn text(text: &Option<String>) -> usize {
     text.as_ref().map_or(0, String::len)
+}
+
+fn of_asked(asked: &Asked) -> usize {
+    let Asked { instructions, request, told, .. } = asked;
+    let ChatRequest { model, messages, tools, stop, metadata, extra, .. } = request;
+    let messages = all(messages, |Message { parts, extra, .. }| FRAME + all(parts, of_part) + all(extra, of_extra));
+    let labels = metadata.iter().map(|(key, value)| key.len() + of_value(value)).sum::<usize>();
+    let said = text(instructions) + model.len() + messages + all(tools, of_tool) + all(stop, String::len);
+    FRAME + said + labels + all(extra, of_extra) + of_value(told)
 }
 
 fn of_part(part: &Part) -> usize {

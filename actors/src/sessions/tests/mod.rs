@@ -1,5 +1,6 @@
 //! Sessions over real actors, a real sled on disk, and a provider that is asked over real HTTP.
 
+mod asked;
 mod copies;
 mod crashes;
 mod disk;

@@ -87,7 +87,7 @@ async fn what_is_too_old_or_too_much_leaves_the_disk_the_oldest_first() {
 }
 
 /// A provider that says how many messages it was asked with, and a window that few turns fit into.
-async fn small_window(policy: ContextPolicy, answer: &'static str) -> (Lab, System) {
+pub(super) async fn small_window(policy: ContextPolicy, answer: &'static str) -> (Lab, System) {
     let lab = Lab::start(move |request, _| {
         let asked = super::lab::messages(request);
         let is_summary = asked[0].contains("Summarise");

@@ -2,7 +2,7 @@
 //!
 //! Towards a provider: [`encode_request`], then [`OpenaiResponsesDecoder`] for a stream, [`decode_answer`] for a whole
 //! answer and [`decode_error`] for an error; [`encode_count`] and [`decode_count`] count a prompt's tokens. Towards a
-//! client: [`decode_request`], then [`StreamWriter`] or [`whole_response`]; an error before that has the body of chat
+//! client: [`decode_request`], then [`StreamWriter`] or [`whole_response`], and of a request that is kept [`input_items`]; an error before that has the body of chat
 //! completions.
 //!
 //! # What goes back
@@ -31,8 +31,8 @@ mod stream;
 
 pub use answer::decode_answer;
 pub use error::decode_error;
-pub use request::{Dialect, ServedRequest, decode_request, encode_count, encode_request};
-pub use serve::{Echo, StreamWriter, whole_response};
+pub use request::{Dialect, ServedRequest, decode_request, encode_count, encode_request, input_items};
+pub use serve::{Echo, Kept, Status, StreamWriter, whole_response};
 pub use stream::OpenaiResponsesDecoder;
 
 pub use crate::{count::decode_count, encode::Encoded, error_response::ErrorResponse, names::ToolNames};

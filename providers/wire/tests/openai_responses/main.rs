@@ -5,6 +5,7 @@ mod answers;
 mod errors;
 mod harness;
 mod history;
+mod kept;
 mod laws;
 mod laws_requests;
 mod requests;

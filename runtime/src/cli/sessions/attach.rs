@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn what_was_said_last_begins_where_nothing_was_under_way() {
-        let said = |queued| EventBody::MessageUser { parts: Vec::new(), queued };
+        let said = |queued| EventBody::MessageUser { parts: Vec::new(), queued, asked: None };
         let mut recent = Vec::new();
         for (position, body) in [
             said(false),

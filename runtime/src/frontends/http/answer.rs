@@ -129,7 +129,7 @@ impl Whole {
 /// Why there is no complete answer, if the event says so.
 pub(super) fn failure(body: &EventBody) -> Option<ChatError> {
     match body {
-        EventBody::TurnFailed { error } => Some(error.clone().into()),
+        EventBody::TurnFailed { error } | EventBody::Error { error } => Some(error.clone().into()),
         EventBody::TurnCancelled => {
             Some(ChatError::new(ErrorKind::Cancelled, "the answer was cancelled").with_hint("ask again"))
         }

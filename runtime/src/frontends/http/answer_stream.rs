@@ -29,6 +29,21 @@ use super::{
 pub(super) trait Form: Send + Unpin + 'static {
     /// What writes the events of one answer.
     type Writer: Send + Unpin;
+    /// What to do where more of an answer was taken back than its client can be told.
+    const TAKEN_BACK: &'static str = "ask again";
+
+    /// Begins before it is known who answers, where this form can: the response then waits for nothing.
+    fn begin(&self, _out: &mut Vec<u8>) -> Option<Self::Writer> {
+        None
+    }
+
+    /// What comes is known by what the log has up to here.
+    ///
+    /// # Errors
+    /// The client can't be told what comes.
+    fn arrive(_writer: &mut Self::Writer, _until: u64) -> Result<(), ChatError> {
+        Ok(())
+    }
 
     /// Begins an answer: says so, or leaves that to the first event. `id` is the provider's and may be empty.
     fn start(&self, id: String, model: String, out: &mut Vec<u8>) -> Self::Writer;
@@ -52,13 +67,60 @@ pub(super) trait Form: Send + Unpin + 'static {
     fn next(&mut self) -> Option<Answer> {
         None
     }
+
+    /// The same by what the end is of, where this form tells that.
+    fn write_end(&self, writer: Option<&mut Self::Writer>, error: &ChatError, _end: End, out: &mut Vec<u8>) {
+        self.write_error(writer, error, out);
+    }
+}
+
+/// What a stream ends with that has no whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// There is no whole answer.
+    Failed,
+    /// The answer was cancelled.
+    Cancelled,
+    /// The stream alone ends, whatever becomes of the answer.
+    Broken,
+}
+
+/// Where the events of an answer are pulled from. Dropping it is leaving.
+pub(super) trait Source: Send + Unpin + 'static {
+    /// The next events: at once if there are some, else when there are; `None` after the last.
+    fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<LogEvent>>>;
+
+    /// Why there is no more, where that comes before the end.
+    fn broken_off(&self) -> ChatError;
+
+    /// What comes after it has ended well, if the form has more than one answer.
+    fn after<F: Form>(_: &mut F) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+}
+
+impl Source for Answer {
+    fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<LogEvent>>> {
+        Answer::poll_pull(self, cx)
+    }
+
+    fn after<F: Form>(form: &mut F) -> Option<Self> {
+        form.next()
+    }
+
+    fn broken_off(&self) -> ChatError {
+        without_end()
+    }
 }
 
 /// The events of an answer, written for the client.
-pub(super) struct AnswerStream<F: Form> {
+pub(super) struct AnswerStream<F: Form, S: Source> {
     form: F,
     /// `None` once everything was pulled.
-    answer: Option<Answer>,
+    answer: Option<S>,
     writer: Option<F::Writer>,
     calls: HeldCalls,
     route: Route,
@@ -72,7 +134,7 @@ enum Step {
     Said(Vec<u8>),
     Silent,
     /// The bytes are what was said before.
-    Failed(Vec<u8>, ChatError),
+    Failed(Vec<u8>, End, ChatError),
 }
 
 /// The response to whoever asked for a stream. It waits until the status is certain: the model has said something, or has
@@ -81,10 +143,14 @@ enum Step {
 ///
 /// # Errors
 /// Nothing was said, and nothing will be.
-pub(super) async fn respond<F: Form>(answer: Answer, form: F, heartbeat: Duration) -> Result<Response, ChatError> {
+pub(super) async fn respond<F: Form, S: Source>(
+    answer: S,
+    form: F,
+    heartbeat: Duration,
+) -> Result<Response, ChatError> {
     let mut stream = AnswerStream::new(answer, form, heartbeat);
     match poll_fn(|cx| stream.poll_step(cx)).await {
-        Step::Failed(said, error) if said.is_empty() => return Err(error),
+        Step::Failed(said, _, error) if said.is_empty() => return Err(error),
         step => stream.ready = stream.bytes_of(step),
     }
     let route = std::mem::take(&mut stream.route);
@@ -93,16 +159,18 @@ pub(super) async fn respond<F: Form>(answer: Answer, form: F, heartbeat: Duratio
     Ok(response)
 }
 
-impl<F: Form> AnswerStream<F> {
-    fn new(answer: Answer, form: F, heartbeat: Duration) -> Self {
+impl<F: Form, S: Source> AnswerStream<F, S> {
+    /// A body that says what the form says before it is known who answers, and waits for nothing.
+    pub(super) fn new(answer: S, form: F, heartbeat: Duration) -> Self {
+        let mut ready = Vec::new();
         Self {
+            writer: form.begin(&mut ready),
             form,
             answer: Some(answer),
-            writer: None,
             calls: HeldCalls::default(),
             route: Route::default(),
             silence: Silence::new(heartbeat),
-            ready: Vec::new(),
+            ready,
         }
     }
 
@@ -111,40 +179,55 @@ impl<F: Form> AnswerStream<F> {
             match answer.poll_pull(cx) {
                 Poll::Ready(Some(events)) => {
                     let mut out = Vec::new();
-                    if let Some(error) = self.write(events, &mut out) {
+                    if let Some((end, error)) = self.write(events, &mut out) {
                         self.answer = None;
-                        return Poll::Ready(Step::Failed(out, error));
+                        return Poll::Ready(Step::Failed(out, end, error));
                     }
-                    if !out.is_empty() {
+                    // Of an end that the client knows there is nothing to be said.
+                    if !out.is_empty() || self.answer.is_none() {
                         self.silence.broken();
                         return Poll::Ready(Step::Said(out));
                     }
                 }
-                Poll::Ready(None) => self.answer = None,
+                Poll::Ready(None) => {
+                    let error = answer.broken_off();
+                    self.answer = None;
+                    return Poll::Ready(Step::Failed(Vec::new(), End::Broken, error));
+                }
                 Poll::Pending => {
                     ready!(self.silence.poll(cx));
                     return Poll::Ready(Step::Silent);
                 }
             }
         }
-        Poll::Ready(Step::Failed(Vec::new(), without_end()))
+        Poll::Ready(Step::Failed(Vec::new(), End::Broken, without_end()))
     }
 
     /// Writes events, and says why the answer failed, if it did.
-    fn write(&mut self, events: Vec<LogEvent>, out: &mut Vec<u8>) -> Option<ChatError> {
-        for LogEvent { body, .. } in events {
+    fn write(&mut self, events: Vec<LogEvent>, out: &mut Vec<u8>) -> Option<(End, ChatError)> {
+        for LogEvent { body, next, .. } in events {
+            if let Some(writer) = &mut self.writer
+                && let Err(error) = F::arrive(writer, next)
+            {
+                return Some((End::Broken, error));
+            }
             if let Some(error) = failure(&body) {
                 if let Some(writer) = &mut self.writer {
                     self.calls.pass_rest(|event| F::write(writer, event, out));
                 }
-                return Some(error);
+                let end = match body {
+                    EventBody::TurnFailed { .. } => End::Failed,
+                    EventBody::TurnCancelled => End::Cancelled,
+                    _ => End::Broken,
+                };
+                return Some((end, error));
             }
             self.route.take(&body);
             match body {
                 EventBody::ToolCallDropped { index } if self.calls.drop_call(index) == Err(Gone) => {
-                    return Some(taken_back("it was cut within a tool call that was partly sent"));
+                    return Some((End::Broken, taken_back::<F>("it was cut within a tool call that was partly sent")));
                 }
-                EventBody::AnswerRestarted => return Some(taken_back("it is made anew")),
+                EventBody::AnswerRestarted => return Some((End::Broken, taken_back::<F>("it is made anew"))),
                 _ => {}
             }
             let prompt = match &body {
@@ -165,7 +248,7 @@ impl<F: Form> AnswerStream<F> {
                 (None, _) => {}
             }
             if is_last {
-                self.answer = self.form.next();
+                self.answer = S::after(&mut self.form);
                 self.calls = HeldCalls::default();
                 break;
             }
@@ -181,8 +264,8 @@ impl<F: Form> AnswerStream<F> {
                 F::write_heartbeat(&mut bytes);
                 bytes
             }
-            Step::Failed(mut bytes, error) => {
-                self.form.write_error(self.writer.as_mut(), &error, &mut bytes);
+            Step::Failed(mut bytes, end, error) => {
+                self.form.write_end(self.writer.as_mut(), &error, end, &mut bytes);
                 bytes
             }
         }
@@ -190,11 +273,11 @@ impl<F: Form> AnswerStream<F> {
 }
 
 /// The error of an answer of which more was taken back than a client of this API can be told.
-fn taken_back(why: &str) -> ChatError {
-    ChatError::new(ErrorKind::Protocol, format!("the answer was interrupted: {why}")).with_hint("ask again")
+fn taken_back<F: Form>(why: &str) -> ChatError {
+    ChatError::new(ErrorKind::Protocol, format!("the answer was interrupted: {why}")).with_hint(F::TAKEN_BACK)
 }
 
-impl<F: Form> Body for AnswerStream<F> {
+impl<F: Form, S: Source> Body for AnswerStream<F, S> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -204,7 +287,10 @@ impl<F: Form> Body for AnswerStream<F> {
             _ if self.answer.is_none() => return Poll::Ready(None),
             _ => {
                 let step = ready!(self.poll_step(cx));
-                self.bytes_of(step)
+                match self.bytes_of(step) {
+                    nothing if nothing.is_empty() => return Poll::Ready(None),
+                    bytes => bytes,
+                }
             }
         };
         Poll::Ready(Some(Ok(Frame::data(bytes.into()))))

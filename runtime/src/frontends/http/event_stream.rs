@@ -15,6 +15,13 @@ use axum::{
     response::Response,
 };
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::{site::App, who::Who};
+
+/// Said last to who only reads.
+const STOPPING: &[u8] = b": greenroom is shutting down\n\n";
+const SHUT_OUT: &[u8] = b": the token is not valid any more\n\n";
 
 /// A response of server-sent events.
 pub(super) fn event_stream(body: Body) -> Response {
@@ -25,6 +32,30 @@ pub(super) fn event_stream(body: Body) -> Response {
     // Proxies that gather a response before they pass it on leave this one alone.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// What ends a stream of what is there all the same, whoever reads it: the server drains, or the token by which it is read
+/// is refused.
+pub(super) struct Ending {
+    draining: Pin<Box<WaitForCancellationFutureOwned>>,
+    shut_out: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Ending {
+    pub(super) fn new(app: &App, who: &Who) -> Self {
+        Self {
+            draining: Box::pin(app.draining.clone().cancelled_owned()),
+            shut_out: Box::pin(who.ended().clone().cancelled_owned()),
+        }
+    }
+
+    /// What is said last, if it ends now.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<&'static [u8]> {
+        if self.draining.as_mut().poll(cx).is_ready() {
+            return Some(STOPPING);
+        }
+        self.shut_out.as_mut().poll(cx).is_ready().then_some(SHUT_OUT)
+    }
 }
 
 /// Notices when nothing was said for a while. A token costs it a look at the clock; the timer is only set anew when it

@@ -149,7 +149,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/completions", post(openai::completions))
         .route("/v1/responses", post(openai::responses))
-        .route("/v1/responses/{*rest}", any(openai::response))
+        .merge(openai::response_routes())
         .route("/v1/embeddings", post(openai::embeddings))
         .route("/v1/messages", post(anthropic::messages))
         .route("/v1/messages/count_tokens", post(anthropic::count))

@@ -20,6 +20,8 @@ pub struct ServedRequest {
     pub stream: bool,
     /// Whether its answer is to be kept, in the client's words: where it has none, it expects so.
     pub store: Option<bool>,
+    /// Whether its first message is its instructions, which are of this request alone where others go on with its answer.
+    pub has_instructions: bool,
     /// What its answer repeats of it.
     pub echo: Echo,
 }
@@ -48,6 +50,7 @@ pub fn decode_request(body: &[u8]) -> Result<ServedRequest, ChatError> {
     if let Some(instructions) = map.shift_remove("instructions").filter(|text| !text.is_null()) {
         request.messages.push(Message::text(Role::System, string("instructions", instructions)?));
     }
+    let has_instructions = !request.messages.is_empty();
     match map.shift_remove("input") {
         None | Some(Value::Null) => {}
         Some(Value::String(text)) => request.messages.push(Message::user(text)),
@@ -77,7 +80,7 @@ pub fn decode_request(body: &[u8]) -> Result<ServedRequest, ChatError> {
             _ => read_field(&mut request, &key, value)?,
         }
     }
-    Ok(ServedRequest { request, stream, store, echo })
+    Ok(ServedRequest { request, stream, store, has_instructions, echo })
 }
 
 const KNOWN: &[&str] = &[

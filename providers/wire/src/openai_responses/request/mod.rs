@@ -9,12 +9,14 @@ mod encode_answer;
 mod encode_count;
 mod encode_input;
 mod encode_part;
+mod items;
 mod tools;
 
 pub use decode::{ServedRequest, decode_request};
 pub use dialect::Dialect;
 pub use encode::encode_request;
 pub use encode_count::encode_count;
+pub use items::input_items;
 
 use crate::{
     chat::{Extra, Wire},

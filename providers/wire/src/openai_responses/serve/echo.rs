@@ -37,6 +37,24 @@ impl Echo {
         Self { json: json.into() }
     }
 
+    /// The same as an object, to be kept.
+    pub fn to_value(&self) -> Value {
+        let mut object = b"{".to_vec();
+        object.extend_from_slice(self.json.strip_prefix(b",").unwrap_or(&self.json));
+        object.push(b'}');
+        serde_json::from_slice(&object).expect("the fields are JSON, and no deeper than they were read")
+    }
+
+    /// What was kept, as it is repeated; what is no object has no fields.
+    pub fn from_value(kept: &Value) -> Self {
+        let mut json = Vec::new();
+        for (key, value) in kept.as_object().into_iter().flatten() {
+            put_key(&mut json, key);
+            put_value(&mut json, value);
+        }
+        Self { json: json.into() }
+    }
+
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.json);
     }

@@ -6,18 +6,36 @@ use crate::json::{put_key, put_str, put_value};
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     next: u64,
+    /// How many of the first events are not written, since the client has them.
+    known: u64,
     /// Nothing is written, since only what is left at the end is wanted.
     silent: bool,
 }
 
 impl Frames {
     pub(super) fn silent() -> Self {
-        Self { next: 0, silent: true }
+        Self { silent: true, ..Self::default() }
+    }
+
+    /// The client has the event of this number, and all before it.
+    pub(super) fn handle_known(&mut self, last: u64) {
+        self.known = last.saturating_add(1);
+    }
+
+    /// Leaves numbers out. Whether the client has none of them.
+    pub(super) fn leave_out(&mut self, count: u64) -> bool {
+        let from = self.next;
+        self.next = self.next.saturating_add(count);
+        self.known <= from || self.known > self.next
     }
 
     /// Appends an event of this type, whose other fields `put` writes.
     pub(super) fn put(&mut self, kind: &str, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
         if self.silent {
+            return;
+        }
+        if self.next < self.known {
+            self.next += 1;
             return;
         }
         out.extend_from_slice(b"event: ");

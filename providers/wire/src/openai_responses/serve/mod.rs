@@ -18,4 +18,5 @@ mod usage;
 mod writer;
 
 pub use echo::Echo;
-pub use writer::{StreamWriter, whole_response};
+pub use response::Kept;
+pub use writer::{Status, StreamWriter, whole_response};

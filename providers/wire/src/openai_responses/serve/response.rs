@@ -17,16 +17,29 @@ pub(super) struct Frame {
     pub(super) created: u64,
     pub(super) model: String,
     pub(super) echo: Echo,
+    /// Whether it can be had again, and what it says of that then.
+    pub(super) kept: Option<Kept>,
+}
+
+/// What a response that is kept says of that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Whether it is made though nobody waits for it.
+    pub background: bool,
+    /// The conversation that it is of, if it is told that.
+    pub conversation: Option<String>,
 }
 
 /// How far a response is.
 #[derive(Debug)]
 pub(super) enum Standing<'a> {
+    Queued,
     InProgress,
     Completed,
     /// It ended early, for this reason.
     Incomplete(&'a str),
     Failed(&'a ChatError),
+    Cancelled,
 }
 
 impl<'a> Standing<'a> {
@@ -45,10 +58,21 @@ impl<'a> Standing<'a> {
     /// The word for it, which is that of the event that says so, too.
     pub(super) fn word(&self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::InProgress => "in_progress",
             Self::Completed => "completed",
             Self::Incomplete(_) => "incomplete",
             Self::Failed(_) => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The word for items that are open then.
+    pub(super) fn word_of_items(&self) -> &'static str {
+        match self {
+            Self::Queued | Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Incomplete(_) | Self::Failed(_) | Self::Cancelled => "incomplete",
         }
     }
 }
@@ -75,7 +99,9 @@ pub(super) fn put_response<'i>(
     put_value(out, &frame.created);
     put_key(out, "status");
     put_str(out, standing.word());
-    out.extend_from_slice(b",\"background\":false,\"error\":");
+    put_key(out, "background");
+    put_value(out, &frame.kept.as_ref().is_some_and(|kept| kept.background));
+    put_key(out, "error");
     match standing {
         Standing::Failed(error) => put_value(out, &json!({"code": code(error), "message": message(error)})),
         _ => out.extend_from_slice(b"null"),
@@ -93,7 +119,13 @@ pub(super) fn put_response<'i>(
         put_comma(out);
         out.extend_from_slice(item);
     }
-    out.extend_from_slice(b"],\"store\":false");
+    out.push(b']');
+    if let Some(id) = frame.kept.as_ref().and_then(|kept| kept.conversation.as_ref()) {
+        put_key(out, "conversation");
+        put_value(out, &json!({"id": id}));
+    }
+    put_key(out, "store");
+    put_value(out, &frame.kept.is_some());
     frame.echo.put(out);
     put_key(out, "usage");
     put_value(out, &ending.usage);
@@ -106,12 +138,13 @@ pub(super) fn put_response<'i>(
 
 /// Whether every response has this field, so that a provider's word for it is not wanted.
 pub(super) fn has(key: &str) -> bool {
-    const OWN: [&str; 11] = [
+    const OWN: [&str; 12] = [
         "id",
         "object",
         "created_at",
         "status",
         "background",
+        "conversation",
         "error",
         "incomplete_details",
         "model",

@@ -6,7 +6,7 @@ use super::{
     echo::Echo,
     frames::Frames,
     items::Items,
-    response::{Ending, Frame, Standing, code, has, message, put_response},
+    response::{Ending, Frame, Kept, Standing, code, has, message, put_response},
     usage::usage_object,
 };
 use crate::{
@@ -34,7 +34,28 @@ impl StreamWriter {
     /// A writer of an answer with this id, made at this time (seconds since 1970) by this model; `echo` is what it
     /// repeats of the request.
     pub fn new(id: impl Into<String>, created: u64, model: impl Into<String>, echo: Echo) -> Self {
-        Self::with(Frame { id: id.into(), created, model: model.into(), echo }, Frames::default())
+        Self::with(Frame { id: id.into(), created, model: model.into(), echo, kept: None }, Frames::default())
+    }
+
+    /// The same of an answer that is kept.
+    #[must_use]
+    pub fn keeping(mut self, kept: Kept) -> Self {
+        self.frame.kept = Some(kept);
+        self
+    }
+
+    /// The same for a client that has the event of this number and all before it: they are not written again.
+    #[must_use]
+    pub fn after(mut self, last: Option<u64>) -> Self {
+        last.into_iter().for_each(|last| self.items.frames.handle_known(last));
+        self
+    }
+
+    /// The same for nobody who reads events, but for what they [leave](Self::response).
+    #[must_use]
+    pub fn silent(mut self) -> Self {
+        self.items.frames = Frames::silent();
+        self
     }
 
     fn with(frame: Frame, frames: Frames) -> Self {
@@ -52,6 +73,17 @@ impl StreamWriter {
     /// Names the answering model, from the next event on that names it.
     pub fn set_model(&mut self, model: &str) {
         model.clone_into(&mut self.frame.model);
+    }
+
+    /// Appends how the answer begins, before it is known who gives it.
+    pub fn write_beginning(&mut self, out: &mut Vec<u8>) {
+        self.begin(out);
+    }
+
+    /// Leaves numbers of events out, from here on. Whether the client has none of those; one that has was shown something
+    /// else than what comes.
+    pub fn leave_out(&mut self, count: u64) -> bool {
+        self.items.frames.leave_out(count)
     }
 
     /// Appends what the event is on this wire.
@@ -75,8 +107,21 @@ impl StreamWriter {
         }
     }
 
+    /// Appends the end of an answer that was cancelled. The API has no event for it: it is one that is incomplete, with a
+    /// response that says more.
+    pub fn write_cancelled(&mut self, out: &mut Vec<u8>) {
+        self.items.end(Standing::Cancelled.word_of_items(), out);
+        self.put_event("response.incomplete", &Standing::Cancelled, out);
+    }
+
     /// Appends an error that came after the stream began. Nothing follows it.
     pub fn write_error(&mut self, error: &ChatError, out: &mut Vec<u8>) {
+        self.write_break(error, out);
+        self.put_event("response.failed", &Standing::Failed(error), out);
+    }
+
+    /// Appends an error of the stream, which ends with it while the answer may go on.
+    pub fn write_break(&mut self, error: &ChatError, out: &mut Vec<u8>) {
         self.items.frames.put("error", out, |out| {
             // The reference has the fields beside the type, and the API itself has them in an object.
             for (key, value) in [("code", code(error).into()), ("message", message(error).into())] {
@@ -90,7 +135,22 @@ impl StreamWriter {
             object["code"] = code(error).into();
             put_value(out, &object);
         });
-        self.put_event("response.failed", &Standing::Failed(error), out);
+    }
+
+    /// The response that what was written so far leaves, as the body of a response.
+    pub fn response(mut self, status: Status<'_>) -> Vec<u8> {
+        let mut body = Vec::new();
+        self.items.frames = Frames::silent();
+        let standing = match status {
+            Status::Queued => Standing::Queued,
+            Status::InProgress => Standing::InProgress,
+            Status::Finished(reason) => Standing::of(reason, self.refused),
+            Status::Failed(error) => Standing::Failed(error),
+            Status::Cancelled => Standing::Cancelled,
+        };
+        self.items.end(standing.word_of_items(), &mut body);
+        self.put_response(&standing, &mut body);
+        body
     }
 
     /// Appends a comment, which keeps the connection alive, means nothing, and is not counted.
@@ -130,7 +190,7 @@ impl StreamWriter {
     /// Ends all items, and says how the answer ended.
     fn end<'r>(&mut self, reason: &'r FinishReason, out: &mut Vec<u8>) -> Standing<'r> {
         let standing = Standing::of(reason, self.refused);
-        self.items.end(standing.word(), out);
+        self.items.end(standing.word_of_items(), out);
         standing
     }
 
@@ -145,7 +205,7 @@ impl StreamWriter {
 
     fn put_response(&self, standing: &Standing<'_>, out: &mut Vec<u8>) {
         let ending = match standing {
-            Standing::InProgress => Ending::default(),
+            Standing::Queued | Standing::InProgress => Ending::default(),
             _ => Ending {
                 usage: self.usage.as_ref().map(|usage| usage_object(usage, &self.usage_extras)),
                 beside: &self.beside,
@@ -163,8 +223,7 @@ pub fn whole_response<'a>(
     model: &str,
     echo: Echo,
 ) -> Vec<u8> {
-    let frame = Frame { id: id.to_owned(), created, model: model.to_owned(), echo };
-    let mut writer = StreamWriter::with(frame, Frames::silent());
+    let mut writer = StreamWriter::new(id, created, model, echo).silent();
     let mut body = Vec::new();
     let mut reason = &FinishReason::Stop;
     for event in events {
@@ -173,7 +232,20 @@ pub fn whole_response<'a>(
             event => writer.write(event, &mut body),
         }
     }
-    let standing = writer.end(reason, &mut body);
-    writer.put_response(&standing, &mut body);
-    body
+    writer.response(Status::Finished(reason))
+}
+
+/// How far an answer is that is asked for in between.
+#[derive(Debug, Clone, Copy)]
+pub enum Status<'a> {
+    /// It waits for its beginning.
+    Queued,
+    /// It is being made.
+    InProgress,
+    /// It ended, for this reason.
+    Finished(&'a FinishReason),
+    /// There is no whole answer.
+    Failed(&'a ChatError),
+    /// It was cancelled; what there is stays.
+    Cancelled,
 }

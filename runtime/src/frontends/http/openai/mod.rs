@@ -12,7 +12,7 @@ pub(super) use chat::chat;
 pub(super) use completions::completions;
 pub(super) use embeddings::embeddings;
 pub(super) use models::{model, models};
-pub(super) use responses::{response, responses};
+pub(super) use responses::{response_routes, responses};
 
 /// Seconds since 1970.
 fn now() -> u64 {

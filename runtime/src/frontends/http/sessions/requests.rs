@@ -112,7 +112,8 @@ impl TryFrom<Create> for NewSession {
 
     fn try_from(create: Create) -> Result<Self, ApiError> {
         let Create { id, model, system, tools } = create;
-        Ok(Self { id, model, system, tools: tools.map(self::tools).transpose()?.unwrap_or_default() })
+        let tools = tools.map(self::tools).transpose()?.unwrap_or_default();
+        Ok(Self { id, model, system, tools, brief: false })
     }
 }
 
@@ -137,7 +138,7 @@ impl Say {
             WhenBusy::Queue => Busy::Queue,
             WhenBusy::Refuse => Busy::Refuse,
         };
-        Ok(Outgoing { parts, busy, at, key })
+        Ok(Outgoing { parts, asked: None, busy, at, key })
     }
 }
 

@@ -14,11 +14,10 @@ use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
 use hyper::body::Frame;
 use serde::Deserialize;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     super::{
-        event_stream::{Silence, event_stream},
+        event_stream::{Ending, Silence, event_stream},
         site::{App, EndsWithServer},
         who::Who,
     },
@@ -31,9 +30,6 @@ use crate::{ReadFrom, Reader, Session};
 
 /// Said in silence, which real clients pass over.
 pub(super) const HEARTBEAT: &[u8] = b": keep-alive\n\n";
-/// Said last.
-const STOPPING: &[u8] = b": greenroom is shutting down\n\n";
-const SHUT_OUT: &[u8] = b": the token is not valid any more\n\n";
 
 /// From where events are asked for.
 #[derive(Debug, Deserialize)]
@@ -76,8 +72,7 @@ pub(super) async fn events(
     let body = Events {
         reader,
         silence: Silence::new(app.heartbeat),
-        draining: Box::pin(app.draining.clone().cancelled_owned()),
-        shut_out: Box::pin(who.ended().clone().cancelled_owned()),
+        ending: Ending::new(&app, &who),
         scratch: Vec::new(),
         over: false,
     };
@@ -90,9 +85,7 @@ pub(super) async fn events(
 struct Events {
     reader: Reader,
     silence: Silence,
-    draining: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// The token by which it is read is refused.
-    shut_out: Pin<Box<WaitForCancellationFutureOwned>>,
+    ending: Ending,
     scratch: Vec<u8>,
     over: bool,
 }
@@ -106,13 +99,9 @@ impl hyper::body::Body for Events {
         if this.over {
             return Poll::Ready(None);
         }
-        if this.draining.as_mut().poll(cx).is_ready() {
+        if let Some(last) = this.ending.poll(cx) {
             this.over = true;
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(STOPPING)))));
-        }
-        if this.shut_out.as_mut().poll(cx).is_ready() {
-            this.over = true;
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(SHUT_OUT)))));
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(last)))));
         }
         match this.reader.poll_pull(cx) {
             Poll::Ready(Some(events)) => {

@@ -1,4 +1,4 @@
-//! What a request may ask of a server that keeps no answers.
+//! What a request may ask whose answer is not kept.
 
 use greenroom_wire::{
     ChatError, ErrorKind, Part,
@@ -13,7 +13,7 @@ use serde_json::Value;
 /// It wants something that is kept, or asks nothing.
 pub(super) fn stateless(mut served: ServedRequest) -> Result<ServedRequest, ChatError> {
     if served.store == Some(true) {
-        return Err(refused("store", "answers are not kept here", "set 'store' to false, or leave it out"));
+        return Err(refused("store", "answers can't be kept here", "set 'store' to false, or leave it out"));
     }
     for Extra { wire, path, json } in &served.request.extra {
         if *wire != Wire::OpenaiResponses {
@@ -23,19 +23,19 @@ pub(super) fn stateless(mut served: ServedRequest) -> Result<ServedRequest, Chat
             "/previous_response_id" if !json.is_null() => {
                 let mut error = refused(
                     "previous_response_id",
-                    "answers are not kept here, so that none can be gone on with",
-                    "send all that was said as 'input'",
+                    "what is not kept can't go on with what is",
+                    "leave 'store' out, or send all that was said as 'input'",
                 );
                 error.details.code = Some("previous_response_not_found".into());
                 return Err(error);
             }
             "/conversation" if !json.is_null() => {
-                let hint = "send all that was said as 'input'";
-                return Err(refused("conversation", "conversations are not kept here", hint));
+                let hint = "leave 'store' out, or send all that was said as 'input'";
+                return Err(refused("conversation", "what is not kept can't be of a conversation", hint));
             }
             "/background" if *json == Value::Bool(true) => {
-                let hint = "leave 'background' out, and have the answer streamed if it takes long";
-                return Err(refused("background", "answers are not kept here, so that none is made unseen", hint));
+                let hint = "leave 'store' out, or have the answer streamed if it takes long";
+                return Err(refused("background", "an answer in the background has to be kept", hint));
             }
             "/prompt" if !json.is_null() => {
                 let hint = "send what it says as 'instructions' and 'input'";
@@ -46,8 +46,8 @@ pub(super) fn stateless(mut served: ServedRequest) -> Result<ServedRequest, Chat
     }
     let parts = served.request.messages.iter().flat_map(|message| &message.parts);
     if parts.clone().any(is_reference) {
-        let hint = "set 'store' to false, so that the client sends the items themselves";
-        return Err(refused("input", "items are not kept here, so that none can be referred to", hint));
+        let hint = "send the items themselves";
+        return Err(refused("input", "what is not kept can't refer to items that are", hint));
     }
     if served.request.messages.iter().all(|message| message.role == Role::System) {
         return Err(refused("input", "the request asks nothing", "send a text or a list of items as 'input'"));
@@ -60,14 +60,14 @@ pub(super) fn stateless(mut served: ServedRequest) -> Result<ServedRequest, Chat
 }
 
 /// Whether a part stands for an item that is kept elsewhere.
-fn is_reference(part: &Part) -> bool {
+pub(super) fn is_reference(part: &Part) -> bool {
     let Part::Opaque { data, .. } = part else { return false };
     let item = &data["item"];
     // The type may be left out where there is an id.
     item["type"] == "item_reference" || item["type"].is_null() && item["id"].is_string()
 }
 
-fn refused(param: &str, message: &str, hint: &str) -> ChatError {
+pub(super) fn refused(param: &str, message: impl Into<String>, hint: &str) -> ChatError {
     let mut error = ChatError::new(ErrorKind::InvalidRequest, message).with_hint(hint);
     error.details.param = Some(param.to_owned());
     error
