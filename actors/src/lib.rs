@@ -17,7 +17,7 @@ mod system;
 mod usage;
 mod vault;
 
-pub use counting::TokenCount;
+pub use greenroom_providers::tokens::TokenCount;
 pub use handle::Unavailable;
 pub use provider::{
     CachedList, Ended, Limits, ListedHook, Login, LoginArgs, LoginStatus, MarkStatus, ModelStatus, ProfileArgs,

@@ -28,6 +28,7 @@ pub mod probe;
 pub mod provider;
 pub mod retry;
 mod scrub;
+pub mod tokens;
 pub mod transport;
 pub mod vertex;
 pub mod watchdog;
