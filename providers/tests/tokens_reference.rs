@@ -28,8 +28,7 @@ const CODE: &str = "fn main() {\n    let x: Vec<u8> = vec![0; 1 << 20];\n\tfor (
 const JSON: &str = "{\"id\":\"chatcmpl-9aZ\",\"n\":[1,2.5,-3e8,null,true],\"s\":\"\\u00e9\\n\\\"x\\\"\",\n  \"deep\":{\"a\":{\"b\":{}}}}";
 const SPECIAL: &str =
     "<|endoftext|> <|im_start|>user<|im_end|><|fim_prefix|><|endofprompt|> <|start|>assistant<|channel|>";
-const WHITE: &str =
-    " a  b   c\t\td \t e\n\nf \n \n g\r\n\r\nh\u{a0}\u{a0}i\u{3000}j\u{2028}k\u{2029}lm\u{200b}n   ";
+const WHITE: &str = " a  b   c\t\td \t e\n\nf \n \n g\r\n\r\nh\u{a0}\u{a0}i\u{3000}j\u{2028}k\u{2029}lm\u{200b}n   ";
 
 /// Texts of many kinds, beginnings and ends of them cut anywhere, and anything at all.
 fn corpus() -> Vec<String> {
