@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use greenroom_providers::Price;
+use greenroom_providers::{Price, Terms};
 use greenroom_wire::{ChatError, ChatEvent, ErrorKind, Usage};
 
 use super::{
@@ -41,7 +41,7 @@ impl Opened {
     /// What is booked if nobody closes it.
     pub(super) fn expected(&self) -> Expected {
         let usage = Usage { input: self.prompt, output: self.answer, ..Usage::default() };
-        Expected { key: self.key.text(), amounts: self.sum(&usage, true).amounts() }
+        Expected { key: self.key.text(), amounts: self.sum(&usage, &Terms::default(), true).amounts() }
     }
 
     #[cfg(test)]
@@ -49,8 +49,9 @@ impl Opened {
         Self { key, is_first: true, prompt: 0, answer: 0, price: None }
     }
 
-    fn sum(&self, usage: &Usage, estimated: bool) -> Sum {
-        Sum::of(usage, self.price.as_ref(), self.is_first, estimated)
+    fn sum(&self, usage: &Usage, terms: &Terms, estimated: bool) -> Sum {
+        let price = self.price.and_then(|price| terms.price(price));
+        Sum::of(usage, price.as_ref(), self.is_first, estimated)
     }
 }
 
@@ -62,6 +63,7 @@ pub(crate) struct OpenAttempt {
     opened: Arc<Opened>,
     /// What its provider has told so far.
     told: Option<Usage>,
+    terms: Terms,
     /// Bytes that it has said.
     said: usize,
     spoke: bool,
@@ -88,7 +90,17 @@ impl OpenAttempt {
             ledger.books().handle_open(id, Arc::clone(&opened));
             ledger.shared.changed.notify_one();
         }
-        Self { ledger, id, opened, told: None, said: 0, spoke: false, sent: false, outcome: None }
+        Self {
+            ledger,
+            id,
+            opened,
+            told: None,
+            terms: Terms::default(),
+            said: 0,
+            spoke: false,
+            sent: false,
+            outcome: None,
+        }
     }
 
     /// It is sent. One that never was is not booked.
@@ -101,6 +113,7 @@ impl OpenAttempt {
         for event in events {
             self.spoke |= event.is_content();
             self.said += event.delta().map_or(0, str::len);
+            self.terms.handle_event(event);
             if let ChatEvent::Usage(usage) = event {
                 self.told = Some(usage.clone());
             }
@@ -151,7 +164,7 @@ impl Drop for OpenAttempt {
             return;
         }
         let (usage, estimated) = self.used();
-        let sum = self.opened.sum(&usage, estimated);
+        let sum = self.opened.sum(&usage, &self.terms, estimated);
         ledger.books().handle_close(self.id, &self.opened.key, &sum);
         ledger.shared.changed.notify_one();
     }

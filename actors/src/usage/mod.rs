@@ -21,6 +21,7 @@ use tokio::sync::{Notify, watch};
 pub(crate) use self::attempt::{Booking, OpenAttempt};
 use self::books::{Books, OPEN, SUMS};
 pub use self::row::{Asker, UsageKey, UsageRow};
+pub(crate) use self::sum::cost_of;
 use crate::store::{Store, StoreError};
 
 /// How long changes are gathered before they are written: a flush costs as much as five answers, and under load there is
