@@ -1,9 +1,14 @@
-//! How many tokens a prompt has: as its provider counts them, else an estimate that says so.
+//! How many tokens a prompt has: by the model's own vocabulary where that is published, else as its provider counts them, else
+//! an estimate that says so.
 
 use std::{sync::Arc, time::Duration};
 
-use greenroom_providers::{ChatCall, Deadlines};
-use greenroom_wire::{ChatError, ChatRequest, ErrorKind, Part};
+use greenroom_providers::{
+    ChatCall, Deadlines,
+    tokens::{self, TokenCount},
+};
+use greenroom_wire::{ChatError, ChatRequest, EmbedRequest, ErrorKind};
+use tokio::sync::Semaphore;
 
 use crate::{
     direct::{acquire, of, told, unknown},
@@ -14,41 +19,49 @@ use crate::{
 
 /// A provider that takes longer to count is not waited for: an estimate now is worth more.
 const COUNT_WAIT: Duration = Duration::from_secs(10);
-/// About how many bytes of text are a token: English prose has 4 to 5, source code 3, other scripts 2 to 4.
-const BYTES_PER_TOKEN: u64 = 4;
-/// About what stands around a message: its role, and where it begins and ends.
-const AROUND_MESSAGE: u64 = 4;
-/// A picture of usual size: OpenAI counts some 800 for one of 1024×1024, Anthropic up to 1,600, Gemini 258 a tile.
-const PICTURE: u64 = 1000;
-/// A page of a document, as text and picture. How many it has isn't known.
-const DOCUMENT: u64 = 2000;
-/// By how much of itself an estimate may be wrong, either way, for text.
-const ERROR: f64 = 0.35;
+/// Counting takes a processor for as long as a prompt is long; who talks meanwhile needs the others.
+static COUNTING: Semaphore = Semaphore::const_new(1);
 
-/// A count of a prompt's tokens.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TokenCount {
-    /// How many.
-    pub tokens: u64,
-    /// By what share of itself it may be wrong; `None` if the provider counted.
-    pub error: Option<f64>,
-}
-
-/// Has the model's provider count, where it can and is reached; who is asked would be asked first for an answer, too.
+/// Counts by a published vocabulary, without a network, where that is exact; else has the model's provider count, where it can
+/// and is reached. Whose model it is would be asked first for an answer, too.
 pub(crate) async fn count(
     shared: &Shared,
     request: &ChatRequest,
     caller: &Caller,
 ) -> Result<(Candidate, TokenCount), ChatError> {
-    let candidates = plan(shared, &request.model, Needs::default()).await?.candidates;
-    let candidate = candidates.into_iter().next().ok_or_else(|| unknown(&request.model))?;
-    let counted = ask(shared, &candidate, request, &caller.owner).await;
-    let count = match counted {
-        Ok(tokens) => TokenCount { tokens, error: None },
-        Err(error) if can_estimate(&error) => TokenCount { tokens: estimate(request), error: Some(ERROR) },
-        Err(error) => return Err(error),
+    let candidate = first(shared, &request.model).await?;
+    let is_exact = tokens::counts_exactly(&candidate.model.id, request);
+    let asked = if is_exact { None } else { Some(ask(shared, &candidate, request, &caller.owner).await) };
+    let count = match asked {
+        Some(Ok(tokens)) => TokenCount::exact(tokens),
+        Some(Err(error)) if !can_estimate(&error) => return Err(error),
+        Some(Err(_)) | None => {
+            let (model, request) = (candidate.model.id.clone(), request.clone());
+            apart(move || tokens::count(&model, &request)).await?
+        }
     };
     Ok((candidate, count))
+}
+
+/// The same for texts that are to be made vectors, for which no provider has a way to ask.
+pub(crate) async fn count_texts(shared: &Shared, request: &EmbedRequest) -> Result<(Candidate, TokenCount), ChatError> {
+    let candidate = first(shared, &request.model).await?;
+    let (model, request) = (candidate.model.id.clone(), request.clone());
+    let count = apart(move || tokens::count_texts(&model, &request)).await?;
+    Ok((candidate, count))
+}
+
+async fn first(shared: &Shared, model: &str) -> Result<Candidate, ChatError> {
+    let candidates = plan(shared, model, Needs::default()).await?.candidates;
+    candidates.into_iter().next().ok_or_else(|| unknown(model))
+}
+
+/// Counts off the threads that everything else runs on.
+async fn apart(count: impl FnOnce() -> TokenCount + Send + 'static) -> Result<TokenCount, ChatError> {
+    let _turn = COUNTING.acquire().await.expect("nobody closes it");
+    tokio::task::spawn_blocking(count)
+        .await
+        .map_err(|_| ChatError::new(ErrorKind::Server, "the tokens could not be counted, since the runtime ends"))
 }
 
 async fn ask(
@@ -94,49 +107,14 @@ fn can_estimate(error: &ChatError) -> bool {
     }
 }
 
-/// About how many tokens a prompt has, tools and pictures included. Nobody is asked.
+/// About how many tokens a prompt has, tools and pictures included, by its length alone: nothing is counted, nobody is asked.
 pub fn estimate(request: &ChatRequest) -> u64 {
-    let tools = request.tools.iter().map(|tool| serde_json::to_string(tool).map_or(0, |json| bytes(json.len())));
-    let tools: u64 = tools.map(|bytes| bytes.div_ceil(BYTES_PER_TOKEN)).sum();
-    let messages = request
-        .messages
-        .iter()
-        .map(|message| AROUND_MESSAGE.saturating_add(message.parts.iter().map(part).fold(0, u64::saturating_add)));
-    messages.fold(tools, u64::saturating_add)
-}
-
-fn part(part: &Part) -> u64 {
-    match part {
-        Part::Text { text } | Part::Refusal { text } | Part::Thinking { text } => {
-            bytes(text.len()).div_ceil(BYTES_PER_TOKEN)
-        }
-        Part::ToolCall { name, arguments, .. } => bytes(name.len() + arguments.len()).div_ceil(BYTES_PER_TOKEN),
-        Part::ToolResult { parts, .. } => parts.iter().map(self::part).fold(AROUND_MESSAGE, u64::saturating_add),
-        Part::Image { .. } => PICTURE,
-        Part::Document { .. } | Part::Audio { .. } => DOCUMENT,
-        Part::Opaque { data, .. } => bytes(data.to_string().len()).div_ceil(BYTES_PER_TOKEN),
-    }
-}
-
-fn bytes(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
+    Needs::of(request).prompt_tokens
 }
 
 #[cfg(test)]
 mod tests {
-    use greenroom_wire::Message;
-
     use super::*;
-
-    #[test]
-    fn an_estimate_counts_all_that_a_model_is_shown() {
-        let of = |messages| estimate(&ChatRequest { messages, ..ChatRequest::default() });
-        assert_eq!(of(vec![]), 0);
-        let text = "word ".repeat(400);
-        let short = of(vec![Message::user("word")]);
-        assert_eq!((short, of(vec![Message::user(text.as_str())])), (5, 504));
-        assert_eq!(of(vec![Message::user("word"), Message::user("word")]), 2 * short);
-    }
 
     #[test]
     fn only_what_will_pass_or_can_t_be_is_estimated() {

@@ -20,7 +20,8 @@ mod usage;
 mod vault;
 
 pub use cache::{CacheRules, CacheWish};
-pub use counting::{TokenCount, estimate as estimate_tokens};
+pub use counting::estimate as estimate_tokens;
+pub use greenroom_providers::tokens::TokenCount;
 pub use handle::Unavailable;
 pub use provider::{
     CachedList, Ended, Limits, ListedHook, Login, LoginArgs, LoginStatus, MarkStatus, ModelStatus, ProfileArgs,

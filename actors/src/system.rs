@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use greenroom_providers::{ModelInfo, PullSink, cost::Cost};
+use greenroom_providers::{ModelInfo, PullSink, cost::Cost, tokens::TokenCount};
 use greenroom_wire::{ChatError, ChatRequest, EmbedRequest, Embeddings, ErrorKind};
 use ractor::{Actor, ActorCell, SpawnErr};
 use tokio_util::{
@@ -23,8 +23,7 @@ use tokio_util::{
 
 use crate::{
     cache::{Cache, CacheRules, CacheWish, Flight, Found, RequestKey},
-    counting::{self, TokenCount},
-    direct,
+    counting, direct,
     gather::Gathering,
     handle::{Handle, Unavailable},
     provider::{
@@ -346,6 +345,14 @@ impl System {
         caller: &Caller,
     ) -> Result<(Candidate, TokenCount), ChatError> {
         counting::count(&self.shared, request, caller).await
+    }
+
+    /// How many tokens texts have that are to be made vectors. With it, for whose model.
+    ///
+    /// # Errors
+    /// There is no such model.
+    pub async fn count_texts(&self, request: &EmbedRequest) -> Result<(Candidate, TokenCount), ChatError> {
+        counting::count_texts(&self.shared, request).await
     }
 
     /// What a provider tells of one of its models.

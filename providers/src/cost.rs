@@ -12,6 +12,11 @@ const PER_DOLLAR: f64 = 1e12;
 /// A price of one dollar per million tokens, in those parts per token.
 const PER_TOKEN: f64 = 1e6;
 
+/// A price per thousand searches, as one per million.
+const SEARCH: f64 = 1000.0;
+/// The name of a search on the web among the provider's own tools.
+const SEARCHES: &str = "web_search";
+
 /// A price in US dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Price {
@@ -29,6 +34,8 @@ pub struct Price {
     pub tiers: Tiers,
     /// What a batch costs instead, where the provider takes them.
     pub batch: Option<BatchPrice>,
+    /// A thousand searches of the provider's own on the web, in US dollars; `None` is not billed apart, or not known.
+    pub searches: Option<f64>,
 }
 
 /// What a request of a batch costs, in US dollars per million tokens.
@@ -85,6 +92,7 @@ impl Price {
             cache_write_1h: None,
             tiers: Tiers::default(),
             batch: None,
+            searches: None,
         }
     }
 
@@ -100,6 +108,7 @@ impl Price {
             cache_read: self.cache_read.or(scaled(other.cache_read)),
             cache_write: self.cache_write.or(scaled(other.cache_write)),
             cache_write_1h: self.cache_write_1h.or(scaled(other.cache_write_1h)),
+            searches: self.searches.or(other.searches),
             ..self
         }
     }
@@ -127,7 +136,16 @@ impl Price {
             cache_write_1h: self.cache_write_1h.map(one),
             tiers,
             batch: self.batch.map(|batch| BatchPrice { input: one(batch.input), output: one(batch.output) }),
+            searches: self.searches,
         }
+    }
+
+    /// What it is in a batch, caches and tiers in proportion; `None` where that is not known.
+    pub fn in_batch(self) -> Option<Self> {
+        let batch = self.batch?;
+        let factor = batch.input / self.input;
+        let scaled = if factor.is_finite() { self.scaled(factor) } else { self };
+        Some(Self { input: batch.input, output: batch.output, batch: Some(batch), ..scaled })
     }
 
     /// What a request with this usage costs.
@@ -136,8 +154,7 @@ impl Price {
     /// than the bound; that is how Anthropic ("Long context pricing"), Google ("prompts > 200k tokens") and OpenAI
     /// ("prompts with >272K input tokens … for the full session") write it on their pages of prices.
     pub fn cost(&self, usage: &Usage) -> Cost {
-        let prompt = [usage.cache_read, usage.cache_write_5m, usage.cache_write_1h];
-        let prompt = prompt.into_iter().fold(usage.input, u64::saturating_add);
+        let prompt = usage.input_total();
         let tier = self.tiers.iter().take_while(|tier| prompt > tier.above_tokens).last();
         let Tier { input, output, cache_read, cache_write, cache_write_1h, .. } = tier.copied().unwrap_or(Tier {
             above_tokens: 0,
@@ -148,6 +165,7 @@ impl Price {
             cache_write_1h: self.cache_write_1h,
         });
         let cache_write = cache_write.unwrap_or(input);
+        let searches = usage.server_tools.get(SEARCHES).copied().unwrap_or(0);
         [
             (usage.input, input),
             (usage.output, output),
@@ -157,6 +175,7 @@ impl Price {
         ]
         .into_iter()
         .map(|(tokens, price)| Cost::of(tokens, price))
+        .chain(self.searches.map(|price| Cost::of(searches, price * SEARCH)))
         .sum()
     }
 }
@@ -175,7 +194,7 @@ impl Cost {
         // A price that isn't one (negative, not a number) counts as nothing: the cast sees to it.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
         let per_token = (price * PER_TOKEN).round() as u64;
-        Self(u128::from(tokens) * u128::from(per_token))
+        Self(u128::from(tokens).saturating_mul(u128::from(per_token)))
     }
 
     /// An amount in parts of a dollar, of which there are 1,000,000,000,000; as [`parts`](Self::parts) gave it.

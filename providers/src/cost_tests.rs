@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 /// Claude Sonnet 4.5 as Bedrock prices it.
@@ -112,4 +114,78 @@ fn a_factor_is_on_all_of_a_price_and_leaves_no_stray_digits() {
     let dearer = sonnet().scaled(1.1);
     assert_eq!((dearer.input, dearer.output, dearer.cache_write), (3.3, 16.5, Some(4.125)));
     assert_eq!(dearer.tiers.iter().next().map(|tier| tier.output), Some(24.75));
+}
+
+#[test]
+fn searches_are_paid_by_the_thousand_where_they_are_billed_apart() {
+    let searched =
+        Usage { server_tools: [("web_search".to_owned(), 3), ("web_fetch".to_owned(), 5)].into(), ..usage(0, 0) };
+    assert_eq!(sonnet().cost(&searched), Cost::default());
+    let billed = Price { searches: Some(10.0), ..sonnet() };
+    assert_eq!(billed.cost(&searched).to_string(), "$0.03");
+}
+
+#[test]
+fn a_batch_is_cheaper_in_all_its_parts() {
+    let batch = Price { batch: Some(BatchPrice { input: 1.5, output: 7.5 }), ..sonnet() }.in_batch().unwrap();
+    assert_eq!((batch.input, batch.output, batch.cache_read, batch.cache_write_1h), (1.5, 7.5, Some(0.15), Some(3.0)));
+    assert_eq!(batch.tiers.iter().next().map(|tier| (tier.input, tier.output)), Some((3.0, 11.25)));
+    assert_eq!(sonnet().in_batch(), None);
+    let free = Price { batch: Some(BatchPrice { input: 0.0, output: 0.0 }), ..Price::flat(0.0, 0.0) };
+    assert_eq!(free.in_batch().map(|price| price.cost(&usage(9, 9))), Some(Cost::default()));
+}
+
+fn counts() -> impl Strategy<Value = u64> {
+    prop_oneof![0..1000_u64, 0..400_000_u64, Just(u64::MAX), any::<u64>()]
+}
+
+fn usages() -> impl Strategy<Value = Usage> {
+    (counts(), counts(), counts(), counts(), counts(), counts()).prop_map(
+        |(input, output, read, five, hour, searches)| Usage {
+            input,
+            output,
+            reasoning: output,
+            cache_read: read,
+            cache_write_5m: five,
+            cache_write_1h: hour,
+            server_tools: [("web_search".to_owned(), searches)].into(),
+            cost: None,
+        },
+    )
+}
+
+fn amounts() -> impl Strategy<Value = f64> + Clone {
+    prop_oneof![0.0..100.0_f64, Just(f64::NAN), Just(f64::INFINITY), Just(-1.0), Just(f64::MAX), any::<f64>()]
+}
+
+fn prices() -> impl Strategy<Value = Price> {
+    let more = prop::option::of(amounts());
+    (amounts(), amounts(), more.clone(), more.clone(), more.clone(), more, amounts(), amounts()).prop_map(
+        |(input, output, cache_read, cache_write, cache_write_1h, searches, long, batch)| {
+            let tier =
+                Tier { above_tokens: 200_000, input: long, output: long, cache_read, cache_write, cache_write_1h };
+            let tiers = Tiers::new(&[tier]).expect("one tier is in order");
+            let batch = Some(BatchPrice { input: batch, output: batch });
+            Price { input, output, cache_read, cache_write, cache_write_1h, tiers, batch, searches }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_told_and_whatever_a_price_is_there_is_a_cost(usage in usages(), price in prices(), factor in amounts()) {
+        for price in [price, price.scaled(factor), price.or(&sonnet())].into_iter().chain(price.in_batch()) {
+            let cost = price.cost(&usage);
+            prop_assert!(cost.dollars().is_finite() && cost.dollars() >= 0.0);
+            prop_assert!(cost.to_string().starts_with('$'));
+            let sum: Cost = [cost; 3].into_iter().sum();
+            prop_assert!(sum >= cost);
+        }
+    }
+
+    #[test]
+    fn more_output_never_costs_less(usage in usages(), more in counts(), price in prices()) {
+        let longer = Usage { output: usage.output.saturating_add(more), ..usage.clone() };
+        prop_assert!(price.cost(&longer) >= price.cost(&usage));
+    }
 }

@@ -28,6 +28,8 @@ pub mod probe;
 pub mod provider;
 pub mod retry;
 mod scrub;
+pub mod terms;
+pub mod tokens;
 pub mod transport;
 pub mod vertex;
 pub mod watchdog;
@@ -39,4 +41,5 @@ pub use provider::{
     Capabilities, ChatCall, EmbedCall, Health, Modalities, ModelInfo, Provider, PullCall, PullSink, Sink, SinkState,
     unsupported,
 };
+pub use terms::Terms;
 pub use watchdog::Deadlines;

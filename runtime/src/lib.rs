@@ -72,7 +72,7 @@ pub use usage::{
     export, usage_at_rest,
 };
 
-use greenroom_actors::{System, store::Store};
+use greenroom_actors::{Candidate, System, TokenCount, store::Store};
 use greenroom_config::{Discovery, Environment, Problems, Settings, Source};
 use greenroom_providers::Facts;
 use greenroom_wire::{
@@ -114,8 +114,14 @@ pub struct Counted {
     pub model: String,
     /// How many.
     pub tokens: u64,
-    /// By what share of itself that may be wrong; `None` if the provider counted.
+    /// By what share of itself that may be wrong; `None` if it is exact: by the model's own vocabulary, or as its provider counts.
     pub error: Option<f64>,
+}
+
+impl Counted {
+    fn of(who: Candidate, count: TokenCount) -> Self {
+        Self { provider: who.provider.to_string(), model: who.model.id, tokens: count.tokens, error: count.error }
+    }
 }
 
 /// What became of a reset of a provider's marks.
@@ -405,19 +411,24 @@ impl Runtime {
         Ok(Embedded { provider: who.provider.to_string(), model: who.model.id, embeddings })
     }
 
-    /// How many tokens a prompt has, for the model that would be asked first: as its provider counts them, else an
-    /// estimate that says so. Nothing is answered, and nothing paid for.
+    /// How many tokens a prompt has, for the model that would be asked first: by its own vocabulary where that is published and
+    /// the prompt is plain text, which needs no network; else as its provider counts them, else an estimate that says by how
+    /// much it may be wrong. Nothing is answered, and nothing paid for.
     ///
     /// # Errors
     /// Why it can't be said: there is no such model, or the provider refuses the request or the key.
     pub async fn count_tokens(&self, request: &ChatRequest, caller: &Caller) -> Result<Counted, ChatError> {
         let (who, count) = self.system.count_tokens(request, caller).await?;
-        Ok(Counted {
-            provider: who.provider.to_string(),
-            model: who.model.id,
-            tokens: count.tokens,
-            error: count.error,
-        })
+        Ok(Counted::of(who, count))
+    }
+
+    /// The same for texts that are to be made vectors. What is given as tokens is that many.
+    ///
+    /// # Errors
+    /// There is no such model.
+    pub async fn count_texts(&self, request: &EmbedRequest) -> Result<Counted, ChatError> {
+        let (who, count) = self.system.count_texts(request).await?;
+        Ok(Counted::of(who, count))
     }
 
     /// Has a provider fetch a model and tells `sink` how far that has come. `model` is `provider/model`, or an id for the

@@ -12,8 +12,8 @@ use greenroom_tests::client::Event;
 use greenroom_tests::openai::Answer;
 use http_support::{Greenroom, provider, scripted};
 use local::Local;
-use serde_json::Value;
-use session_support::{at, bad, error, logged, merged, text, types};
+use serde_json::{Value, json};
+use session_support::{SESSIONS, at, bad, error, logged, merged, text, types};
 
 const PIECES: [&str; 4] = ["Hel", "lo wörld ", "😀é\u{2028}", "!"];
 const WHOLE: &str = "Hello wörld 😀é\u{2028}!";
@@ -172,4 +172,19 @@ async fn a_session_in_which_nothing_is_said_says_that_it_is_there() {
         }
     }
     assert!(beats >= 1, "no heartbeat in three of their intervals");
+}
+
+#[tokio::test]
+async fn what_an_answer_used_says_what_it_cost_where_that_is_known() {
+    let lab = scripted([Answer::text(["hello"]).usage(1000, 500).stream().always()]).await;
+    let priced = "[providers.lab.models.m1]\ncost = { input = 1.0, output = 2.0 }\n";
+    let greenroom = Greenroom::start(&(provider("lab", &lab) + priced)).await;
+    for (id, model, cost) in [("priced", "lab/m1", json!(2_000_000_000)), ("unpriced", "lab/m2", Value::Null)] {
+        greenroom.api.posted(SESSIONS, &json!({"id": id, "model": model})).await;
+        let events = greenroom.api.turn(id, "hi").await;
+        let used = logged(&events).into_iter().find(|event| event["type"] == "usage").expect("it says what it used");
+        assert_eq!((&used["input"], &used["cost"]), (&json!(1000), &cost), "in parts of a dollar");
+        let again = logged(&greenroom.api.there(id, "").await);
+        assert!(again.contains(&used), "and so it is kept");
+    }
 }

@@ -103,7 +103,7 @@ impl Meter {
         let usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
         let told = usage.as_ref().map(|usage| prompt_of(usage, counts_cached));
         let prompt = told.filter(|told| whole || *told > 0).unwrap_or(prompt.into());
-        u32::try_from(prompt + self.answer_of(usage.as_ref(), whole)).unwrap_or(u32::MAX)
+        u32::try_from(prompt.saturating_add(self.answer_of(usage.as_ref(), whole))).unwrap_or(u32::MAX)
     }
 
     /// Tokens of the answer so far.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use greenroom_providers::{Sink, SinkState};
+use greenroom_providers::{Price, Sink, SinkState, Terms};
 use greenroom_wire::{ChatError, ChatEvent, FinishReason, RateLimits, Usage};
 use tokio::time::Instant;
 
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     provider::{ProfileId, meter::Meter},
     router::Candidate,
-    usage::OpenAttempt,
+    usage::{OpenAttempt, cost_of},
 };
 
 /// The answer of one turn as it comes.
@@ -70,11 +70,23 @@ struct Attempt {
     /// Bytes that its prompt has more than the first attempt's.
     more: usize,
     diverged: bool,
-    /// What it has used.
+    price: Option<Price>,
+    terms: Terms,
+    /// What it has used, as its provider told it last.
     usage: Option<Usage>,
     reason: Option<FinishReason>,
     /// What is logged if it gives the answer, and was not yet.
     out: Vec<EventBody>,
+}
+
+impl Attempt {
+    /// What it has used, with what that costs, where that is known.
+    fn priced_usage(&mut self) -> Option<Usage> {
+        let mut usage = self.usage.take()?;
+        let price = self.price.and_then(|price| self.terms.price(price));
+        usage.cost = cost_of(&usage, price.as_ref());
+        Some(usage)
+    }
 }
 
 /// How an attempt goes on with what was shown.
@@ -164,6 +176,8 @@ impl Answering {
             alignment: (!shown.is_empty()).then(|| Alignment::new(shown.to_owned(), how)),
             more: goes_on.map_or(0, |goes_on| goes_on.more),
             diverged: false,
+            price: candidate.model.price,
+            terms: Terms::default(),
             usage: None,
             reason: None,
             out,
@@ -231,7 +245,7 @@ impl Answering {
         let by_attempt = self.shown.by_attempt();
         if let Some(attempt) = self.attempts.get_mut(self.speaker) {
             attempt.out.clear();
-            let usage = attempt.usage.take();
+            let usage = attempt.priced_usage();
             if attempt.spoke.is_some() {
                 self.tally.handle_cut(usage, by_attempt);
             }
@@ -266,7 +280,7 @@ impl Answering {
         }
         if let Some(attempt) = self.attempts.get_mut(lane) {
             out = std::mem::take(&mut attempt.out);
-            usage = attempt.usage.take();
+            usage = attempt.priced_usage();
             more = attempt.more;
             skipped = attempt.alignment.as_ref().map_or(0, Alignment::skipped);
             if !finished {
@@ -326,6 +340,7 @@ impl Answering {
 
     fn handle_event(&mut self, lane: usize, event: ChatEvent) -> ControlFlow<()> {
         let attempt = &mut self.attempts[lane];
+        attempt.terms.handle_event(&event);
         if event.is_content() {
             attempt.spoke.get_or_insert_with(|| attempt.begun.elapsed());
             if !self.decided {

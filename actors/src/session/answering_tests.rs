@@ -1,4 +1,4 @@
-use greenroom_providers::ModelInfo;
+use greenroom_providers::{ModelInfo, Price};
 use greenroom_wire::{
     Usage,
     chat::{Extra, Wire},
@@ -130,6 +130,29 @@ fn an_attempt_that_never_spoke_leaves_nothing() {
     });
     let shown = SHOWN.len().div_ceil(4) as u64;
     assert_eq!(used, Some(Usage { input: 200, output: 7 + shown, ..Usage::default() }));
+}
+
+#[test]
+fn what_was_used_says_its_cost_by_the_price_unless_the_provider_did() {
+    let cost = |price: Option<Price>, told: Option<u64>| {
+        let log = OpenLog::new();
+        let mut answering = Answering::new(Arc::clone(&log), 1, 1000);
+        let candidate = Candidate { provider: "a".into(), model: ModelInfo { price, ..ModelInfo::named("m") } };
+        answering.begin(attempt(&candidate, 1, None));
+        let usage = Usage { input: 1000, output: 500, cost: told, ..Usage::default() };
+        let _end = take(&mut answering, [text("Yes."), ChatEvent::Usage(usage), finished()]);
+        answering.end(true, None);
+        log.with(|log| {
+            log.iter().find_map(|(_, body)| match body {
+                EventBody::Usage(usage) => Some(usage.cost),
+                _ => None,
+            })
+        })
+    };
+    assert_eq!(cost(Some(Price::flat(1.0, 2.0)), None), Some(Some(2_000_000_000)), "$0.002");
+    assert_eq!(cost(Some(Price::flat(1.0, 2.0)), Some(7)), Some(Some(7)));
+    assert_eq!(cost(Some(Price::flat(0.0, 0.0)), None), Some(Some(0)), "what is free costs nothing");
+    assert_eq!(cost(None, None), Some(None), "an unknown price is not nothing");
 }
 
 fn extra(path: &str) -> ChatEvent {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use greenroom_providers::Price;
+use greenroom_providers::{Price, Terms};
 use greenroom_wire::{ChatError, ChatEvent, ErrorKind, Usage};
 
 use super::{
@@ -43,7 +43,8 @@ impl Opened {
     /// What is booked if nobody closes it.
     pub(super) fn expected(&self) -> Expected {
         let usage = Usage { input: self.prompt, output: self.answer, ..Usage::default() };
-        Expected { key: self.key.text(), amounts: self.sum(&usage, true).amounts(), began: Some(self.began) }
+        let amounts = self.sum(&usage, &Terms::default(), true).amounts();
+        Expected { key: self.key.text(), amounts, began: Some(self.began) }
     }
 
     #[cfg(test)]
@@ -51,8 +52,9 @@ impl Opened {
         Self { key, began: SystemTime::now(), requests: 1, prompt: 0, answer: 0, price: None }
     }
 
-    fn sum(&self, usage: &Usage, estimated: bool) -> Sum {
-        Sum::of(usage, self.price.as_ref(), self.requests, estimated)
+    fn sum(&self, usage: &Usage, terms: &Terms, estimated: bool) -> Sum {
+        let price = self.price.and_then(|price| terms.price(price));
+        Sum::of(usage, price.as_ref(), self.requests, estimated)
     }
 }
 
@@ -64,6 +66,7 @@ pub(crate) struct OpenAttempt {
     opened: Arc<Opened>,
     /// What its provider has told so far.
     told: Option<Usage>,
+    terms: Terms,
     /// Bytes that it has said.
     said: usize,
     spoke: bool,
@@ -92,8 +95,18 @@ impl OpenAttempt {
             ledger.state().handle_open(id, Arc::clone(&opened));
             ledger.shared.changed.notify_one();
         }
-        let outcome = AttemptOutcome::Left;
-        Self { ledger, id, opened, told: None, said: 0, spoke: false, sent: false, known: None, outcome }
+        Self {
+            ledger,
+            id,
+            opened,
+            told: None,
+            terms: Terms::default(),
+            said: 0,
+            spoke: false,
+            sent: false,
+            known: None,
+            outcome: AttemptOutcome::Left,
+        }
     }
 
     /// It is sent. One that never was is not booked.
@@ -106,6 +119,7 @@ impl OpenAttempt {
         for event in events {
             self.spoke |= event.is_content();
             self.said += event.delta().map_or(0, str::len);
+            self.terms.handle_event(event);
             if let ChatEvent::Usage(usage) = event {
                 self.told = Some(usage.clone());
             }
@@ -161,7 +175,7 @@ impl Drop for OpenAttempt {
             return;
         }
         let (usage, estimated) = self.used();
-        let sum = self.opened.sum(&usage, estimated);
+        let sum = self.opened.sum(&usage, &self.terms, estimated);
         let ended = Ended::new(self.id, self.opened.began, &self.opened.key, &sum, self.outcome);
         ledger.state().handle_close(&self.opened.key, &sum, ended);
         ledger.shared.changed.notify_one();

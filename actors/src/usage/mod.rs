@@ -23,6 +23,7 @@ use greenroom_wire::{ChatError, ErrorKind};
 use tokio::sync::{Notify, watch};
 
 pub(crate) use self::attempt::{Booking, OpenAttempt};
+pub(crate) use self::sum::cost_of;
 use self::{
     attempt::Opened,
     books::{Books, OPEN, SUMS},

@@ -23,6 +23,12 @@ const NAMES: [&str; COUNT] = [
     "cache_write_1h",
 ];
 
+/// What an attempt costs that used this, in parts of a dollar: as its provider says, else by the price, if there is one. Who sends
+/// the bill knows best what is on it.
+pub(crate) fn cost_of(usage: &Usage, price: Option<&Price>) -> Option<u64> {
+    usage.cost.or_else(|| price.map(|price| u64::try_from(price.cost(usage).parts()).unwrap_or(u64::MAX)))
+}
+
 /// What attempts amount to: their counts, their cost in parts of a dollar (as [`Cost::parts`]) and their tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sum([i64; COUNT]);
@@ -31,8 +37,7 @@ impl Sum {
     /// One attempt that used this.
     pub(super) fn of(usage: &Usage, price: Option<&Price>, requests: u64, estimated: bool) -> Self {
         let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
-        // Who sends the bill knows best what is on it.
-        let cost = usage.cost.map(u128::from).or_else(|| price.map(|price| price.cost(usage).parts()));
+        let cost = cost_of(usage, price);
         let unpriced = cost.is_none() && *usage != Usage::default();
         let cost = i64::try_from(cost.unwrap_or(0)).unwrap_or(i64::MAX);
         Self([

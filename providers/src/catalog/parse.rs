@@ -29,6 +29,8 @@ const VERSION: &str = "1";
 const MOST_TOKENS: u64 = 100_000_000;
 /// No price is higher, in dollars per million tokens.
 const MOST_DOLLARS: f64 = 100_000.0;
+/// What a thousand of Claude's searches on the web cost in dollars, wherever it is served (Anthropic, "Web search tool").
+const CLAUDE_SEARCHES: f64 = 10.0;
 /// No text is longer, in bytes.
 const LONGEST_TEXT: usize = 200;
 /// Columns of a line.
@@ -119,6 +121,8 @@ pub(super) fn row(line: &str) -> Result<Row<'_>, LineProblem> {
     let tiers = or_empty(tiers, "tiers", self::tiers)?;
     if let Some(price) = &mut info.price {
         price.batch = batch;
+        // OpenRouter says itself what each answer cost.
+        price.searches = (provider != "openrouter" && id.contains("claude")).then_some(CLAUDE_SEARCHES);
         price.tiers = tiers.unwrap_or_default();
     } else if batch.is_some() || tiers.is_some() {
         return Err(LineProblem::Column { column: "price" });

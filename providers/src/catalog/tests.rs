@@ -81,6 +81,7 @@ fn caches_tiers_and_batches_have_their_prices() {
     let sonnet = price("anthropic", "claude-sonnet-4-5");
     assert_eq!((sonnet.cache_read, sonnet.cache_write, sonnet.cache_write_1h), (Some(0.3), Some(3.75), Some(6.0)));
     assert_eq!(sonnet.batch.map(|batch| (batch.input, batch.output)), Some((1.5, 7.5)));
+    assert_eq!((sonnet.searches, price("openai", "gpt-5").searches), (Some(10.0), None));
     let gemini = price("gemini", "gemini-2.5-pro");
     let tiers: Vec<_> = gemini.tiers.iter().map(|tier| (tier.above_tokens, tier.input, tier.output)).collect();
     assert_eq!(tiers, [(200_000, 2.5, 15.0)]);

@@ -135,7 +135,8 @@ pub struct Usage {
     /// How often each tool of the provider's own ran.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub server_tools: BTreeMap<String, u64>,
-    /// What it cost, where the provider says that itself: in parts of a US dollar, of which there are 1,000,000,000,000.
+    /// What it cost, in parts of a US dollar, of which there are 1,000,000,000,000: as the provider says itself, else what follows
+    /// from its price, where somebody who knows that put it here. `None` is not known, and not nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<u64>,
 }
@@ -148,7 +149,8 @@ impl Usage {
 
     /// All tokens of the prompt, cached or not.
     pub fn input_total(&self) -> u64 {
-        self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+        let cached = [self.cache_read, self.cache_write_5m, self.cache_write_1h];
+        cached.into_iter().fold(self.input, u64::saturating_add)
     }
 }
 

@@ -21,8 +21,8 @@ const WORKERS: usize = 1;
 /// Arguments of `greenroom tokens`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  greenroom tokens \"How long is this?\" -m anthropic/claude-sonnet-4-5\n  \
-                        greenroom tokens -m smart < letter.txt\n\nWhere the provider can't count, or isn't reached, it is an \
-                        estimate, which says by how much it may be wrong.")]
+                        greenroom tokens -m smart < letter.txt\n\nFor OpenAI's models it is counted here; where another \
+                        provider can't count, or isn't reached, it is an estimate, which says by how much it may be wrong.")]
 pub(crate) struct TokensArgs {
     /// The text of a prompt; without one, what is piped in
     text: Option<String>,
@@ -52,7 +52,10 @@ pub(crate) fn run(context: &Context, args: &TokensArgs) -> Result<Exit, Failure>
         } else {
             match counted.error {
                 None => output.line(&counted.tokens.to_string())?,
-                Some(error) => output.line(&format!("about {} (within {:.0} %)", counted.tokens, error * 100.0))?,
+                Some(error) => {
+                    let within = (error * 100.0).ceil();
+                    output.line(&format!("about {} (within {within:.0} %)", counted.tokens))?;
+                }
             }
         }
         Ok(Exit::Done)

@@ -117,16 +117,16 @@ pub(crate) fn sums(rows: Vec<UsageRow>, by: UsageBy, range: &DayRange) -> Vec<Us
     let rows = rows.into_iter().filter(|row| range.has(&row.key.day));
     for UsageRow { key, requests, attempts, estimated, unpriced, usage, cost } in rows {
         let sum = sums.entry(by.of(key)).or_default();
-        sum.requests += requests;
-        sum.attempts += attempts;
-        sum.estimated += estimated;
-        sum.unpriced += unpriced;
-        sum.usage.input += usage.input;
-        sum.usage.output += usage.output;
-        sum.usage.reasoning += usage.reasoning;
-        sum.usage.cache_read += usage.cache_read;
-        sum.usage.cache_write_5m += usage.cache_write_5m;
-        sum.usage.cache_write_1h += usage.cache_write_1h;
+        sum.requests = sum.requests.saturating_add(requests);
+        sum.attempts = sum.attempts.saturating_add(attempts);
+        sum.estimated = sum.estimated.saturating_add(estimated);
+        sum.unpriced = sum.unpriced.saturating_add(unpriced);
+        sum.usage.input = sum.usage.input.saturating_add(usage.input);
+        sum.usage.output = sum.usage.output.saturating_add(usage.output);
+        sum.usage.reasoning = sum.usage.reasoning.saturating_add(usage.reasoning);
+        sum.usage.cache_read = sum.usage.cache_read.saturating_add(usage.cache_read);
+        sum.usage.cache_write_5m = sum.usage.cache_write_5m.saturating_add(usage.cache_write_5m);
+        sum.usage.cache_write_1h = sum.usage.cache_write_1h.saturating_add(usage.cache_write_1h);
         sum.cost = sum.cost + cost;
     }
     let sum = |(by, sum): (String, Sum)| UsageSum {

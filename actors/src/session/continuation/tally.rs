@@ -12,6 +12,8 @@ pub(crate) struct Tally {
     first: Option<Usage>,
     /// What the cut attempts gave; its prompt is without meaning.
     given: Usage,
+    /// What the cut attempts cost together, as long as that is known of each.
+    cost: Option<u64>,
     told: bool,
 }
 
@@ -21,14 +23,19 @@ impl Tally {
     pub(crate) fn handle_cut(&mut self, told: Option<Usage>, shown: usize) {
         self.told |= told.is_some();
         let told = told.unwrap_or_default();
+        // One that was cut tells of less than it gave; what it costs is then unknown, not less.
+        let is_all = told.output >= tokens_of(shown);
+        let before = if self.cut == 0 { Some(0) } else { self.cost };
+        self.cost = before.zip(told.cost.filter(|_| is_all)).map(|(before, cost)| before.saturating_add(cost));
         if self.cut == 0 && told.input_total() > 0 {
             self.first = Some(told.clone());
         }
         self.cut += 1;
-        self.given.output += told.output.max(tokens_of(shown));
-        self.given.reasoning += told.reasoning;
+        self.given.output = self.given.output.saturating_add(told.output.max(tokens_of(shown)));
+        self.given.reasoning = self.given.reasoning.saturating_add(told.reasoning);
         for (tool, runs) in told.server_tools {
-            *self.given.server_tools.entry(tool).or_default() += runs;
+            let sum = self.given.server_tools.entry(tool).or_default();
+            *sum = sum.saturating_add(runs);
         }
     }
 
@@ -48,6 +55,8 @@ impl Tally {
             return None;
         }
         let mut usage = last.unwrap_or_default();
+        // Each attempt has its own prompt to pay for, and its own price.
+        usage.cost = self.cost.zip(usage.cost).map(|(before, last)| before.saturating_add(last));
         match &self.first {
             Some(first) => {
                 usage.input = first.input;
@@ -57,13 +66,12 @@ impl Tally {
             }
             None => usage.input = usage.input.saturating_sub(tokens_of(more)),
         }
-        usage.output = usage.output.saturating_sub(tokens_of(skipped)) + self.given.output;
-        usage.reasoning += self.given.reasoning;
+        usage.output = usage.output.saturating_sub(tokens_of(skipped)).saturating_add(self.given.output);
+        usage.reasoning = usage.reasoning.saturating_add(self.given.reasoning);
         for (tool, runs) in &self.given.server_tools {
-            *usage.server_tools.entry(tool.clone()).or_default() += runs;
+            let sum = usage.server_tools.entry(tool.clone()).or_default();
+            *sum = sum.saturating_add(*runs);
         }
-        // Of what is put together of several answers nobody has told the cost.
-        usage.cost = None;
         Some(usage)
     }
 }
@@ -104,5 +112,23 @@ mod tests {
         tally.handle_cut(None, 40);
         assert_eq!(tally.finish(Some(usage(300, 0, 50)), 800, 0), Some(usage(100, 0, 60)));
         assert_eq!(tally.finish(None, 800, 0), None, "nobody told anything");
+    }
+
+    #[test]
+    fn an_answer_costs_what_all_attempts_at_it_cost_or_nobody_knows() {
+        let costing = |cost, output| Some(Usage { cost, ..usage(10, 0, output) });
+        let cost = |cut: [Option<Usage>; 2], last| {
+            let mut tally = Tally::default();
+            cut.into_iter().for_each(|told| tally.handle_cut(told, 20));
+            tally.finish(last, 0, 0).unwrap().cost
+        };
+        assert_eq!(Tally::default().finish(costing(Some(7), 1), 0, 0).unwrap().cost, Some(7));
+        assert_eq!(cost([costing(Some(7), 5), costing(Some(u64::MAX), 9)], costing(Some(1), 1)), Some(u64::MAX));
+        assert_eq!(cost([costing(Some(7), 5), costing(Some(30), 5)], costing(Some(200), 1)), Some(237));
+        assert_eq!(cost([costing(Some(7), 5), costing(None, 5)], costing(Some(200), 1)), None, "one has no price");
+        assert_eq!(cost([costing(None, 5), costing(Some(7), 5)], costing(Some(200), 1)), None);
+        assert_eq!(cost([costing(Some(7), 5), None], costing(Some(200), 1)), None, "one did not tell");
+        assert_eq!(cost([costing(Some(7), 5), costing(Some(7), 4)], costing(Some(200), 1)), None, "one told of less");
+        assert_eq!(cost([costing(Some(7), 5), costing(Some(7), 5)], None), None);
     }
 }

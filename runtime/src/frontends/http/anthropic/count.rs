@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     response::Response,
 };
 use serde_json::json;
@@ -18,8 +18,8 @@ use super::{
     asked::Asked,
 };
 
-/// Says how many tokens a prompt has: as its provider counts them, else an estimate, which
-/// `x-greenroom-estimated` says.
+/// Says how many tokens a prompt has: by the model's own vocabulary or as its provider counts them, else an estimate, which
+/// `x-greenroom-estimated` says, and `x-greenroom-estimate-error` by what share of itself it may be wrong.
 pub(in super::super) async fn count(State(app): State<Arc<App>>, who: Who, request: Request) -> Response {
     let asked = match Asked::read(&app, &who, request).await {
         Ok(asked) => asked,
@@ -30,8 +30,11 @@ pub(in super::super) async fn count(State(app): State<Arc<App>>, who: Who, reque
             let mut response = json_response(StatusCode::OK, json!({"input_tokens": counted.tokens}).to_string());
             let headers = response.headers_mut();
             say_way(&counted.provider, &counted.model, 1, headers);
-            if counted.error.is_some() {
-                headers.insert("x-greenroom-estimated", axum::http::HeaderValue::from_static("true"));
+            if let Some(error) = counted.error {
+                headers.insert("x-greenroom-estimated", HeaderValue::from_static("true"));
+                if let Ok(error) = HeaderValue::try_from(format!("{error:.2}")) {
+                    headers.insert("x-greenroom-estimate-error", error);
+                }
             }
             response
         }
