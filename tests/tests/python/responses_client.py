@@ -268,7 +268,7 @@ def cancel_task():
 
 def chain():
     first = ask("greet", instructions="be brief")
-    second = ask("conversation", previous_response_id=first.id)
+    second = ask("round trip", previous_response_id=first.id)
     assert second.output_text == "It rains." and second.previous_response_id == first.id, second
     assert second.conversation is None and second.instructions is None, second
     called = ask("call tools", tools=[WEATHER])
@@ -277,11 +277,11 @@ def chain():
         for item in called.output
         if item.type == "function_call"
     ]
-    said = [*results, {"role": "user", "content": "conversation"}]
+    said = [*results, {"role": "user", "content": "round trip"}]
     with client.responses.stream(model=MODEL, input=said, previous_response_id=called.id, tools=[WEATHER]) as stream:
         final = stream.get_final_response()
     assert final.output_text == "It rains." and final.id != called.id, final
-    named = ask("conversation", conversation="conv_" + final.id[5:37])
+    named = ask("round trip", conversation="conv_" + final.id[5:37])
     assert named.conversation.id == "conv_" + final.id[5:37], named
     for response in (second, final, named):
         check_types(response)
@@ -345,7 +345,7 @@ def deleted():
     assert client.responses.delete(response.id) is None
     expect(openai.NotFoundError, "not_found", lambda: client.responses.retrieve(response.id))
     gone = "previous_response_not_found"
-    expect(openai.BadRequestError, gone, lambda: ask("conversation", previous_response_id=response.id))
+    expect(openai.BadRequestError, gone, lambda: ask("round trip", previous_response_id=response.id))
 
 
 def listed():
