@@ -224,13 +224,13 @@ fn asked() -> Asked {
 
 samples! { bodies of EventBody:
     EventBody::SessionCreated { .. } => [
-        EventBody::SessionCreated { model: None, system: None, tools: Vec::new() },
-        EventBody::SessionCreated { model: Some(owned("smart")), system: Some(owned("be brief")), tools: tools() },
+        EventBody::SessionCreated { model: None, system: None, tools: Vec::new(), budget: None },
+        EventBody::SessionCreated { model: Some(owned("smart")), system: Some(owned("be brief")), tools: tools(), budget: Some(owned("2.50")) },
     ],
     EventBody::SessionUpdated { .. } => [
-        EventBody::SessionUpdated { model: None, system: None, tools: None },
-        EventBody::SessionUpdated { model: Some(String::new()), system: Some(String::new()), tools: Some(Vec::new()) },
-        EventBody::SessionUpdated { model: None, system: None, tools: Some(tools()) },
+        EventBody::SessionUpdated { model: None, system: None, tools: None, budget: None },
+        EventBody::SessionUpdated { model: Some(String::new()), system: Some(String::new()), tools: Some(Vec::new()), budget: Some(String::new()) },
+        EventBody::SessionUpdated { model: None, system: None, tools: Some(tools()), budget: None },
     ],
     EventBody::MessageUser { .. } => [
         EventBody::MessageUser { parts: parts(), queued: false, asked: None },

@@ -13,7 +13,7 @@ use greenroom_tests::harness::Signal;
 use greenroom_tests::openai::Answer;
 use http_support::{Api, Greenroom, LIMIT, ask, ask_streamed, chats_asked, provider, refusal, scripted, until};
 use serde_json::{Value, json};
-use session_support::{error, types};
+use session_support::{error as error_of, types};
 
 const CLIENTS: &str = "/api/clients";
 /// A dollar for each token of an answer, and none for the prompt.
@@ -90,7 +90,7 @@ async fn a_spent_budget_is_told_to_each_client_in_its_own_shape_and_nobody_is_as
     assert_eq!(bot.chat(&ask("lab/m1")).await.status, 200);
     for bad in ["{}", r#"{"budget": "much"}"#, r#"{"budget": "1", "models": []}"#, "[]"] {
         let refused = api.ask("PATCH", "/api/clients/bot", &[], bad.as_bytes()).await;
-        assert_eq!(error(&refused), session_support::bad(), "{bad}");
+        assert_eq!(error_of(&refused), session_support::bad(), "{bad}");
     }
     assert_eq!(api.ask("PATCH", "/api/clients/nobody", &[], br#"{"budget": "1"}"#).await.status, 404);
 }
@@ -140,4 +140,56 @@ async fn a_client_is_given_a_budget_on_the_command_line() {
         let refused = home.run(&["auth", "client", "budget", "bot", bad]).await;
         assert!(refused.code() == Some(2) && !refused.stderr.contains("panicked"), "{}", refused.stderr);
     }
+}
+
+#[tokio::test]
+async fn a_sessions_budget_holds_until_it_is_raised_and_goes_with_it() {
+    let lab = scripted([Answer::text(["fine"]).usage(10, 5).stream().always()]).await;
+    let Greenroom { api, mut daemon, home } = Greenroom::start(&(provider("lab", &lab) + PRICED)).await;
+    let path = session_support::at("talk", "");
+    let made = api.posted("/api/sessions", &json!({"id": "talk", "model": "lab/m1", "budget": "8"})).await;
+    assert_eq!((&made["budget"], &made["spent_usd"]), (&json!("8.00"), &json!(0.0)));
+    let said = async |api: &Api| types(&api.turn("talk", "hello").await).last().cloned().unwrap();
+    assert_eq!([said(&api).await, said(&api).await], ["turn.finished", "turn.finished"], "the last one may go over");
+    let events = api.turn("talk", "more").await;
+    let error = &events.last().unwrap().json()["error"];
+    assert_eq!(error["kind"], "billing");
+    assert!(error["message"].as_str().unwrap().contains("$10.00 of $8.00"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("sessions budget talk"), "{error}");
+    assert_eq!(chats_asked(&lab).len(), 2);
+
+    // Over a restart, from the command line, and over HTTP.
+    daemon.signal(Signal::TERM);
+    daemon.wait(LIMIT).await;
+    let mut daemon = home.serve(&[]).await;
+    let api = Api { url: daemon.url().to_owned(), token: daemon.token() };
+    assert_eq!(said(&api).await, "turn.failed");
+    let raised = home.run(&["sessions", "budget", "talk", "12"]).await.succeeded().stdout;
+    assert_eq!(raised, "talk may cost $12.00, and has cost $10.000000\n");
+    assert_eq!(said(&api).await, "turn.finished");
+    assert_eq!(said(&api).await, "turn.failed");
+    let freed = api.ask("PATCH", &path, &[], br#"{"budget": null}"#).await;
+    assert_eq!((freed.status, freed.json().get("budget")), (200, None));
+    assert_eq!(said(&api).await, "turn.finished");
+    for bad in [json!("much"), json!("1/day"), json!(5), json!("-1")] {
+        let body = json!({"budget": bad}).to_string();
+        assert_eq!(error_of(&api.ask("PATCH", &path, &[], body.as_bytes()).await), session_support::bad(), "{bad}");
+        let new = json!({"id": "other", "budget": bad});
+        assert_eq!(error_of(&api.post("/api/sessions", &new).await), session_support::bad(), "{bad}");
+    }
+
+    // A fork has the budget and has spent nothing; nor has one that takes the place of one that was removed.
+    api.ask("PATCH", &path, &[], br#"{"budget": "3"}"#).await;
+    let end = api.get(&path).await.json()["cursor"].clone();
+    let fork = api.posted(&session_support::at("talk", "/fork"), &json!({"at": end, "id": "fork"})).await;
+    assert_eq!((&fork["budget"], &fork["spent_usd"]), (&json!("3.00"), &json!(0.0)));
+    assert_eq!(api.ask("DELETE", &path, &[], b"").await.status, 204);
+    let anew = api.posted("/api/sessions", &json!({"id": "talk", "model": "lab/m1", "budget": "3"})).await;
+    assert_eq!(anew["spent_usd"], 0.0);
+    assert_eq!(said(&api).await, "turn.finished");
+    daemon.signal(Signal::TERM);
+    daemon.wait(LIMIT).await;
+    let alone = home.run(&["sessions", "budget", "talk", "none"]).await.succeeded().stdout;
+    assert_eq!(alone, "talk may cost whatever it does\n");
+    assert_failed(&home.run(&["sessions", "budget", "nobody", "1"]).await, 1, "no session", "sessions list");
 }

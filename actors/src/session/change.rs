@@ -205,7 +205,7 @@ fn fingerprint(parts: &[Part], asked: Option<&Asked>) -> u64 {
 
 fn handle_update(record: &mut Record, update: Update, log: &OpenLog) {
     let position = log.next_position();
-    let Update { model, system, tools } = update;
+    let Update { model, system, tools, budget } = update;
     if let Some(model) = &model {
         record.asks.model = Some(model.clone()).filter(|model| !model.is_empty());
     }
@@ -215,7 +215,11 @@ fn handle_update(record: &mut Record, update: Update, log: &OpenLog) {
     if let Some(tools) = &tools {
         record.asks.tools_at = (!tools.is_empty()).then_some(position);
     }
-    log.append_held(None, EventBody::SessionUpdated { model, system, tools }, false);
+    if let Some(budget) = budget {
+        record.asks.budget = budget;
+    }
+    let budget = budget.map(|budget| budget.map_or_else(String::new, |budget| budget.to_string()));
+    log.append_held(None, EventBody::SessionUpdated { model, system, tools, budget }, false);
 }
 
 fn cancel(record: &mut Record, turn: u64, log: &OpenLog, reply: Reply<Cancelled>) -> Option<Change> {

@@ -47,6 +47,9 @@ pub enum EventBody {
         /// What the model may call.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tools: Vec<Tool>,
+        /// What its turns may cost in all, in US dollars.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        budget: Option<String>,
     },
     /// What later turns ask has changed.
     #[serde(rename = "session.updated")]
@@ -60,6 +63,9 @@ pub enum EventBody {
         /// What the model may call from now on, if that changed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tools: Option<Vec<Tool>>,
+        /// The new budget, if it changed; empty if there is none now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        budget: Option<String>,
     },
     /// The user says something.
     #[serde(rename = "message.user")]

@@ -212,10 +212,10 @@ macro_rules! variants {
 }
 
 variants! {
-    EventBody::SessionCreated { .. } => (option::of(text()), option::of(text()), vec(tool(), 0..3))
-        .prop_map(|(model, system, tools)| EventBody::SessionCreated { model, system, tools }),
-    EventBody::SessionUpdated { .. } => (option::of(text()), option::of(text()), option::of(vec(tool(), 0..3)))
-        .prop_map(|(model, system, tools)| EventBody::SessionUpdated { model, system, tools }),
+    EventBody::SessionCreated { .. } => (option::of(text()), option::of(text()), vec(tool(), 0..3), option::of(text()))
+        .prop_map(|(model, system, tools, budget)| EventBody::SessionCreated { model, system, tools, budget }),
+    EventBody::SessionUpdated { .. } => (option::of(text()), option::of(text()), option::of(vec(tool(), 0..3)), option::of(text()))
+        .prop_map(|(model, system, tools, budget)| EventBody::SessionUpdated { model, system, tools, budget }),
     EventBody::MessageUser { .. } => (vec(part(), 0..4), any::<bool>(), option::of(asked()))
         .prop_map(|(parts, queued, asked)| EventBody::MessageUser { parts, queued, asked: asked.map(Box::new) }),
     EventBody::TurnStarted => Just(EventBody::TurnStarted),
@@ -310,9 +310,9 @@ fn what_an_event_carries_is_weighed() {
         asks(ChatRequest { messages, ..ChatRequest::default() }, Value::Null),
         asks(ChatRequest { tools: tools.clone(), ..ChatRequest::default() }, Value::Null),
         asks(ChatRequest::default(), json!({"echo": large})),
-        EventBody::SessionCreated { model: None, system: Some(large.clone()), tools: Vec::new() },
-        EventBody::SessionCreated { model: None, system: None, tools: tools.clone() },
-        EventBody::SessionUpdated { model: None, system: None, tools: Some(tools) },
+        EventBody::SessionCreated { model: None, system: Some(large.clone()), tools: Vec::new(), budget: None },
+        EventBody::SessionCreated { model: None, system: None, tools: tools.clone(), budget: None },
+        EventBody::SessionUpdated { model: None, system: None, tools: Some(tools), budget: None },
         EventBody::Context { dropped: 1, from: 2, summary: Some(large.clone()) },
         EventBody::Media { media_type: "image/png".to_owned(), data: large.clone() },
         EventBody::Opaque { provider: "p".to_owned(), model: "m".to_owned(), data: json!([large]) },

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::SystemTime};
 use greenroom_wire::{Part, chat::Tool};
 use serde::{Deserialize, Serialize};
 
+use crate::usage::SpendBudget;
+
 use super::{actor::Busy, event::Asked, log::Cursor};
 
 /// Whose sessions those are that the owner makes. No client has this name.
@@ -48,6 +50,8 @@ pub struct NewSession {
     pub system: Option<String>,
     /// What the model may call.
     pub tools: Vec<Tool>,
+    /// What its turns may cost, for ever; whatever they like if it is not said.
+    pub budget: Option<SpendBudget>,
     /// Whether it goes a day after something was last said in it, until somebody says something who keeps it.
     pub brief: bool,
 }
@@ -61,6 +65,8 @@ pub struct Update {
     pub system: Option<String>,
     /// What the model may call.
     pub tools: Option<Vec<Tool>>,
+    /// What its turns may cost, for ever; inside, nothing for whatever they like.
+    pub budget: Option<Option<SpendBudget>>,
 }
 
 /// A message to send.
@@ -151,6 +157,12 @@ pub struct SessionInfo {
     /// What the model may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
+    /// What its turns may cost in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<SpendBudget>,
+    /// What they have cost, in US dollars; said if there is a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent_usd: Option<f64>,
     /// The turn that runs or waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<u64>,

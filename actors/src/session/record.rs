@@ -13,7 +13,10 @@ use super::{
     log::Cursor,
     turn_set::TurnSet,
 };
-use crate::store::{Table, moment};
+use crate::{
+    store::{Table, moment},
+    usage::SpendBudget,
+};
 
 /// By id.
 pub(crate) static RECORDS: Table<String, Record> = Table::new("session");
@@ -109,6 +112,17 @@ pub(crate) struct Asks {
     pub(crate) system_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tools_at: Option<u64>,
+    /// What turns may cost in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget: Option<SpendBudget>,
+}
+
+impl Asks {
+    /// Sets the budget to what an event says; nothing takes it away.
+    pub(crate) fn set_budget(&mut self, written: Option<&str>) {
+        // What is no budget was not written by this version.
+        self.budget = written.and_then(|written| written.parse().ok());
+    }
 }
 
 /// A turn that has begun.

@@ -53,6 +53,11 @@ async fn answer(core: Arc<Core>, turn: u64, cancel: CancellationToken, resumes: 
         Ok(told) => told,
         Err(fault) => return (Over::failed(&unreadable(&fault)), None),
     };
+    if let Some(budget) = core.with_record(|record| record.asks.budget)
+        && let Err(error) = core.shared.ledger.admit_session(&core.id, budget).await
+    {
+        return (Over::failed(&error), None);
+    }
     let mut answering = Answering::new(Arc::clone(&core.log), turn, core.shared.limits.bytes);
     if !told.has_started {
         answering.log(EventBody::TurnStarted);

@@ -78,14 +78,16 @@ impl Gathered {
             }
         }
         match &event.body {
-            EventBody::SessionCreated { model, system, tools } => {
+            EventBody::SessionCreated { model, system, tools, budget } => {
                 self.asks = Asks {
                     model: model.clone(),
                     system_at: system.is_some().then_some(at),
                     tools_at: (!tools.is_empty()).then_some(at),
+                    budget: None,
                 };
+                self.asks.set_budget(budget.as_deref());
             }
-            EventBody::SessionUpdated { model, system, tools } => {
+            EventBody::SessionUpdated { model, system, tools, budget } => {
                 if let Some(model) = model {
                     self.asks.model = Some(model.clone()).filter(|model| !model.is_empty());
                 }
@@ -94,6 +96,9 @@ impl Gathered {
                 }
                 if let Some(tools) = tools {
                     self.asks.tools_at = (!tools.is_empty()).then_some(at);
+                }
+                if budget.is_some() {
+                    self.asks.set_budget(budget.as_deref());
                 }
             }
             EventBody::Context { from, summary, .. } => {

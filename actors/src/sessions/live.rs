@@ -232,6 +232,10 @@ impl Live {
         core.until_written().await;
         let kept = self.store.commit(batch).await;
         self.let_go(core);
+        if kept.is_ok() && record.asks.budget.is_some() {
+            // One of the same name has spent nothing.
+            self.shared.ledger.forget_session(&id).await;
+        }
         kept.map(|()| true).map_err(SessionError::NotKept)
     }
 

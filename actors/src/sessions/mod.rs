@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use greenroom_providers::cost::Cost;
 use ractor::RpcReplyPort;
 
 pub use self::export::Export;
@@ -274,14 +275,16 @@ fn made_up() -> Arc<str> {
 
 /// What a new session is made of.
 fn make(access: &Access, new: NewSession) -> Make {
-    let NewSession { id: _, model, system, tools, brief } = new;
+    let NewSession { id: _, model, system, tools, budget, brief } = new;
     let (model, system) = (model.filter(|model| !model.is_empty()), system.filter(|system| !system.is_empty()));
     let mut record = Record::new(access.client(), log_name(), std::time::SystemTime::now());
     record.brief = brief;
     record.asks.model.clone_from(&model);
     record.asks.system_at = system.is_some().then_some(0);
     record.asks.tools_at = (!tools.is_empty()).then_some(0);
-    let body = EventBody::SessionCreated { model, system, tools };
+    record.asks.budget = budget;
+    let budget = budget.map(|budget| budget.to_string());
+    let body = EventBody::SessionCreated { model, system, tools, budget };
     let entries = encode([LogEvent { body, turn: None, position: 0, next: 1 }]);
     record.bytes = bytes_of(&entries);
     record.end = 1;
@@ -334,11 +337,18 @@ impl SessionRef {
             Some(at) => core.tools(at).await.map_err(SessionError::Unreadable)?,
             None => Vec::new(),
         };
+        let spent_usd = match record.asks.budget {
+            // Not known is not nothing.
+            Some(_) => core.shared.ledger.spent_in_session(&self.id).await.ok().map(Cost::dollars),
+            None => None,
+        };
         let calls = record.open.iter().flat_map(|open| &open.calls).filter(|call| !call.done);
         Ok(SessionInfo {
             summary: record.summary(&self.id, core.log.shown_until()),
             system,
             tools,
+            budget: record.asks.budget,
+            spent_usd,
             turn: record.open.as_ref().map(|open| open.turn),
             waiting: calls.map(|call| call.id.clone()).collect(),
             queued: record.queued.iter().map(|queued| queued.turn).collect(),

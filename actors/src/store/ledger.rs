@@ -30,6 +30,22 @@ impl Store {
         self.write(move |tx| add(tx, &ledger, &key, &amounts)).await
     }
 
+    /// The sums of one key; none if nothing was added to it.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn sums_of(&self, ledger: &str, key: &str) -> Result<Amounts, StoreError> {
+        Ok(self.get(&SUMS, &(ledger.to_owned(), key.to_owned())).await?.unwrap_or_default())
+    }
+
+    /// Forgets the sums of one key.
+    ///
+    /// # Errors
+    /// They stay, or it isn't sure that they are gone for good.
+    pub async fn forget_sums(&self, ledger: &str, key: &str) -> Result<(), StoreError> {
+        self.remove(&SUMS, &(ledger.to_owned(), key.to_owned())).await
+    }
+
     /// The sums of every key, in the order of the keys.
     ///
     /// # Errors

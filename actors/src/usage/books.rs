@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     attempt::Opened,
     entry::{ENTRIES, Ended, began_at},
-    row::UsageKey,
+    row::{Asker, UsageKey},
     sum::Sum,
 };
 use crate::store::{Amounts, Batch, StoreError, Table};
@@ -20,6 +20,10 @@ use crate::store::{Amounts, Batch, StoreError, Table};
 pub(super) static OPEN: Table<u64, Expected> = Table::new("usage.open");
 /// The ledger of closed ones.
 pub(super) const SUMS: &str = "usage";
+/// The ledger of what sessions have cost.
+pub(super) const SESSIONS: &str = "usage.session";
+/// The one amount in it.
+pub(super) const COST: &str = "cost";
 
 /// An attempt as the store has it while it is open: under which key which amounts are booked if nobody closes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -136,14 +140,27 @@ impl Books {
         self.closed.iter().for_each(|id| batch.remove(&OPEN, id));
         for (key, sum) in &self.sums {
             batch.add(SUMS, &key.text(), sum.amounts());
+            add_session(&mut batch, key, sum);
         }
-        for (key, amounts) in &self.left {
-            batch.add(SUMS, key, amounts.clone());
+        for (text, amounts) in &self.left {
+            batch.add(SUMS, text, amounts.clone());
+            if let Some(key) = UsageKey::parse(text) {
+                add_session(&mut batch, &key, &Sum::read(amounts));
+            }
         }
         for ended in &self.entries {
             batch.put(&ENTRIES, &ended.place(), &ended.kept)?;
         }
         Ok(batch)
+    }
+}
+
+fn add_session(batch: &mut Batch, key: &UsageKey, sum: &Sum) {
+    let cost = i64::try_from(sum.cost().parts()).unwrap_or(i64::MAX);
+    if let Asker::Session { id, .. } = &key.asker
+        && cost > 0
+    {
+        batch.add(SESSIONS, id, Amounts::from([(COST.to_owned(), cost)]));
     }
 }
 

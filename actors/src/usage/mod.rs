@@ -26,7 +26,7 @@ pub(crate) use self::attempt::{Booking, OpenAttempt};
 pub(crate) use self::sum::cost_of;
 use self::{
     attempt::Opened,
-    books::{Books, OPEN, SUMS},
+    books::{Books, COST, OPEN, SESSIONS, SUMS},
     budget::Spending,
     entry::Ended,
     sum::Sum,
@@ -127,6 +127,48 @@ impl Ledger {
         self.know_spending().await?;
         let today = attempt::day(SystemTime::now());
         Ok(self.state().spending.as_ref().map(|spending| spending.spent(client, budget.per, &today)))
+    }
+
+    /// What a session's turns have cost.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub(crate) async fn spent_in_session(&self, id: &str) -> Result<Cost, StoreError> {
+        self.settle().await;
+        let Some(store) = &self.shared.store else { return Err(StoreError::Closed) };
+        let on_disk = store.sums_of(SESSIONS, id).await?.get(COST).copied().unwrap_or_default();
+        let is_its = |key: &UsageKey| matches!(&key.asker, Asker::Session { id: of, .. } if of == id);
+        let state = self.state();
+        let waiting = state.books.sums.iter().filter(|(key, _)| is_its(key)).map(|(_, sum)| sum.cost());
+        Ok(Cost::from_parts(u128::try_from(on_disk).unwrap_or_default()) + waiting.sum::<Cost>())
+    }
+
+    /// Lets a turn of a session begin, unless its budget is spent. A session has one turn at a time.
+    ///
+    /// # Errors
+    /// It is spent, or nobody knows whether it is.
+    pub(crate) async fn admit_session(&self, id: &str, budget: SpendBudget) -> Result<(), ChatError> {
+        let spent = self.spent_in_session(id).await.map_err(|fault| {
+            ChatError::new(ErrorKind::Overloaded, "what this session has spent of its budget can't be read")
+                .with_source(fault)
+                .with_hint("`greenroom providers status` says how the store is")
+        })?;
+        if spent < budget.most {
+            return Ok(());
+        }
+        let message = format!("the budget of the session is spent: {spent} of ${budget}");
+        let error = ChatError::new(ErrorKind::Billing, message);
+        Err(error.with_hint(format!("`greenroom sessions budget {id} AMOUNT` raises it")))
+    }
+
+    /// Forgets what a session has cost, since there is none of its name any more.
+    pub(crate) async fn forget_session(&self, id: &str) {
+        self.settle().await;
+        if let Some(store) = &self.shared.store
+            && let Err(fault) = store.forget_sums(SESSIONS, id).await
+        {
+            tracing::warn!("what a session that was removed had cost stays on disk: {fault}");
+        }
     }
 
     /// Waits until it is known what was spent, which the task that writes reads between two writes: so nothing is counted

@@ -16,8 +16,8 @@ impl EventBody {
     pub(crate) fn weight(&self) -> usize {
         FRAME
             + match self {
-                Self::SessionCreated { model, system, tools } => text(model) + text(system) + all(tools, of_tool),
-                Self::SessionUpdated { model, system, tools } => {
+                Self::SessionCreated { model, system, tools, .. } => text(model) + text(system) + all(tools, of_tool),
+                Self::SessionUpdated { model, system, tools, .. } => {
                     text(model) + text(system) + tools.as_ref().map_or(0, |tools| all(tools, of_tool))
                 }
                 Self::MessageUser { parts, asked, .. } => all(parts, of_part) + asked.as_deref().map_or(0, of_asked),

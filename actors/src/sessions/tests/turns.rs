@@ -112,7 +112,7 @@ async fn what_is_asked_can_change_between_turns() {
     say(&talk, "hi").await;
     let mut seen = Seen::from(&talk, None).await;
     seen.end_of(1).await;
-    let update = Update { model: Some("lab/n".into()), system: Some(String::new()), tools: None };
+    let update = Update { model: Some("lab/n".into()), system: Some(String::new()), ..Update::default() };
     talk.update(update).await.unwrap();
     say(&talk, "ho").await;
     seen.end_of(2).await;

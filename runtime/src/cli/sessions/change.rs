@@ -35,6 +35,24 @@ pub(super) async fn cancel(link: &Link<'_>, id: &str, turn: Option<u64>, json: b
     Ok(Exit::Done)
 }
 
+/// Sets what a session's turns may cost.
+pub(super) async fn budget(link: &Link<'_>, id: &str, amount: &str, json: bool) -> Result<Exit, Failure> {
+    known(link, id).await?;
+    let budget = Some(amount).filter(|amount| *amount != "none");
+    let ask = Ask::new(Method::PATCH, path(&["sessions", id], &[])).json(&json!({"budget": budget}));
+    let info: SessionInfo = read(link.ask(ask, true).await?).await?;
+    let mut output = Output::new();
+    match info.budget {
+        _ if json => output.json(&json!({"session": id, "budget": info.budget, "spent_usd": info.spent_usd}))?,
+        Some(budget) => {
+            let spent = info.spent_usd.unwrap_or_default();
+            output.line(&format!("{id} may cost ${budget}, and has cost ${spent:.6}"))?;
+        }
+        None => output.line(&format!("{id} may cost whatever it does"))?,
+    }
+    Ok(Exit::Done)
+}
+
 /// Removes a session.
 pub(super) async fn remove(link: &Link<'_>, id: &str, json: bool) -> Result<Exit, Failure> {
     known(link, id).await?;

@@ -56,6 +56,14 @@ enum SessionsCommand {
         /// Which turn [default: the one that runs]
         turn: Option<u64>,
     },
+    /// Set what a session's turns may cost in all; what they have cost counts
+    Budget {
+        /// Which one
+        id: String,
+        /// US dollars, such as 2.50; "none" takes the budget away
+        #[arg(value_name = "AMOUNT")]
+        amount: String,
+    },
     /// Remove a session with all that was said
     Remove {
         /// Which one
@@ -107,6 +115,7 @@ pub(crate) fn run(context: &Context, args: SessionsArgs) -> Result<Exit, Failure
             SessionsCommand::Show { id } => show::show(&link, &id, json).await,
             SessionsCommand::Attach { id, from } => attach::attach(&link, &id, from, json).await,
             SessionsCommand::Cancel { id, turn } => change::cancel(&link, &id, turn, json).await,
+            SessionsCommand::Budget { id, amount } => change::budget(&link, &id, &amount, json).await,
             SessionsCommand::Remove { id } => change::remove(&link, &id, json).await,
             SessionsCommand::Fork { id, at, new } => change::fork(&link, &id, at, new, json).await,
             SessionsCommand::Export { id } => carry::export(&link, &id).await,

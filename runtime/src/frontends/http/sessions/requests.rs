@@ -2,11 +2,11 @@
 //! is told and not passed over.
 
 use greenroom_wire::{Part, chat::Tool};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::errors::ApiError;
-use crate::{Busy, CallResult, Cursor, NewSession, Outgoing, Session, Update};
+use crate::{Busy, CallResult, Cursor, NewSession, Outgoing, Period, Session, SpendBudget, Update};
 
 /// A new session.
 #[derive(Debug, Default, Deserialize)]
@@ -16,6 +16,7 @@ pub(super) struct Create {
     model: Option<String>,
     system: Option<String>,
     tools: Option<Value>,
+    budget: Option<String>,
 }
 
 /// What later turns ask.
@@ -25,6 +26,13 @@ pub(super) struct Change {
     model: Option<String>,
     system: Option<String>,
     tools: Option<Value>,
+    /// Nothing takes it away, and is told apart from what is left out.
+    #[serde(default, deserialize_with = "written")]
+    budget: Option<Option<String>>,
+}
+
+fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// A message.
@@ -111,9 +119,10 @@ impl TryFrom<Create> for NewSession {
     type Error = ApiError;
 
     fn try_from(create: Create) -> Result<Self, ApiError> {
-        let Create { id, model, system, tools } = create;
+        let Create { id, model, system, tools, budget } = create;
         let tools = tools.map(self::tools).transpose()?.unwrap_or_default();
-        Ok(Self { id, model, system, tools, brief: false })
+        let budget = budget.map(|text| self::budget(&text)).transpose()?;
+        Ok(Self { id, model, system, tools, budget, brief: false })
     }
 }
 
@@ -121,8 +130,17 @@ impl TryFrom<Change> for Update {
     type Error = ApiError;
 
     fn try_from(change: Change) -> Result<Self, ApiError> {
-        let Change { model, system, tools } = change;
-        Ok(Self { model, system, tools: tools.map(self::tools).transpose()? })
+        let Change { model, system, tools, budget } = change;
+        let budget = budget.map(|text| text.map(|text| self::budget(&text)).transpose()).transpose()?;
+        Ok(Self { model, system, tools: tools.map(self::tools).transpose()?, budget })
+    }
+}
+
+/// What a session's turns may cost in all.
+fn budget(text: &str) -> Result<SpendBudget, ApiError> {
+    match text.parse::<SpendBudget>() {
+        Ok(budget) if budget.per == Period::Ever => Ok(budget),
+        _ => Err(ApiError::bad("'budget' is no amount", "write US dollars as a text, such as \"2.50\"")),
     }
 }
 
