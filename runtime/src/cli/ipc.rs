@@ -1,5 +1,7 @@
 //! `greenroom ipc`.
 
+use std::io;
+
 use axum::{
     body::Bytes,
     http::{HeaderValue, Method, header::CONTENT_TYPE},
@@ -52,7 +54,11 @@ pub(crate) fn run(context: &Context, _: &IpcArgs) -> Result<Exit, Failure> {
             context.tell_demo_answers();
             settings.iter().for_each(|settings| context.tell_ignored(settings));
         }
-        let served = serve(tokio::io::stdin(), tokio::io::stdout(), &Linked(&link), &stop).await;
+        let asker = Linked(&link);
+        let served = tokio::select! {
+            served = serve(tokio::io::stdin(), tokio::io::stdout(), &asker, &stop) => served,
+            () = reader_gone() => Err(io::ErrorKind::BrokenPipe.into()),
+        };
         link.leave_at(&stop).await;
         served.map(|()| Exit::Done).map_err(|error| Failure::stdout(&error))
     })
@@ -75,6 +81,39 @@ impl Asker for Linked<'_> {
         };
         asking.try_flatten_stream()
     }
+}
+
+/// Waits until nobody can read standard output any more, where the system tells: while all providers are silent nothing is
+/// written, and the next write would be late to find it.
+#[cfg(unix)]
+async fn reader_gone() {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // It ends with the process.
+    let watching = std::thread::Builder::new().name("greenroom-stdout".to_owned()).spawn(move || {
+        let output = io::stdout();
+        // Nothing is asked for, so that only what is always told ends the wait: an error, or a hang-up.
+        let mut watched = [PollFd::new(&output, PollFlags::empty())];
+        loop {
+            match poll(&mut watched, None) {
+                Ok(_) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+        let _nobody_waits = tell.send(());
+    });
+    match watching {
+        Ok(_) if told.await.is_ok() => {}
+        // The next write will find it.
+        _ => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn reader_gone() {
+    std::future::pending().await
 }
 
 /// What a command would tell a person, told to a program.

@@ -8,6 +8,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use greenroom_actors::session::event::LogEvent;
+use greenroom_config::OAuthFlow;
 use greenroom_providers::cost::Cost;
 use greenroom_wire::{ChatError, ErrorKind, Usage};
 use serde_json::{Value, json};
@@ -20,7 +21,6 @@ use super::{
     words::{Refusal, last, put_piece},
 };
 use crate::{Answer, Caller, CredentialsError, LoginStep, Model, NewLogin, Runtime};
-use greenroom_config::OAuthFlow;
 
 /// How much of an answer is given at once, in bytes; a single line may be longer.
 const PIECE: usize = 64 << 10;
@@ -125,9 +125,15 @@ impl Chatting {
     async fn next(mut self) -> Option<(Bytes, Option<Self>)> {
         let mut out = Vec::new();
         loop {
-            while let Some(event) = self.waiting.pop_front() {
+            loop {
+                if out.len() >= PIECE {
+                    return Some((out.into(), Some(self)));
+                }
+                if self.chat.go_on(&mut out) {
+                    continue;
+                }
+                let Some(event) = self.waiting.pop_front() else { break };
                 match self.chat.write(event.body, &mut out) {
-                    None if out.len() >= PIECE => return Some((out.into(), Some(self))),
                     None => {}
                     Some(End::Done(spent)) => {
                         out.extend(done(&self.runtime, spent).await);

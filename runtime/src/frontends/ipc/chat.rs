@@ -20,6 +20,15 @@ pub(super) struct Chat {
     who: Option<(String, String)>,
     is_kept: bool,
     usage: Option<Usage>,
+    saying: Option<Saying>,
+}
+
+/// A text of which not all is written.
+#[derive(Debug)]
+struct Saying {
+    is_thinking: bool,
+    text: String,
+    written: usize,
 }
 
 /// A call that is being made.
@@ -71,18 +80,15 @@ struct Whole<'a> {
 impl Chat {
     /// With thinking, if that is shown.
     pub(super) fn new(thinking: bool) -> Self {
-        Self { thinking, calls: Vec::new(), spoke: false, who: None, is_kept: false, usage: None }
+        Self { thinking, calls: Vec::new(), spoke: false, who: None, is_kept: false, usage: None, saying: None }
     }
 
-    /// Appends the lines of an event, and says how the answer ended, if it did.
+    /// Takes the next event, appends its lines, and says how the answer ended, if it did. Of a text nothing is written
+    /// yet: [`go_on`](Self::go_on) does that.
     pub(super) fn write(&mut self, event: EventBody, out: &mut Vec<u8>) -> Option<End> {
         match event {
-            EventBody::Text { delta } | EventBody::Refusal { delta } => {
-                self.say(&delta, |content| Said::Content { content }, out);
-            }
-            EventBody::Thinking { delta } if self.thinking => {
-                self.say(&delta, |content| Said::Thinking { content }, out);
-            }
+            EventBody::Text { delta } | EventBody::Refusal { delta } => self.say(false, delta),
+            EventBody::Thinking { delta } if self.thinking => self.say(true, delta),
             EventBody::ToolCall { index, id, name, kind } => {
                 self.calls.push(Call { index, id, name, kind, arguments: String::new() });
             }
@@ -122,13 +128,28 @@ impl Chat {
         None
     }
 
-    fn say<'a>(&mut self, mut text: &'a str, said: fn(&'a str) -> Said<'a>, out: &mut Vec<u8>) {
+    fn say(&mut self, is_thinking: bool, text: String) {
+        debug_assert!(self.saying.is_none(), "each text is written before the next event is taken");
         self.spoke |= !text.is_empty();
-        while !text.is_empty() {
-            let (piece, rest) = text.split_at(text.floor_char_boundary(PIECE));
-            put_piece(out, &said(piece));
-            text = rest;
+        self.saying = Some(Saying { is_thinking, text, written: 0 });
+    }
+
+    /// Appends the next line of a text that was taken; whether there may be more of it. To be called until there is none
+    /// before the next event is taken.
+    pub(super) fn go_on(&mut self, out: &mut Vec<u8>) -> bool {
+        let Some(Saying { is_thinking, text, written }) = &mut self.saying else { return false };
+        let rest = &text[*written..];
+        let content = &rest[..rest.floor_char_boundary(PIECE)];
+        *written += content.len();
+        match (content.is_empty(), *is_thinking) {
+            (true, _) => {}
+            (false, true) => put_piece(out, &Said::Thinking { content }),
+            (false, false) => put_piece(out, &Said::Content { content }),
         }
+        if *written == text.len() {
+            self.saying = None;
+        }
+        true
     }
 }
 

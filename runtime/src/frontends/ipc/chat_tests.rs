@@ -4,7 +4,11 @@ use super::*;
 
 fn lines(chat: &mut Chat, events: impl IntoIterator<Item = EventBody>) -> (Vec<Value>, Option<End>) {
     let mut out = Vec::new();
-    let end = events.into_iter().find_map(|event| chat.write(event, &mut out));
+    let end = events.into_iter().find_map(|event| {
+        let end = chat.write(event, &mut out);
+        while chat.go_on(&mut out) {}
+        end
+    });
     let text = String::from_utf8(out).unwrap();
     (text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["data"].take()).collect(), end)
 }
@@ -29,8 +33,8 @@ fn args(index: u32, delta: &str) -> EventBody {
 fn thinking_is_shown_to_who_asked_for_it_alone() {
     let said = || [thinking("hm"), text("yes")];
     let content = json!({"type": "content", "content": "yes"});
-    assert_eq!(lines(&mut Chat::new(false), said()).0, [content.clone()]);
-    assert_eq!(lines(&mut Chat::new(true), said()).0, [json!({"type": "thinking", "content": "hm"}), content]);
+    assert_eq!(lines(&mut Chat::new(true), said()).0, [json!({"type": "thinking", "content": "hm"}), content.clone()]);
+    assert_eq!(lines(&mut Chat::new(false), said()).0, [content]);
 }
 
 #[test]
