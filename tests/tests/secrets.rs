@@ -17,7 +17,7 @@ use greenroom_tests::openai::{self, Answer};
 use greenroom_tests::{Route, Script, ScriptedProvider, When};
 use http_support::{Api, Greenroom, LIMIT, ask, ask_streamed, chats_asked, until};
 use secrets_support::Heard;
-use serde_json::json;
+use serde_json::{Value, json};
 use session_support::SESSIONS;
 
 /// Of each kind of place that a provider's secret may be in.
