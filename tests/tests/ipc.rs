@@ -165,11 +165,11 @@ async fn a_request_that_takes_longer_than_it_may_is_told_and_ended() {
     let lab_server = answering([stalled("begun").always()]).await;
     let mut ipc = Ipc::alone(lab(&lab_server.url(), ""));
     let mut request = chat("t", "hi");
-    request["timeout"] = json!(400);
+    request["timeout"] = json!(2000);
     ipc.send(&request).await;
     let lines = ipc.answer("t").await;
     let (code, message) = error(&lines);
-    assert!(code == "timeout" && message.contains("400 ms"), "{lines:?}");
+    assert!(code == "timeout" && message.contains("2000 ms"), "{lines:?}");
     lab_server.wait_for(|stats| stats.route(CHAT).cancelled == 1, LIMIT).await.unwrap();
 }
 

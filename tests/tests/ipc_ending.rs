@@ -158,3 +158,21 @@ async fn beside_a_daemon_the_daemon_answers() {
     let (code, lines, _) = ipc.end().await;
     assert_eq!((code, error(&lines).0), (Some(0), "overloaded"));
 }
+
+#[tokio::test]
+async fn a_daemon_that_starts_takes_over_and_what_is_in_flight_is_answered() {
+    let slow = Answer::text(["one ", "two ", "three ", "four"]).pace(Duration::from_millis(400)).stream().always();
+    let lab_server = answering([slow]).await;
+    let home = lab(&lab_server.url(), "");
+    let mut ipc = Ipc::start(&home);
+    ipc.send(&chat(1, "count")).await;
+    ipc.spoke(1).await;
+    let (daemon, first) = tokio::join!(home.serve(&[]), ipc.answer(1));
+    assert_eq!(text(&first, "content"), "two three four", "{first:?}");
+    ipc.send(&chat(2, "count")).await;
+    assert_eq!(text(&ipc.answer(2).await, "content"), "one two three four");
+    let answered = home.run(&["usage", "--attempts", "--json"]).await.succeeded();
+    assert_eq!(answered.stdout.lines().count(), 2, "both are booked: {answered:?}\n{}", daemon.output());
+    ipc.end_input();
+    assert_eq!(ipc.end().await.0, Some(0));
+}
