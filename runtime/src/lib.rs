@@ -379,6 +379,11 @@ impl Runtime {
         models::list(&self.system, &self.settings(), &self.facts, true, Some(provider)).await
     }
 
+    /// What a model costs, as far as that is known without asking anybody.
+    pub(crate) async fn price_of(&self, provider: &str, model: &str) -> Option<Price> {
+        models::price(&self.system, &self.settings(), &self.facts, provider, model).await
+    }
+
     /// How what is kept in the data directory is kept.
     pub fn store(&self) -> StoreState {
         StoreState::of(self.store.as_ref())

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use greenroom_actors::System;
 use greenroom_config::Settings;
-use greenroom_providers::{Facts, ModelInfo};
+use greenroom_providers::{Facts, ModelInfo, Price};
 use greenroom_wire::{ChatError, ErrorKind};
 use serde::{Deserialize, Serialize};
 
@@ -134,6 +134,22 @@ impl From<&Model> for ShownModel {
             },
         }
     }
+}
+
+/// What a model costs, as far as that is known without asking anybody.
+pub(crate) async fn price(
+    system: &System,
+    settings: &Settings,
+    facts: &Facts,
+    provider: &str,
+    model: &str,
+) -> Option<Price> {
+    let configured = settings.provider(provider).and_then(|own| own.models.iter().find(|(id, _)| *id == model));
+    let info = configured.map_or_else(|| ModelInfo::named(model), model_info);
+    let listed = system.old_models(provider).await;
+    let listed = listed.as_deref().and_then(|list| list.iter().find(|listed| listed.id == model));
+    let info = listed.map_or_else(|| info.clone(), |listed| info.clone().or(listed));
+    facts.complete(provider, info).price
 }
 
 /// Every model; with `only`, those of this provider and no aliases.

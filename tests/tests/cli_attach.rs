@@ -53,7 +53,7 @@ async fn the_socket_is_its_users_alone_and_asks_for_no_token() {
         assert_eq!(get(daemon.url(), path, None).await.unwrap().status, 401);
     }
     let token = daemon.token();
-    for path in ["/api/holder", "/api/hand-over", "/api/ephemeral"] {
+    for path in ["/api/holder", "/api/hand-over", "/api/ephemeral", "/api/ipc"] {
         let status = get(daemon.url(), path, Some(&token)).await.unwrap().status;
         assert_eq!(status, 404, "{path} is the owner's alone");
     }

@@ -17,7 +17,7 @@ use greenroom_tests::openai::{self, Answer};
 use greenroom_tests::{Route, Script, ScriptedProvider, When};
 use http_support::{Api, Greenroom, LIMIT, ask, ask_streamed, chats_asked, until};
 use secrets_support::Heard;
-use serde_json::json;
+use serde_json::{Value, json};
 use session_support::SESSIONS;
 
 /// Of each kind of place that a provider's secret may be in.
@@ -106,6 +106,7 @@ async fn adding(home: &Home, heard: &mut Heard) {
         ("auth remove added/again", String::new()),
         ("auth remove added/none", String::new()),
         ("auth login added", PIPED.to_owned()),
+        ("ipc -vv", authenticating()),
         ("chat -m added/m1 hello", String::new()),
         ("chat -m added/m2 hello", String::new()),
         ("chat -m strict/m1 hello", String::new()),
@@ -117,6 +118,25 @@ async fn adding(home: &Home, heard: &mut Heard) {
         heard.add(command);
         heard.output(&home.run_with_input(&arguments, &input).await);
     }
+}
+
+/// Keys by lines of JSON, well and badly.
+fn authenticating() -> String {
+    let by = |provider: &str, params: Value| json!({"action": "authenticate", "provider": provider, "params": params});
+    let key = json!({"api_key": PIPED});
+    let lines = [
+        by("added", key.clone()).to_string(),
+        by("strict", json!({"api_key": REFUSED})).to_string(),
+        by("added", json!({"api_key": [PIPED]})).to_string(),
+        by("added", json!({PIPED: PIPED})).to_string(),
+        by("added", PIPED.into()).to_string(),
+        by("none", key.clone()).to_string(),
+        json!({"action": PIPED, "timeout": PIPED}).to_string(),
+        json!({"action": "stream_chat", "params": key}).to_string(),
+        format!("{{\"api_key\": \"{PIPED}"),
+        PIPED.to_owned(),
+    ];
+    lines.join("\n")
 }
 
 /// The same over HTTP.

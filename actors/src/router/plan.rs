@@ -449,8 +449,8 @@ impl Needs {
     }
 }
 
-/// Whether an id looks like that of a model that chats.
-fn chats(id: &str) -> bool {
+/// Whether an id looks like that of a model that chats: where nobody names a model, the first of these is taken.
+pub fn chats(id: &str) -> bool {
     let id = id.to_ascii_lowercase();
     !NOT_CHAT.iter().any(|word| id.contains(word))
 }

@@ -10,6 +10,7 @@ mod daemon;
 mod data_dir;
 mod embed;
 mod failure;
+mod ipc;
 mod lock;
 mod models;
 mod notes;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Chat(chat::ChatArgs),
     /// Run the daemon that other programs talk to
     Serve(serve::ServeArgs),
+    /// Answer lines of JSON on standard input, for a program that starts this one
+    Ipc(ipc::IpcArgs),
     /// Look at conversations that are kept, and take part in them
     Sessions(sessions::SessionsArgs),
     /// List the models that there are
@@ -91,6 +94,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
     match command {
         Command::Chat(args) => chat::run(&context, args),
         Command::Serve(args) => serve::run(&context, &args),
+        Command::Ipc(args) => ipc::run(&context, &args),
         Command::Sessions(args) => sessions::run(&context, args),
         Command::Models(args) => models::run(&context, &args),
         Command::Pull(args) => pull::run(&context, &args),

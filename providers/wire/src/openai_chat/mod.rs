@@ -22,7 +22,9 @@ pub use embed::{ServedEmbed, decode_embed_request, decode_embeddings, embeddings
 pub(crate) use error::decode_error_event;
 pub use error::{decode_copilot_error, decode_error};
 pub use models::{ModelEntry, ServedModel, decode_models, encode_models};
-pub use request::{CallIdForm, Dialect, MaxTokensKey, ServedRequest, ThinkingForm, decode_request, encode_request};
+pub use request::{
+    CallIdForm, Dialect, MaxTokensKey, ServedRequest, ThinkingForm, decode_object, decode_request, encode_request,
+};
 pub use serve::{StreamWriter, error_body, whole_answer};
 pub(crate) use serve::{error_object, insert_at};
 pub use stream::OpenaiChatDecoder;

@@ -25,7 +25,7 @@ pub(super) async fn attach(dir: &Path, context: &Context, need: Need) -> Result<
         return Ok(Some((client, holder)));
     }
     // What is not kept is the owner's alone to ask.
-    if need == Need::Answers || fits(&socket_of(dir)) {
+    if need.goes_on_without() || fits(&socket_of(dir)) {
         return Ok(None);
     }
     let Some(client) = at_address(dir)? else { return Ok(None) };

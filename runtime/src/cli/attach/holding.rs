@@ -103,10 +103,17 @@ impl Holding {
         self.stop.is_cancelled()
     }
 
-    /// Stays until no turn runs, and ends. Ctrl-C ends it sooner; what is left goes on in the next holder.
-    pub(super) async fn leave(self) {
-        if !self.runtime.drain(PATIENCE).await && !self.is_ending() {
-            self.stay().await;
+    /// Stays until no turn runs, and ends. Ctrl-C and `stop` end it sooner; what is left goes on in the next holder.
+    pub(super) async fn leave(self, stop: &CancellationToken) {
+        let is_idle = tokio::select! {
+            is_idle = self.runtime.drain(PATIENCE) => is_idle,
+            () = stop.cancelled() => true,
+        };
+        if !is_idle && !self.is_ending() {
+            tokio::select! {
+                () = self.stay() => {}
+                () = stop.cancelled() => {}
+            }
         }
         self.stop.cancel();
         self.ended().await;

@@ -15,6 +15,7 @@ use greenroom::{
     has_store,
 };
 use tokio::sync::{Mutex, MutexGuard, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     client::{Answer, Ask, Client, Lost, Way},
@@ -45,6 +46,8 @@ const SHORTEST: Duration = Duration::from_secs(1);
 pub(crate) enum Need {
     /// Answers, which go on without a store where there is no way to one.
     Answers,
+    /// The same for a program that may add keys as well: a store is made where there is none.
+    Frontend,
     /// Answers of a runtime that keeps nothing, and has nothing to do with any other.
     Alone,
     /// The store; one is made where there is none.
@@ -74,10 +77,22 @@ struct Current {
     default_model: Option<String>,
 }
 
+impl Need {
+    /// Whether what is asked is answered where there is no way to a store, too.
+    pub(super) fn goes_on_without(self) -> bool {
+        matches!(self, Self::Answers | Self::Frontend)
+    }
+}
+
 impl<'a> Link<'a> {
-    /// Finds a holder, or becomes one. `settings` are those for the latter, if they are known already.
+    /// Finds a holder, or becomes one. `settings` are those for the latter, if they are known already. SIGTERM ends the
+    /// program in order from then on, save for a [frontend](Need::Frontend), which listens itself and says so to
+    /// [`leave_at`](Self::leave_at).
     pub(crate) async fn open(context: &'a Context, need: Need, settings: Option<Settings>) -> Result<Self, Failure> {
-        let termination = Termination::default();
+        let termination = match need {
+            Need::Frontend => Termination::left_to_others(),
+            _ => Termination::default(),
+        };
         let current = find(context, need, settings, &termination, false).await?;
         Ok(Self { context, need, termination, current: Mutex::new(current) })
     }
@@ -141,8 +156,13 @@ impl<'a> Link<'a> {
 
     /// Ends what of it is here. A holder stays until the turns that run are over.
     pub(crate) async fn leave(self) {
+        self.leave_at(&CancellationToken::new()).await;
+    }
+
+    /// The same, but a holder stays no longer than until `stop`; turns that are left go on in the next holder.
+    pub(crate) async fn leave_at(self, stop: &CancellationToken) {
         if let Some(holding) = self.current.into_inner().holding {
-            holding.leave().await;
+            holding.leave(stop).await;
         }
     }
 }
@@ -171,7 +191,7 @@ async fn find(
 ) -> Result<Current, Failure> {
     let dir = match need {
         Need::Alone => None,
-        Need::Answers => context.data_path(),
+        Need::Answers | Need::Frontend => context.data_path(),
         Need::Store => Some(context.data_dir()?.path().to_owned()),
         Need::Look | Need::Join => Some(context.data_place()?),
     };
@@ -199,16 +219,18 @@ async fn find(
                     has_store(&dir) || settings.providers.iter().any(|provider| provider.kind != config::Kind::Demo)
                 }
                 Need::Look | Need::Join => has_store(&dir),
-                Need::Store | Need::Alone => true,
+                Need::Store | Need::Alone | Need::Frontend => true,
             };
             if !keeps {
                 return Ok(Current::held(context, termination, alone(context, need, settings).await?, None));
             }
             let builder = Runtime::builder().settings(settings.clone()).environment(context.environment.clone());
+            // Whoever adds keys may begin without one.
+            let builder = if need == Need::Frontend { builder.wait_for_credentials() } else { builder };
             match start(builder.data_dir(&dir)).await {
                 Ok(runtime) => return Ok(began(context, termination, runtime, need, &dir)),
                 Err(StartError::Store(OpenError::Held { .. })) => {}
-                Err(error @ StartError::Store(_)) if need == Need::Answers => {
+                Err(error @ StartError::Store(_)) if need.goes_on_without() => {
                     notes::warning(&format!("{}; going on without it", with_causes(&error)));
                     notes::hint(&error.hint());
                     return Ok(Current::held(context, termination, alone(context, need, settings).await?, None));
@@ -216,7 +238,7 @@ async fn find(
                 Err(error) => return Err(error.into()),
             }
         }
-        if need == Need::Answers && begun.elapsed() > SHORTEST {
+        if need.goes_on_without() && begun.elapsed() > SHORTEST {
             tracing::debug!("another greenroom has the store and can't be asked: nothing is learnt from this one");
             return Ok(Current::held(
                 context,
@@ -231,7 +253,7 @@ async fn find(
                 "wait for it to end or stop it; if the path is too long for a socket, give a shorter --data-dir",
             ));
         }
-        if !has_said && need != Need::Answers && begun.elapsed() > PATIENCE {
+        if !has_said && !need.goes_on_without() && begun.elapsed() > PATIENCE {
             has_said = true;
             notes::note(&format!("waiting for the greenroom that has {} open", dir.display()));
         }

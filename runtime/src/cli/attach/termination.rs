@@ -15,6 +15,11 @@ pub(super) struct Termination {
 }
 
 impl Termination {
+    /// Where somebody else listens, and ends what is held.
+    pub(super) fn left_to_others() -> Self {
+        Self { listening: OnceLock::from(()), ..Self::default() }
+    }
+
     /// Listens from here on. A signal that is listened for ends nothing by itself any more, so this never stops.
     pub(super) fn listen(&self) {
         self.listening.get_or_init(|| {

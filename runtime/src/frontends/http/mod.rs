@@ -19,6 +19,7 @@ mod event_stream;
 mod guard;
 mod health;
 mod held_calls;
+mod ipc;
 mod models;
 mod openai;
 mod owner;

@@ -34,7 +34,7 @@ use super::{
     door::Door,
     errors::Refusal,
     guard::Guard,
-    health, models, openai, owner, sessions, usage,
+    health, ipc, models, openai, owner, sessions, usage,
     who::{Who, owner_only},
 };
 use crate::Runtime;
@@ -81,7 +81,7 @@ impl Site {
     pub(super) fn new(app: App, door: Option<&Door>) -> Self {
         let draining = app.draining.clone();
         let owners = Arc::new(App { max_body: app.max_body.max(OWNERS_BODY), ..app.clone() });
-        let mut owner = routes().merge(sessions::ephemeral_routes()).with_state(owners);
+        let mut owner = routes().merge(sessions::ephemeral_routes()).merge(ipc::routes()).with_state(owners);
         if let Some(door) = door {
             owner = owner.merge(owner::routes(door));
         }
@@ -183,7 +183,7 @@ fn owners_routes() -> Router<Arc<App>> {
 
 /// What is asked by the owner's door alone, as it is by the address: not there, which no client needs to hear.
 fn routes_of_the_door() -> Router<Arc<App>> {
-    let paths = ["/api/ephemeral", "/api/holder", "/api/hand-over"];
+    let paths = ["/api/ephemeral", "/api/ipc", "/api/holder", "/api/hand-over"];
     let unknown = paths.iter().fold(Router::new(), |router, path| router.route(path, any(unknown_route)));
     unknown.route_layer(from_fn(owner_only))
 }

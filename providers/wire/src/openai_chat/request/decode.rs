@@ -46,8 +46,12 @@ pub fn decode_request(body: &[u8]) -> Result<ServedRequest, ChatError> {
     }
 }
 
-/// Reads what stands in the body of a client's request; see [`decode_request`].
-pub(in crate::openai_chat) fn decode_object(mut map: Map<String, Value>) -> Result<ServedRequest, ChatError> {
+/// Reads what stands in the body of a client's request, as [`decode_request`] does.
+///
+/// # Errors
+///
+/// As for [`decode_request`].
+pub fn decode_object(mut map: Map<String, Value>) -> Result<ServedRequest, ChatError> {
     let mut request = ChatRequest { model: string("model", take(&mut map, "", "model")?)?, ..ChatRequest::default() };
     let messages = array("messages", take(&mut map, "", "messages")?)?;
     if messages.is_empty() {

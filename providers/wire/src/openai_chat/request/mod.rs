@@ -12,8 +12,7 @@ mod encode_tools;
 mod extras;
 pub(crate) mod reader;
 
-pub(super) use decode::decode_object;
-pub use decode::{ServedRequest, decode_request};
+pub use decode::{ServedRequest, decode_object, decode_request};
 pub(super) use decode_part::split_data_url;
 pub use dialect::{CallIdForm, Dialect, MaxTokensKey, ThinkingForm};
 pub use encode::encode_request;
