@@ -113,3 +113,26 @@ fn a_factor_is_on_all_of_a_price_and_leaves_no_stray_digits() {
     assert_eq!((dearer.input, dearer.output, dearer.cache_write), (3.3, 16.5, Some(4.125)));
     assert_eq!(dearer.tiers.iter().next().map(|tier| tier.output), Some(24.75));
 }
+
+#[test]
+fn a_batch_costs_what_is_known_of_it_or_half() {
+    let tier = Tier {
+        above_tokens: 10,
+        input: 4.0,
+        output: 16.0,
+        cache_read: Some(0.4),
+        cache_write: None,
+        cache_write_1h: None,
+    };
+    let price = Price { cache_read: Some(0.2), tiers: Tiers::new(&[tier]).unwrap(), ..Price::flat(2.0, 8.0) };
+    let half = price.of_batch();
+    assert_eq!((half.input, half.output, half.cache_read), (1.0, 4.0, Some(0.1)));
+    let told = Price { batch: Some(BatchPrice { input: 0.5, output: 4.0 }), ..price }.of_batch();
+    assert_eq!((told.input, told.output, told.cache_read), (0.5, 4.0, Some(0.05)));
+    let above = told.tiers.iter().next().unwrap();
+    assert_eq!((above.input, above.output, above.cache_read), (1.0, 8.0, Some(0.1)));
+    assert_eq!(
+        Price { batch: Some(BatchPrice { input: 0.0, output: 0.0 }), ..Price::flat(0.0, 0.0) }.of_batch().input,
+        0.0
+    );
+}

@@ -60,6 +60,11 @@ impl Books {
     /// An attempt is closed, and this is booked for it.
     pub(super) fn handle_close(&mut self, key: &UsageKey, sum: &Sum, ended: Ended) {
         self.handle_never_sent(ended.id);
+        self.book(key, sum, ended);
+    }
+
+    /// This is booked for an attempt that never was open here.
+    pub(super) fn book(&mut self, key: &UsageKey, sum: &Sum, ended: Ended) {
         self.add(key, sum);
         self.keep(ended);
     }
@@ -130,6 +135,15 @@ impl Books {
     /// A name is too long for it.
     pub(super) fn batch(&self) -> Result<Batch, StoreError> {
         let mut batch = Batch::default();
+        self.add_to(&mut batch)?;
+        Ok(batch)
+    }
+
+    /// The same with other changes.
+    ///
+    /// # Errors
+    /// A name is too long for the store.
+    pub(super) fn add_to(&self, batch: &mut Batch) -> Result<(), StoreError> {
         for (id, opened) in &self.opened {
             batch.put(&OPEN, id, &opened.expected())?;
         }
@@ -143,7 +157,7 @@ impl Books {
         for ended in &self.entries {
             batch.put(&ENTRIES, &ended.place(), &ended.kept)?;
         }
-        Ok(batch)
+        Ok(())
     }
 }
 
