@@ -187,6 +187,31 @@ async fn vectors_are_made_in_a_batch_of_their_own() {
 }
 
 #[tokio::test]
+async fn many_results_come_whole_however_they_were_cut_on_the_way() {
+    const MANY: usize = 1000;
+    let output: String = (0..MANY).map(|index| format!("{}\n", completion(&index.to_string(), "hello"))).collect();
+    let ended = openai_batch("expired", "", json!({"output_file_id": "file-out"}));
+    let provider = ScriptedProvider::start(Script::new([
+        Route::new("POST", "/v1/files", [uploaded("file-in")]),
+        Route::new("POST", "/v1/batches", [Attempt::json(200, &ended)]),
+        Route::new(
+            "GET",
+            "/v1/files/file-out/content",
+            [Attempt::new().status(200).send(output.as_str()).in_pieces_of(997).always()],
+        ),
+    ]))
+    .await;
+    let (home, file) = home(OPENAI, &provider, FILE);
+    let id = submitted(&home, &file).await;
+    for _ in 0..2 {
+        let read = lines(&home.run(&["batch", "results", &id]).await.succeeded().stdout);
+        assert_eq!(read.len(), MANY);
+        assert!(read.iter().enumerate().all(|(index, line)| line["custom_id"].as_str() == Some(&*index.to_string())));
+        assert_eq!(booked(&home).await, json!(["lab/m1", 1000, 1_000_000, 500_000, 1.0]));
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_wrong_is_told_with_its_line_and_nothing_is_sent() {
     let lab = ScriptedProvider::start(openai([])).await;
     let (home, file) = home(OPENAI, &lab, "");

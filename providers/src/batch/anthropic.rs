@@ -62,7 +62,7 @@ impl Batches for Anthropic {
         let deadlines = Deadlines { first_content: ASK_LIMIT, idle: ASK_LIMIT, silent: ASK_LIMIT, finish: ASK_LIMIT };
         let call = ChatCall { request, model: &info.id, info, provider, credential, deadlines: &deadlines };
         let encoded = encode_request(request, provider, &info.id, &dialect(call));
-        (encoded, betas(request).into_iter().map(str::to_owned).collect())
+        (encoded, betas(request).map(str::to_owned).collect())
     }
 
     fn upload<'a>(&'a self, _: BatchCall<'a>) -> BoxFuture<'a, Result<Option<String>, ChatError>> {
