@@ -56,8 +56,13 @@ async fn a_batch_of_openai_is_uploaded_made_waited_for_and_read_for_half_the_pri
     ]))
     .await;
     let (home, file) = home(OPENAI, &provider, FILE);
+    // What a process left that was killed before it knew what it had.
+    let spool = home.data_dir().join("batches");
+    std::fs::create_dir_all(&spool).unwrap();
+    std::fs::write(spool.join("batch_left.jsonl"), "{}").unwrap();
     let id = submitted(&home, &file).await;
     assert!(id.starts_with("batch_"), "{id}");
+    assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0, "requests stay on disk");
 
     // Each line in the one form of the provider, whichever form it had.
     let upload = asked(&provider, "POST", "/v1/files").remove(0);
@@ -307,4 +312,10 @@ async fn a_batch_is_asked_for_by_the_profile_that_it_belongs_to_and_no_other() {
     home.config(&profiles(&[other]));
     let output = home.run(&["batch", "status", &id]).await;
     assert_failed(&output, 1, &format!("profile \"{mine}\""), "");
+    // Beside others it keeps nobody from what they are told.
+    home.config(&profiles(&["one", "two"]));
+    let second = submitted(&home, &file).await;
+    home.config(&profiles(&[other]));
+    let output = home.run(&["batch", "status"]).await;
+    assert!(output.code() == Some(1) && output.stdout.contains(&id) && output.stdout.contains(&second), "{output:?}");
 }

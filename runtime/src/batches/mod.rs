@@ -88,6 +88,8 @@ impl Batches {
         }
         let id = format!("batch_{:032x}", rand::random::<u128>());
         let path = spool::place(data_dir, &id);
+        let marked = self.mark(&id).ok_or(BatchError::UnderWay)?;
+        self.sweep().await?;
         let Written { form, bytes, names, features } = blocking({
             let (leave, system) = (Arc::clone(&leave), self.0.system.clone());
             move || {
@@ -120,7 +122,7 @@ impl Batches {
             return Err(error);
         }
         let shown = kept.shown(&id, true);
-        self.begin(id, leave, false);
+        Self::begin(marked, leave, false);
         Ok(shown)
     }
 
@@ -166,7 +168,9 @@ impl Batches {
                 Ok(self.change(id, |kept| kept.status = Some(told)).await?.shown(id, false))
             }
             _ => {
-                self.begin(id.to_owned(), Arc::new(leave), true);
+                if let Some(marked) = self.mark(id) {
+                    Self::begin(marked, Arc::new(leave), true);
+                }
                 Ok(kept.shown(id, true))
             }
         }
@@ -257,6 +261,22 @@ impl Batches {
             error.message = format!("{} (the batch belongs to its profile \"{}\")", error.message, kept.profile);
             BatchError::Provider(error)
         })
+    }
+
+    /// Removes requests of which nothing is known: their process was killed before it wrote down what they are.
+    async fn sweep(&self) -> Result<(), BatchError> {
+        let (data_dir, store) = self.place()?;
+        let dir = data_dir.to_owned();
+        // In this order: what is being written is marked before there is a file, and written down before it is unmarked.
+        let files = blocking(move || Ok(spool::all(&dir)?)).await?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        let marked = self.under_way().clone();
+        let known = store.scan(&BATCHES).await.map_err(BatchError::Unreadable)?;
+        let is_known = |id: &String| marked.contains(id) || known.iter().any(|(own, _)| own == id);
+        files.iter().filter(|id| !is_known(id)).for_each(|id| self.remove_spool(id));
+        Ok(())
     }
 
     fn place(&self) -> Result<(&Path, &Store), BatchError> {

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Marks a batch as being handed over until it is dropped.
-struct UnderWay(Batches, String);
+pub(super) struct UnderWay(Batches, String);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
@@ -22,12 +22,13 @@ impl Drop for UnderWay {
 }
 
 impl Batches {
-    /// Hands a batch over, unless somebody does so already. `again` is whether that was begun before and cut off.
-    pub(super) fn begin(&self, id: String, leave: Arc<BatchLeave>, again: bool) {
-        if !self.under_way().insert(id.clone()) {
-            return;
-        }
-        let marked = UnderWay(self.clone(), id);
+    /// Marks a batch as being handed over; `None` if somebody does so already.
+    pub(super) fn mark(&self, id: &str) -> Option<UnderWay> {
+        self.under_way().insert(id.to_owned()).then(|| UnderWay(self.clone(), id.to_owned()))
+    }
+
+    /// Hands a batch over. `again` is whether that was begun before and cut off.
+    pub(super) fn begin(marked: UnderWay, leave: Arc<BatchLeave>, again: bool) {
         tokio::spawn(async move {
             let UnderWay(batches, id) = &marked;
             if let Err(error) = batches.hand_over(id, &leave, again).await {

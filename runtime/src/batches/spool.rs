@@ -24,6 +24,19 @@ pub(super) fn place(data_dir: &Path, id: &str) -> PathBuf {
     data_dir.join(NAME).join(format!("{id}.jsonl"))
 }
 
+/// The ids of all batches whose requests are there. It blocks.
+pub(super) fn all(data_dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(data_dir.join(NAME)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        ids.extend(entry?.file_name().to_str().and_then(|name| name.strip_suffix(".jsonl")).map(str::to_owned));
+    }
+    Ok(ids)
+}
+
 /// A file that is being written. Dropping it removes it, unless it is finished.
 #[derive(Debug)]
 pub(super) struct Writing {
@@ -122,6 +135,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_written_is_sent_as_often_as_it_is_opened_and_half_of_it_never_stays() {
         let dir = tempfile::tempdir().unwrap();
+        assert!(all(dir.path()).unwrap().is_empty());
         let path = place(dir.path(), "batch_1");
         let mut writing = Writing::begin(path.clone()).unwrap();
         writing.put(b"half").unwrap();
@@ -132,6 +146,7 @@ mod tests {
         let text = vec![b'x'; PIECE + 7];
         writing.put(&text).unwrap();
         let length = writing.finish().unwrap();
+        assert_eq!(all(dir.path()).unwrap(), ["batch_1"]);
         let body = body(path.clone(), length);
         for _ in 0..2 {
             let pieces: Vec<Bytes> = (body.open)().try_collect().await.unwrap();

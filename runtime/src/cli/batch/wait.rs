@@ -28,30 +28,29 @@ pub(super) async fn status(context: &Context, id: Option<&str>, wait: bool, json
     // Which are waited for: those that have not ended when it begins.
     let mut ids: Option<Vec<String>> = id.map(|id| vec![id.to_owned()]);
     loop {
-        let asked = tokio::select! {
-            asked = ask(context, &mut ids) => asked,
+        let Asked { batches, failure } = tokio::select! {
+            asked = ask(context, &mut ids) => asked?,
             () = interrupt.came() => return Ok(Exit::Interrupted),
         };
-        let batches = match asked {
-            Ok(batches) => batches,
-            Err(Failure::Told(told)) if wait && told.exit == Exit::Failed && failures < MOST_FAILURES => {
-                failures += 1;
-                notes::warning(&told.what);
-                Vec::new()
-            }
-            Err(failure) => return Err(failure),
-        };
-        let has_answer = !batches.is_empty() || ids.as_ref().is_some_and(Vec::is_empty);
-        if has_answer {
-            failures = 0;
-        }
-        if !wait || has_answer && batches.iter().all(|batch| batch.ended) {
-            match batches.as_slice() {
-                [batch] if id.is_some() => show::one(batch, json)?,
-                batches => show::many(batches, json)?,
+        let is_over = batches.iter().all(|batch| batch.ended);
+        failures = if failure.is_some() { failures + 1 } else { 0 };
+        if !wait || is_over || failures > MOST_FAILURES {
+            match (batches.as_slice(), failure) {
+                // What is known of it says less than why no more is.
+                ([_], Some(failure)) => return Err(failure),
+                (batches, failure) => {
+                    match batches {
+                        [batch] if id.is_some() => show::one(batch, json)?,
+                        batches => show::many(batches, json)?,
+                    }
+                    failure.map_or(Ok(()), Err)?;
+                }
             }
             let failed = wait && batches.iter().any(|batch| batch.state == "failed");
             return Ok(if failed { Exit::Failed } else { Exit::Done });
+        }
+        if let Some(Failure::Told(told)) = failure {
+            notes::warning(&told.what);
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -61,8 +60,16 @@ pub(super) async fn status(context: &Context, id: Option<&str>, wait: bool, json
     }
 }
 
+/// What a round of questions gave.
+struct Asked {
+    /// Each batch; one whose provider did not tell, as it was told of last.
+    batches: Vec<BatchInfo>,
+    /// The first reason why a provider did not tell.
+    failure: Option<Failure>,
+}
+
 /// Asks once. The store is let go of between two times: whoever waits for hours keeps nobody from it.
-async fn ask(context: &Context, ids: &mut Option<Vec<String>>) -> Result<Vec<BatchInfo>, Failure> {
+async fn ask(context: &Context, ids: &mut Option<Vec<String>>) -> Result<Asked, Failure> {
     let link = Link::open(context, Need::Look, None).await?;
     let outcome = async {
         let wanted = match ids {
@@ -72,24 +79,36 @@ async fn ask(context: &Context, ids: &mut Option<Vec<String>>) -> Result<Vec<Bat
                 ids.insert(open.map(|batch| batch.id).collect()).clone()
             }
         };
-        let mut batches = Vec::new();
+        let mut asked = Asked { batches: Vec::new(), failure: None };
         for id in &wanted {
-            let batch = one(&link, id).await?;
-            // What was cut off is handed over behind the answer, and would be cut off again by the end of this.
-            batches.push(handed_over(&link, batch).await?);
+            let before = known(&link, id).await?;
+            let told = match one(&link, id).await {
+                // What was cut off is handed over behind the answer, and would be cut off again by the end of this.
+                Ok(batch) => handed_over(&link, batch).await,
+                Err(failure) => Err(failure),
+            };
+            asked.batches.push(told.unwrap_or_else(|failure| {
+                asked.failure.get_or_insert(failure);
+                before
+            }));
         }
-        Ok(batches)
+        Ok(asked)
     };
     let outcome = outcome.await;
     link.leave().await;
     outcome
 }
 
+/// A batch as it was told of last.
+async fn known(link: &Link<'_>, id: &str) -> Result<BatchInfo, Failure> {
+    read(link.ask(Ask::get(path(&["batches", id], &[("ask", "false")])), false).await?).await
+}
+
 /// Waits until a batch is handed over, or is not.
 pub(super) async fn handed_over(link: &Link<'_>, mut batch: BatchInfo) -> Result<BatchInfo, Failure> {
     while batch.state == "sending" {
         tokio::time::sleep(LOOK).await;
-        batch = read(link.ask(Ask::get(path(&["batches", &batch.id], &[("ask", "false")])), false).await?).await?;
+        batch = known(link, &batch.id).await?;
     }
     Ok(batch)
 }
