@@ -12,6 +12,8 @@ use crate::{
     provider::{ProfileId, actor::ProviderMsg},
     router::{Candidate, plan::Needs},
     session::{Shared, plan},
+    store::{Batch, StoreError},
+    system::System,
 };
 
 /// Whose requests wait together in a provider's queue.
@@ -71,14 +73,45 @@ impl BatchLeave {
     }
 }
 
+impl System {
+    /// Who a model of a batch is asked of: the first that could answer, and what is known of the model there.
+    ///
+    /// # Errors
+    /// There is no such model.
+    pub async fn batch_candidate(&self, model: &str) -> Result<Candidate, ChatError> {
+        candidate(&self.shared, model).await
+    }
+
+    /// A request of a batch with what it does not say filled in, as for an answer.
+    pub fn batch_filled(&self, request: ChatRequest, candidate: &Candidate) -> ChatRequest {
+        filled(&self.shared, request, candidate)
+    }
+
+    /// Leave to ask a provider about batches: by this profile alone if it is said, to which the batch belongs.
+    ///
+    /// # Errors
+    /// There is no such provider or profile, or it is left alone for now.
+    pub async fn batch_leave(&self, provider: &str, profile: Option<&str>) -> Result<BatchLeave, ChatError> {
+        leave(&self.shared, provider, profile).await
+    }
+
+    /// Books answers of a batch, at once and together with another change of the store: all of it is kept, or nothing.
+    ///
+    /// # Errors
+    /// Nothing is kept; there is no store.
+    pub async fn book_batch(&self, lines: &[BookedLine], also: Batch) -> Result<(), StoreError> {
+        self.shared.ledger.book_batch(lines, also).await
+    }
+}
+
 /// Who a model is asked of first.
-pub(crate) async fn candidate(shared: &Shared, model: &str) -> Result<Candidate, ChatError> {
+async fn candidate(shared: &Shared, model: &str) -> Result<Candidate, ChatError> {
     let candidates = plan(shared, model, Needs::default()).await?.candidates;
     candidates.into_iter().next().ok_or_else(|| unknown(model))
 }
 
 /// A request with what it does not say filled in.
-pub(crate) fn filled(shared: &Shared, request: ChatRequest, candidate: &Candidate) -> ChatRequest {
+fn filled(shared: &Shared, request: ChatRequest, candidate: &Candidate) -> ChatRequest {
     match shared.provider(&candidate.provider) {
         Some(provider) => Arc::unwrap_or_clone(provider.defaults.fill(Arc::new(request), &candidate.model)),
         None => request,
@@ -86,7 +119,7 @@ pub(crate) fn filled(shared: &Shared, request: ChatRequest, candidate: &Candidat
 }
 
 /// Leave to ask, by one profile alone if it is said.
-pub(crate) async fn leave(shared: &Shared, name: &str, profile: Option<&str>) -> Result<BatchLeave, ChatError> {
+async fn leave(shared: &Shared, name: &str, profile: Option<&str>) -> Result<BatchLeave, ChatError> {
     let actor = of(shared, name)?;
     let permit = acquire_of(&actor, name, NO_MODEL, (&OWNER.into(), 0), profile).await?;
     let _counted = permit.begin();

@@ -22,7 +22,6 @@ use tokio_util::{
 };
 
 use crate::{
-    batch::{self, BatchLeave, BookedLine},
     cache::{Cache, CacheRules, CacheWish, Flight, Found, RequestKey},
     counting::{self, TokenCount},
     direct,
@@ -113,7 +112,7 @@ pub enum StartError {
 #[derive(Clone)]
 pub struct System {
     root: ActorCell,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     sessions: Sessions,
     cache: Cache,
     /// The supervisor of the providers.
@@ -347,35 +346,6 @@ impl System {
         caller: &Caller,
     ) -> Result<(Candidate, TokenCount), ChatError> {
         counting::count(&self.shared, request, caller).await
-    }
-
-    /// Who a model of a batch is asked of: the first that could answer, and what is known of the model there.
-    ///
-    /// # Errors
-    /// There is no such model.
-    pub async fn batch_candidate(&self, model: &str) -> Result<Candidate, ChatError> {
-        batch::candidate(&self.shared, model).await
-    }
-
-    /// A request of a batch with what it does not say filled in, as for an answer.
-    pub fn batch_filled(&self, request: ChatRequest, candidate: &Candidate) -> ChatRequest {
-        batch::filled(&self.shared, request, candidate)
-    }
-
-    /// Leave to ask a provider about batches: by this profile alone if it is said, to which the batch belongs.
-    ///
-    /// # Errors
-    /// There is no such provider or profile, or it is left alone for now.
-    pub async fn batch_leave(&self, provider: &str, profile: Option<&str>) -> Result<BatchLeave, ChatError> {
-        batch::leave(&self.shared, provider, profile).await
-    }
-
-    /// Books answers of a batch, at once and together with another change of the store: all of it is kept, or nothing.
-    ///
-    /// # Errors
-    /// Nothing is kept; there is no store.
-    pub async fn book_batch(&self, lines: &[BookedLine], also: crate::store::Batch) -> Result<(), StoreError> {
-        self.shared.ledger.book_batch(lines, also).await
     }
 
     /// What a provider tells of one of its models.
