@@ -26,7 +26,7 @@ use crate::{
 /// How long a server may be silent while it fetches: checking the digest of a large model takes minutes.
 const PULL_IDLE: Duration = Duration::from_secs(600);
 /// Stands for no model, so that what is known of one keeps nobody from asking about it.
-const NO_MODEL: &str = "";
+pub(crate) const NO_MODEL: &str = "";
 /// Who asks where no client is known.
 const LIBRARY: &str = "library";
 /// About how many bytes of text are a token.
@@ -147,11 +147,22 @@ pub(crate) async fn acquire(
     model: &str,
     (owner, tokens): (&Arc<str>, usize),
 ) -> Result<Permit, ChatError> {
+    acquire_of(provider, name, model, (owner, tokens), None).await
+}
+
+/// The same of one profile alone, if it is said.
+pub(crate) async fn acquire_of(
+    provider: &ProviderRef,
+    name: &str,
+    model: &str,
+    (owner, tokens): (&Arc<str>, usize),
+    only: Option<&str>,
+) -> Result<Permit, ChatError> {
     let want = Want {
         model: model.to_owned(),
         owner: Arc::clone(owner),
         exclude: Vec::new(),
-        only: None,
+        only: only.map(Into::into),
         prefer: None,
         prompt_tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
         answers: false,

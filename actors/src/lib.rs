@@ -3,6 +3,7 @@
 //! [`System`] is the tree of actors and the ways in. Control goes through actors' mailboxes; an answer's bytes never do:
 //! they go from a turn's task into an open log ([`session::mailbox`]) that its readers pull from.
 
+mod batch;
 mod cache;
 mod counting;
 mod direct;
@@ -19,6 +20,7 @@ mod system;
 mod usage;
 mod vault;
 
+pub use batch::{BatchLeave, BookedLine};
 pub use cache::{CacheRules, CacheWish};
 pub use counting::estimate as estimate_tokens;
 pub use greenroom_providers::tokens::TokenCount;

@@ -111,7 +111,7 @@ pub enum StartError {
 #[derive(Clone)]
 pub struct System {
     root: ActorCell,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     sessions: Sessions,
     cache: Cache,
     /// The supervisor of the providers.

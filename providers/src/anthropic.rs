@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::{
     Capabilities, ChatCall, Credential, ModelInfo, Provider, Sink,
+    batch::Batches,
     drive::{self, Language},
     endpoint::Endpoint,
     transport::Transport,
@@ -38,7 +39,7 @@ const MOST_PAGES: usize = 20;
 /// One server of this wire.
 #[derive(Debug)]
 pub struct Anthropic {
-    endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
 }
 
 /// What a server is made of.
@@ -62,7 +63,11 @@ impl Anthropic {
         Ok(Self { endpoint: endpoint.with_default("anthropic-version", VERSION) })
     }
 
-    fn request(
+    /// A request to a path below the version, with its credential.
+    ///
+    /// # Errors
+    /// `Config`: the key or the address can't be used.
+    pub(crate) fn request(
         &self,
         credential: &Credential,
         make: impl FnOnce(Client, Url) -> RequestBuilder,
@@ -85,11 +90,16 @@ impl Anthropic {
 
     /// The features that are configured, and those that this request asks for; nothing where it asks for none.
     fn betas(&self, request: &ChatRequest) -> HeaderMap {
+        self.with_betas(betas(request))
+    }
+
+    /// The features that are configured, and these.
+    pub(crate) fn with_betas<'a>(&self, asked: impl IntoIterator<Item = &'a str>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let configured = self.endpoint.header(BETA).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let mut names: Vec<&str> = configured.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         let known = names.len();
-        for name in betas(request) {
+        for name in asked {
             // A name that is none could say more headers, or be two.
             let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
             if is_name && !names.contains(&name) {
@@ -242,6 +252,10 @@ impl Provider for Anthropic {
 
     fn models<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Vec<ModelInfo>, ChatError>> {
         Box::pin(self.list(credential))
+    }
+
+    fn batches(&self, _: &Credential) -> Option<&dyn Batches> {
+        Some(self)
     }
 
     fn count_tokens<'a>(&'a self, call: ChatCall<'a>) -> BoxFuture<'a, Result<u64, ChatError>> {

@@ -142,10 +142,23 @@ impl Price {
 
     /// What it is in a batch, caches and tiers in proportion; `None` where that is not known.
     pub fn in_batch(self) -> Option<Self> {
-        let batch = self.batch?;
-        let factor = batch.input / self.input;
-        let scaled = if factor.is_finite() { self.scaled(factor) } else { self };
-        Some(Self { input: batch.input, output: batch.output, batch: Some(batch), ..scaled })
+        self.batch.map(|_| self.of_batch())
+    }
+
+    /// The price of the same in a batch: what is known of that, else half of it, which is what every provider asks. What is
+    /// read from and written to caches is cheaper in the proportion of the prompt.
+    #[must_use]
+    pub fn of_batch(self) -> Self {
+        const HALF: f64 = 0.5;
+        let Some(batch) = self.batch else { return self.scaled(HALF) };
+        let factor = |of: f64, all: f64| if all > 0.0 { of / all } else { HALF };
+        let scaled = self.scaled(factor(batch.input, self.input));
+        let output = factor(batch.output, self.output);
+        let mut tiers = scaled.tiers;
+        for (tier, before) in tiers.0.iter_mut().flatten().zip(self.tiers.iter()) {
+            tier.output = scale(before.output, output);
+        }
+        Self { input: batch.input, output: batch.output, tiers, ..scaled }
     }
 
     /// What a request with this usage costs.

@@ -188,4 +188,28 @@ proptest! {
         let longer = Usage { output: usage.output.saturating_add(more), ..usage.clone() };
         prop_assert!(price.cost(&longer) >= price.cost(&usage));
     }
+
+}
+
+#[test]
+fn a_batch_costs_what_is_known_of_it_or_half() {
+    let tier = Tier {
+        above_tokens: 10,
+        input: 4.0,
+        output: 16.0,
+        cache_read: Some(0.4),
+        cache_write: None,
+        cache_write_1h: None,
+    };
+    let price = Price { cache_read: Some(0.2), tiers: Tiers::new(&[tier]).unwrap(), ..Price::flat(2.0, 8.0) };
+    let half = price.of_batch();
+    assert_eq!((half.input, half.output, half.cache_read), (1.0, 4.0, Some(0.1)));
+    let told = Price { batch: Some(BatchPrice { input: 0.5, output: 4.0 }), ..price }.of_batch();
+    assert_eq!((told.input, told.output, told.cache_read), (0.5, 4.0, Some(0.05)));
+    let above = told.tiers.iter().next().unwrap();
+    assert_eq!((above.input, above.output, above.cache_read), (1.0, 8.0, Some(0.1)));
+    assert_eq!(
+        Price { batch: Some(BatchPrice { input: 0.0, output: 0.0 }), ..Price::flat(0.0, 0.0) }.of_batch().input,
+        0.0
+    );
 }

@@ -7,6 +7,7 @@
 pub mod anthropic;
 pub mod auth;
 pub mod azure;
+pub mod batch;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
 pub mod catalog;

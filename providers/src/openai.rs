@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink,
+    batch::Batches,
     embeddings::within,
     endpoint::Endpoint,
     openai_chat::{self, Asked},
@@ -36,9 +37,9 @@ pub(crate) const MOST_TEXTS: usize = 2048;
 /// One server of these wires.
 #[derive(Debug)]
 pub struct OpenAi {
-    kind: &'static str,
-    endpoint: Endpoint,
-    dialect: Dialect,
+    pub(crate) kind: &'static str,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) dialect: Dialect,
     /// Whether it is spoken to in the Responses API; `None` leaves it to the model.
     responses: Option<bool>,
 }
@@ -90,12 +91,15 @@ impl OpenAi {
     /// Whether this call is made in the Responses API: as was configured, else where nothing else is served, or where the
     /// request is one of that API.
     fn in_responses(&self, call: &ChatCall<'_>) -> bool {
-        let by_model = || call.info.responses_only == Some(true);
-        let base = self.endpoint.base(call.credential);
+        self.is_for_responses(call.request, call.info, call.credential)
+    }
+
+    /// The same of a request that is made with others.
+    pub(crate) fn is_for_responses(&self, request: &ChatRequest, info: &ModelInfo, credential: &Credential) -> bool {
+        let by_model = || info.responses_only == Some(true);
+        let base = self.endpoint.base(credential);
         self.responses.unwrap_or_else(|| {
-            by_model()
-                || self.is_official() && is_of_responses(call.request, base)
-                || openai_responses::is_chatgpt(base)
+            by_model() || self.is_official() && is_of_responses(request, base) || openai_responses::is_chatgpt(base)
         })
     }
 
@@ -164,6 +168,11 @@ impl Provider for OpenAi {
             return Box::pin(async { Err(unsupported(self.kind, "count tokens")) });
         }
         Box::pin(openai_responses::count(self.kind, &self.endpoint, call))
+    }
+
+    fn batches(&self, credential: &Credential) -> Option<&dyn Batches> {
+        // A subscription has no batches.
+        (!openai_responses::is_chatgpt(self.endpoint.base(credential))).then_some(self)
     }
 
     fn embed<'a>(&'a self, call: EmbedCall<'a>) -> BoxFuture<'a, Result<Embeddings, ChatError>> {

@@ -12,7 +12,7 @@ use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Map, Value};
 
 use crate::{
-    ChatCall, Credential, EmbedCall, Sink,
+    ChatCall, Credential, EmbedCall, ModelInfo, Sink,
     drive::{self, Language},
     embeddings::{counted, join},
     endpoint::Endpoint,
@@ -50,6 +50,15 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// What a server takes once the model is known.
+pub(crate) fn of_model(mut dialect: Dialect, info: &ModelInfo) -> Dialect {
+    // Such a model refuses a request that says how hard it is to think.
+    if info.reasoning == Some(false) {
+        dialect.thinking = ThinkingForm::None;
+    }
+    dialect
+}
+
 /// With the headers of a request whose answer is streamed.
 pub(crate) fn streamed(request: RequestBuilder) -> RequestBuilder {
     request.header("content-type", "application/json").header("accept", "text/event-stream")
@@ -79,11 +88,7 @@ pub(crate) async fn send(
     call: ChatCall<'_>,
     sink: &mut dyn Sink,
 ) -> Result<(), ChatError> {
-    let mut dialect = *dialect;
-    // Such a model refuses a request that says how hard it is to think.
-    if call.info.reasoning == Some(false) {
-        dialect.thinking = ThinkingForm::None;
-    }
+    let dialect = of_model(*dialect, call.info);
     let encoded = encode_request(call.request, call.provider, call.model, &dialect);
     for left_out in &encoded.left_out {
         tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);

@@ -7,7 +7,7 @@ use greenroom_wire::{
     ChatError, ChatEvent, ChatRequest, EmbedRequest, Embeddings, ErrorKind, RateLimits, ollama::PullProgress,
 };
 
-use crate::{Credential, Deadlines, catalog::Date, cost::Price};
+use crate::{Credential, Deadlines, batch::Batches, catalog::Date, cost::Price};
 
 /// A model provider: an address and a language. It holds no mutable state; what changes (marks, limits, the choice of
 /// profile) belongs to the actor that owns it.
@@ -71,6 +71,11 @@ pub trait Provider: Send + Sync + 'static {
     /// Why the model isn't there; [`unsupported`] where the provider fetches none; `Cancelled` if the sink asked to stop.
     fn pull<'a>(&'a self, _: PullCall<'a>, _: &'a mut dyn PullSink) -> BoxFuture<'a, Result<(), ChatError>> {
         Box::pin(async { Err(unsupported(self.kind(), "fetch models")) })
+    }
+
+    /// How it takes batches, with this credential; `None` where it takes none.
+    fn batches(&self, _: &Credential) -> Option<&dyn Batches> {
+        None
     }
 
     /// How many tokens the prompt of this call has, as the provider counts them.

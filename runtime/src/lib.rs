@@ -18,6 +18,7 @@
 //! runtimes live side by side.
 
 mod assemble;
+mod batches;
 mod clients;
 pub mod credentials;
 pub mod discover;
@@ -36,6 +37,7 @@ mod usage;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use assemble::Warned;
+pub use batches::{BatchError, BatchInfo, BatchResults, Batches};
 pub use clients::{Client, ClientError, Clients, NewClient, ShownClient};
 pub use credentials::{
     Added, CredentialInfo, CredentialKind, CredentialState, Credentials, CredentialsError, LoginStep, NewLogin, look_up,
@@ -90,6 +92,7 @@ pub struct Runtime {
     store: Option<Store>,
     clients: Clients,
     credentials: Credentials,
+    batches: Batches,
     /// Which requests are answered from the cache that don't say.
     cached: Arc<greenroom_config::Cache>,
 }
@@ -248,7 +251,8 @@ impl Builder {
         }
         let (clients, credentials, system, facts, cached, warnings) = started?;
         let warnings = warnings.into();
-        Ok(Runtime { system, facts, warnings, lists, store, clients, credentials, cached })
+        let batches = Batches::new(system.clone(), self.data_dir.zip(store.clone()));
+        Ok(Runtime { system, facts, warnings, lists, store, clients, credentials, batches, cached })
     }
 }
 
@@ -290,6 +294,21 @@ impl Runtime {
     /// Who may come in beside the owner, where a frontend lets anybody in.
     pub fn clients(&self) -> &Clients {
         &self.clients
+    }
+
+    /// Requests that can wait, handed to a provider together for half the price. They need a
+    /// [data directory](Builder::data_dir).
+    ///
+    /// ```no_run
+    /// # async fn run(runtime: greenroom::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+    /// let lines = std::fs::read("questions.jsonl")?.into();
+    /// let batch = runtime.batches().submit(lines, Some("claude-haiku-4-5")).await?;
+    /// println!("{} is {}", batch.id, batch.state);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batches(&self) -> &Batches {
+        &self.batches
     }
 
     /// The session of this id, made if there is none. With a [data directory](Builder::data_dir) it outlives the process.

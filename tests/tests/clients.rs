@@ -123,6 +123,8 @@ async fn the_routes_of_clients_give_the_token_once_and_to_the_owner_alone() {
         ("GET", "/api/usage"),
         ("GET", "/api/usage/attempts"),
         ("GET", "/api/models"),
+        ("POST", "/api/batches"),
+        ("GET", "/api/batches/batch_0/results"),
         ("POST", "/api/token/rotate"),
         ("POST", "/api/hand-over"),
         ("GET", "/api/holder"),

@@ -80,8 +80,13 @@ async fn lab() -> ScriptedProvider {
         |status, model| openai::error(status, "invalid_request_error", None, &echo).when(When::model(model)).always();
     let chat = [refuses(401, "m2"), refuses(400, "bad"), Answer::text(["fine"]).usage(1, 1).stream().always()];
     let refusing = openai::error(401, "invalid_request_error", None, &echo).always();
-    let routes =
-        [openai::chat(chat), openai::models(["m1", "m2"]), Route::new("GET", "/refusing/v1/models", [refusing])];
+    let files = openai::error(400, "invalid_request_error", None, &echo).always();
+    let routes = [
+        openai::chat(chat),
+        openai::models(["m1", "m2"]),
+        Route::new("GET", "/refusing/v1/models", [refusing]),
+        Route::new("POST", "/v1/files", [files]),
+    ];
     ScriptedProvider::start(Script::new(routes)).await
 }
 
@@ -175,11 +180,13 @@ async fn putting(api: &Api, heard: &mut Heard) {
 /// alone.
 async fn commands(home: &Home, heard: &mut Heard) {
     fs::write(home.path().join("export"), "no export\n").unwrap();
+    fs::write(home.path().join("requests"), "{\"prompt\": \"hi\"}\n").unwrap();
     let commands = "chat hello|chat -m variable/m2 hello|chat -m file/bad hello|chat -m nobody/x hello|chat --json hi\
         |chat --session s words-that-are-kept-4711|sessions|sessions show s|sessions show none|sessions export s\
         |sessions cancel s|sessions fork s --id t|sessions remove t|sessions import export|models --json|models -vv\
         |pull literal/m1|embed text -m literal/m1|tokens text -m literal/m1|providers status --json|providers|providers reset variable\
-        |providers reset none|usage --json|usage --by client|auth client list --json|auth client list\
+        |batch submit requests -m variable/m1|batch submit requests|batch submit export|batch status none|batch --json\
+        |batch results none|batch cancel none|providers reset none|usage --json|usage --by client|auth client list --json|auth client list\
         |auth client revoke none|auth client add admin|auth client add a:b|auth client add twice|auth client add twice\
         |auth token|auth token --rotate|auth token --no-such-flag|config path|config check|config show\
         |config show --json|config sample|completions bash|no-such-command";
@@ -214,6 +221,11 @@ async fn routes(api: &Api, heard: &mut Heard) {
         ("GET", "/v1/models/variable/m1"),
         ("GET", "/v1/models/none"),
         ("GET", "/api/usage?by=client"),
+        ("POST", "/api/batches?model=variable/m1"),
+        ("GET", "/api/batches"),
+        ("GET", "/api/batches/none"),
+        ("GET", "/api/batches/none/results"),
+        ("POST", "/api/batches/none/cancel"),
         ("GET", "/api/models"),
         ("GET", "/api/providers"),
         ("POST", "/api/providers/variable/test"),
@@ -342,6 +354,7 @@ async fn no_secret_comes_out() {
         SAID,
         "incorrect API key",
         "POST /api/clients",
+        "the batch was not taken",
         "POST /api/token/rotate",
         "DEBUG",
         "\"digest\"",

@@ -80,7 +80,7 @@ impl RequestDefaults {
     /// The request with what it does not say filled in, and with no larger bound on its answer than this model has: who
     /// asks for at most so much is served by less, and providers refuse more. The same one where there is nothing to
     /// change.
-    pub(super) fn fill(&self, request: Arc<ChatRequest>, model: &ModelInfo) -> Arc<ChatRequest> {
+    pub(crate) fn fill(&self, request: Arc<ChatRequest>, model: &ModelInfo) -> Arc<ChatRequest> {
         let temperature = request.temperature.or(self.temperature);
         let asked = request.max_tokens.or(self.max_tokens);
         let max_tokens =

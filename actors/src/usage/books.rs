@@ -64,6 +64,11 @@ impl Books {
     /// An attempt is closed, and this is booked for it.
     pub(super) fn handle_close(&mut self, key: &UsageKey, sum: &Sum, ended: Ended) {
         self.handle_never_sent(ended.id);
+        self.book(key, sum, ended);
+    }
+
+    /// This is booked for an attempt that never was open here.
+    pub(super) fn book(&mut self, key: &UsageKey, sum: &Sum, ended: Ended) {
         self.add(key, sum);
         self.keep(ended);
     }
@@ -134,24 +139,33 @@ impl Books {
     /// A name is too long for it.
     pub(super) fn batch(&self) -> Result<Batch, StoreError> {
         let mut batch = Batch::default();
+        self.add_to(&mut batch)?;
+        Ok(batch)
+    }
+
+    /// The same with other changes.
+    ///
+    /// # Errors
+    /// A name is too long for the store.
+    pub(super) fn add_to(&self, batch: &mut Batch) -> Result<(), StoreError> {
         for (id, opened) in &self.opened {
             batch.put(&OPEN, id, &opened.expected())?;
         }
         self.closed.iter().for_each(|id| batch.remove(&OPEN, id));
         for (key, sum) in &self.sums {
             batch.add(SUMS, &key.text(), sum.amounts());
-            add_session(&mut batch, key, sum);
+            add_session(batch, key, sum);
         }
         for (text, amounts) in &self.left {
             batch.add(SUMS, text, amounts.clone());
             if let Some(key) = UsageKey::parse(text) {
-                add_session(&mut batch, &key, &Sum::read(amounts));
+                add_session(batch, &key, &Sum::read(amounts));
             }
         }
         for ended in &self.entries {
             batch.put(&ENTRIES, &ended.place(), &ended.kept)?;
         }
-        Ok(batch)
+        Ok(())
     }
 }
 

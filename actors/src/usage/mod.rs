@@ -7,6 +7,7 @@
 //! shorter than that is never written as open.
 
 mod attempt;
+mod batch;
 mod books;
 mod budget;
 mod entry;
@@ -23,6 +24,7 @@ use greenroom_wire::{ChatError, ErrorKind};
 use tokio::sync::{Notify, watch};
 
 pub(crate) use self::attempt::{Booking, OpenAttempt};
+pub use self::batch::BookedLine;
 pub(crate) use self::sum::cost_of;
 use self::{
     attempt::Opened,

@@ -4,6 +4,7 @@
 //! clock or an actor, so everything can be fed recorded traffic, split at every byte.
 
 pub mod anthropic;
+pub mod batch;
 pub mod bedrock;
 pub mod chat;
 pub mod copilot;

@@ -2,6 +2,7 @@
 
 mod attach;
 mod auth;
+mod batch;
 mod chat;
 mod completions;
 mod config;
@@ -67,6 +68,8 @@ pub(crate) enum Command {
     Embed(embed::EmbedArgs),
     /// Count the tokens of a text
     Tokens(tokens::TokensArgs),
+    /// Hand over requests that can wait, for half the price
+    Batch(batch::BatchArgs),
     /// Show how the providers and their keys are
     Providers(providers::ProvidersArgs),
     /// Show what answers used and cost
@@ -100,6 +103,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
         Command::Pull(args) => pull::run(&context, &args),
         Command::Embed(args) => embed::run(&context, &args),
         Command::Tokens(args) => tokens::run(&context, &args),
+        Command::Batch(args) => batch::run(&context, &args),
         Command::Providers(args) => providers::run(&context, &args),
         Command::Usage(args) => usage::run(&context, &args),
         Command::Auth(args) => auth::run(&context, args),

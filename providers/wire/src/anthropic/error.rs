@@ -53,7 +53,7 @@ pub fn decode_error(response: &ErrorResponse<'_>) -> ChatError {
 }
 
 /// An error that a stream says after it began, for which there is no status.
-pub(super) fn decode_error_event(body: &Value) -> ChatError {
+pub(crate) fn decode_error_event(body: &Value) -> ChatError {
     from_shape(&Shape::read(body), None)
 }
 

@@ -36,6 +36,7 @@ mod stream;
 
 pub use answer::decode_answer;
 pub use error::decode_error;
+pub(crate) use error::decode_error_event;
 pub use models::{ModelEntry, ModelPage, decode_models};
 pub use request::{BETAS, Dialect, ServedRequest, ThinkingForm, betas, decode_request, encode_count, encode_request};
 pub use serve::{

@@ -8,6 +8,7 @@ mod answer;
 mod answer_stream;
 mod anthropic;
 mod api;
+mod batches;
 mod body;
 mod caching;
 mod clients;

@@ -30,7 +30,7 @@ use tracing::Level;
 
 use super::{
     admin::{self, AdminToken},
-    anthropic, api, body, clients, credentials,
+    anthropic, api, batches, body, clients, credentials,
     door::Door,
     errors::Refusal,
     guard::Guard,
@@ -177,6 +177,7 @@ fn owners_routes() -> Router<Arc<App>> {
         .route("/api/providers/{id}/reset", post(api::reset_provider))
         .route("/api/providers/{id}/test", post(api::test_provider))
         .route("/api/token/rotate", post(admin::rotate))
+        .merge(batches::routes())
         .merge(clients::routes())
         .merge(credentials::routes())
 }
