@@ -26,7 +26,7 @@ pub use provider::{
     CachedList, Ended, Limits, ListedHook, Login, LoginArgs, LoginStatus, MarkStatus, ModelStatus, ProfileArgs,
     ProfileId, ProfileStatus, ProfileTest, ProviderArgs, ProviderStatus, Way, reset_kept,
 };
-pub use router::{Budget, Candidate, RouterArgs, ShelfArgs, Strategy, Target, Unusable};
+pub use router::{Budget, Candidate, RouterArgs, ShelfArgs, Strategy, Target, Unusable, chats};
 pub use session::{
     Busy, ContextPolicy, OnCrash, OnInterrupt, RequestDefaults, Sent, SessionRules, Timeouts, TurnLimits,
 };

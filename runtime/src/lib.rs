@@ -72,7 +72,7 @@ pub use usage::{
     export, usage_at_rest,
 };
 
-use greenroom_actors::{System, store::Store};
+use greenroom_actors::{System, chats, store::Store};
 use greenroom_config::{Discovery, Environment, Problems, Settings, Source};
 use greenroom_providers::Facts;
 use greenroom_wire::{

@@ -6,4 +6,4 @@ pub(crate) mod plan;
 
 pub use actor::{RouterArgs, ShelfArgs};
 pub use dispatch::Budget;
-pub use plan::{Candidate, Strategy, Target, Unusable};
+pub use plan::{Candidate, Strategy, Target, Unusable, chats};

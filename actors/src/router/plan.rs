@@ -450,7 +450,7 @@ impl Needs {
 }
 
 /// Whether an id looks like that of a model that chats.
-fn chats(id: &str) -> bool {
+pub fn chats(id: &str) -> bool {
     let id = id.to_ascii_lowercase();
     !NOT_CHAT.iter().any(|word| id.contains(word))
 }

@@ -11,6 +11,7 @@ mod data_dir;
 mod embed;
 mod failure;
 mod lock;
+mod mcp;
 mod models;
 mod notes;
 mod output;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Serve(serve::ServeArgs),
     /// Look at conversations that are kept, and take part in them
     Sessions(sessions::SessionsArgs),
+    /// Be a server of the Model Context Protocol on standard input and output
+    Mcp(mcp::McpArgs),
     /// List the models that there are
     Models(models::ModelsArgs),
     /// Have a provider fetch a model
@@ -92,6 +95,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
         Command::Chat(args) => chat::run(&context, args),
         Command::Serve(args) => serve::run(&context, &args),
         Command::Sessions(args) => sessions::run(&context, args),
+        Command::Mcp(args) => mcp::run(&context, &args),
         Command::Models(args) => models::run(&context, &args),
         Command::Pull(args) => pull::run(&context, &args),
         Command::Embed(args) => embed::run(&context, &args),

@@ -1,3 +1,4 @@
 //! The ways in for programs that talk to models.
 
 pub mod http;
+mod mcp;

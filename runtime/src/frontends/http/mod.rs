@@ -19,6 +19,9 @@ mod event_stream;
 mod guard;
 mod health;
 mod held_calls;
+mod line_safe;
+mod mcp;
+mod mcp_sessions;
 mod models;
 mod openai;
 mod owner;
@@ -45,6 +48,7 @@ use self::{
     guard::Guard,
     site::{App, Site},
 };
+pub(in crate::frontends) use self::who::{NotAllowed, Who};
 use crate::Runtime;
 
 /// Silence after which a stream says that it is alive.
@@ -188,6 +192,7 @@ impl Serving {
             ephemerals: Arc::default(),
             sockets: connections.clone(),
             admin,
+            mcp: mcp::Mcp::new(&runtime, heartbeat),
         };
         let site = Arc::new(Site::new(app, door.as_ref()));
         let ending = Ending::default();
