@@ -135,7 +135,9 @@ mod tests {
         assert_eq!(read(line.as_bytes()).unwrap(), Message::Request(request));
         let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#;
         assert_eq!(read(cancelled.as_bytes()).unwrap(), Message::Cancelled(json!(3)));
-        for other in [r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#] {
+        for other in
+            [r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#]
+        {
             assert_eq!(read(other.as_bytes()).unwrap(), Message::Other);
         }
     }

@@ -99,8 +99,14 @@ mod tests {
         let text = "one\r\n\ntwo\u{2028}\u{85}\n123456789\r\n1234567890123\nthree";
         for pieces in [1, 3, 64] {
             let found = lines(text, 10, pieces).await;
-            let expected =
-                [whole("one"), whole(""), whole("two\u{2028}\u{85}"), whole("123456789"), Line::TooLong, whole("three")];
+            let expected = [
+                whole("one"),
+                whole(""),
+                whole("two\u{2028}\u{85}"),
+                whole("123456789"),
+                Line::TooLong,
+                whole("three"),
+            ];
             assert_eq!(found, expected, "in pieces of {pieces}");
         }
         assert_eq!(lines("12345678901", 10, 4).await, [Line::TooLong]);

@@ -129,7 +129,12 @@ impl<'a> Relay<'a> {
                 }
                 if in_flight.len() >= MOST {
                     let message = format!("{MOST} requests are in flight already");
-                    return Err(error_line(&request.id, INTERNAL_ERROR, &message, "wait for one of them to be answered"));
+                    return Err(error_line(
+                        &request.id,
+                        INTERNAL_ERROR,
+                        &message,
+                        "wait for one of them to be answered",
+                    ));
                 }
                 let given_up = CancellationToken::new();
                 in_flight.insert(key, given_up.clone());

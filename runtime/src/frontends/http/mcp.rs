@@ -122,6 +122,7 @@ impl std::fmt::Debug for Mcp {
 /// Answers a request of the protocol.
 pub(super) async fn answer(State(app): State<Arc<App>>, who: Who, request: Request) -> Response {
     let reads_only = request.method() == Method::GET;
+    let ends_session = request.method() == Method::DELETE;
     if !app.mcp.may_use(request.headers(), &who) {
         body::discard(request).await;
         let message = "there is no such session of the transport; begin one with initialize";
@@ -148,7 +149,11 @@ pub(super) async fn answer(State(app): State<Arc<App>>, who: Who, request: Reque
     if reads_only {
         ends.push(Box::pin(app.draining.clone().cancelled_owned()));
     }
-    let (parts, inner) = response.into_parts();
+    let (mut parts, inner) = response.into_parts();
+    // The session is gone by then, and clients take an acceptance alone for a failure.
+    if ends_session && parts.status == StatusCode::ACCEPTED {
+        parts.status = StatusCode::NO_CONTENT;
+    }
     let mut response =
         Response::from_parts(parts, Body::new(Told { inner, safe: LineSafe::default(), ends, over: false }));
     if reads_only {

@@ -37,6 +37,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(in crate::frontends) use self::who::{NotAllowed, Who};
 pub use self::{
     admin::AdminToken,
     door::{Door, Holder, HolderKind, Inside},
@@ -48,7 +49,6 @@ use self::{
     guard::Guard,
     site::{App, Site},
 };
-pub(in crate::frontends) use self::who::{NotAllowed, Who};
 use crate::Runtime;
 
 /// Silence after which a stream says that it is alive.

@@ -34,7 +34,9 @@ use super::{
     door::Door,
     errors::Refusal,
     guard::Guard,
-    health, mcp::{self, Mcp}, models, openai, owner, sessions, usage,
+    health,
+    mcp::{self, Mcp},
+    models, openai, owner, sessions, usage,
     who::{Who, owner_only},
 };
 use crate::Runtime;

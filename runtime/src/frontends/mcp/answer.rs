@@ -165,9 +165,7 @@ impl Said {
             fields.insert("usage".into(), told);
         }
         let calls = folded.message.parts.iter().filter_map(|part| match part {
-            Part::ToolCall { id, name, arguments, .. } => {
-                Some(json!({"id": id, "name": name, "arguments": arguments}))
-            }
+            Part::ToolCall { id, name, arguments, .. } => Some(json!({"id": id, "name": name, "arguments": arguments})),
             _ => None,
         });
         let calls: Vec<Value> = calls.collect();

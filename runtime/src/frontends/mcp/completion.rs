@@ -9,7 +9,21 @@ use super::resources::not_read;
 use crate::{Runtime, SessionError, frontends::http::Who};
 
 const LANGUAGES: [&str; 16] = [
-    "c", "cpp", "csharp", "css", "go", "html", "java", "javascript", "kotlin", "php", "python", "ruby", "rust", "sql", "swift",
+    "c",
+    "cpp",
+    "csharp",
+    "css",
+    "go",
+    "html",
+    "java",
+    "javascript",
+    "kotlin",
+    "php",
+    "python",
+    "ruby",
+    "rust",
+    "sql",
+    "swift",
     "typescript",
 ];
 

@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 
 use super::{arguments, wrong};
 
+/// What was said to an argument, by its name.
+type Said<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// A question with places to be filled in.
 struct Template {
     name: &'static str,
     title: &'static str,
     does: &'static str,
     arguments: &'static [Argument],
-    write: fn(&dyn Fn(&str) -> Option<String>) -> String,
+    write: fn(Said<'_>) -> String,
 }
 
 struct Argument {
@@ -30,14 +33,20 @@ const TEMPLATES: [Template; 3] = [
         does: "Tells a text in fewer words",
         arguments: &[
             Argument { name: "text", does: "The text", required: true },
-            Argument { name: "length", does: "How long the summary is to be, such as \"three sentences\"", required: false },
+            Argument {
+                name: "length",
+                does: "How long the summary is to be, such as \"three sentences\"",
+                required: false,
+            },
             Argument { name: "audience", does: "Who is to read it", required: false },
         ],
         write: |said| {
             let length = said("length").map(|length| format!(" in {length}")).unwrap_or_default();
             let audience = said("audience").map(|audience| format!(", for {audience}")).unwrap_or_default();
             let text = said("text").unwrap_or_default();
-            format!("Summarise the text below{length}{audience}. Keep names, numbers and conclusions; add nothing.\n\n{text}")
+            format!(
+                "Summarise the text below{length}{audience}. Keep names, numbers and conclusions; add nothing.\n\n{text}"
+            )
         },
     },
     Template {
@@ -70,7 +79,9 @@ const TEMPLATES: [Template; 3] = [
         ],
         write: |said| {
             let (to, text) = (said("to").unwrap_or_default(), said("text").unwrap_or_default());
-            format!("Translate the text below into {to}. Answer with the translation alone, and keep its form.\n\n{text}")
+            format!(
+                "Translate the text below into {to}. Answer with the translation alone, and keep its form.\n\n{text}"
+            )
         },
     },
 ];
@@ -136,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_prompt_without_what_it_needs_is_refused() {
-        for (name, said) in [("summarise", json!({})), ("translate", json!({"text": "a", "to": 1})), ("no", json!({}))] {
+        for (name, said) in [("summarise", json!({})), ("translate", json!({"text": "a", "to": 1})), ("no", json!({}))]
+        {
             let error = get(name, said.as_object().unwrap().clone()).unwrap_err();
             assert_eq!(error.code.0, -32602, "{name}");
         }

@@ -5,9 +5,7 @@ use greenroom_wire::json::put_value;
 use percent_encoding::percent_decode_str;
 use rmcp::{
     ErrorData,
-    model::{
-        ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
-    },
+    model::{ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate},
 };
 use serde_json::json;
 
@@ -106,7 +104,8 @@ async fn log(runtime: &Runtime, who: &Who, id: &str) -> Result<Vec<LogEvent>, Er
     let session = runtime.sessions().of(who.access()).open(id).await.map_err(of_session)?;
     let size = session.info().await.map_err(of_session)?.summary.bytes;
     if size > LARGEST {
-        let hint = format!("its log has {size} bytes, and {LARGEST} is the most; `greenroom sessions export {id}` gives it");
+        let hint =
+            format!("its log has {size} bytes, and {LARGEST} is the most; `greenroom sessions export {id}` gives it");
         return Err(wrong("the session is too large to be read at once", hint));
     }
     let mut events = session.events_from(None).await.map_err(of_session)?;
@@ -154,7 +153,9 @@ mod tests {
         assert_eq!(place("greenroom://models"), Some(Place::Models));
         assert_eq!(place("greenroom://sessions/telegram:42@x"), session("telegram:42@x", false));
         assert_eq!(place("greenroom://sessions/telegram%3A42%40x/events"), session("telegram:42@x", true));
-        for nowhere in ["", "greenroom://", "greenroom://sessions/", "greenroom://sessions//events", "file:///etc/passwd"] {
+        for nowhere in
+            ["", "greenroom://", "greenroom://sessions/", "greenroom://sessions//events", "file:///etc/passwd"]
+        {
             assert_eq!(place(nowhere), None, "{nowhere}");
         }
     }

@@ -114,7 +114,9 @@ impl Asked {
 
     fn instructions(&self) -> Option<String> {
         let Some(language) = self.code() else { return self.system.clone() };
-        Some(format!("Complete the code{language}. Answer with the completion alone: no explanation and no code fence."))
+        Some(format!(
+            "Complete the code{language}. Answer with the completion alone: no explanation and no code fence."
+        ))
     }
 
     /// In which language, if it is code that is to be completed.

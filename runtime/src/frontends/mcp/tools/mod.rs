@@ -40,7 +40,9 @@ pub(super) struct Offered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     /// Answers a prompt or a conversation; with or without sessions.
-    Chat { sessions: bool },
+    Chat {
+        sessions: bool,
+    },
     /// Answers a conversation.
     Converse,
     /// Answers a prompt.
@@ -124,7 +126,12 @@ pub(super) fn offered(settings: &Settings) -> Vec<Offered> {
         ),
         ("ai_compare", "Compare models", "Asks several models the same, at the same time.", Work::Compare),
         ("ai_embed", "Make vectors", "Makes texts into vectors.", Work::Embed),
-        ("ai_list_models", "List models", "Lists the models that can be named, and what is known of them.", Work::ListModels),
+        (
+            "ai_list_models",
+            "List models",
+            "Lists the models that can be named, and what is known of them.",
+            Work::ListModels,
+        ),
     ];
     let always = always.map(|(name, title, does, work)| Offered { name, title, does, work, provider: None });
     let of_kinds = OF_KINDS.iter().filter_map(|tool| {

@@ -55,7 +55,9 @@ pub(super) async fn call(
     let shown = visible((&listing).into(), call.who);
     let mut lines: Vec<String> = shown.aliases.iter().map(|alias| format!("{alias} (alias)")).collect();
     lines.extend(shown.models.iter().map(|model| format!("{}/{}", model.provider, model.id)));
-    lines.extend(shown.failed.iter().map(|failed| format!("({} does not list its models: {})", failed.provider, failed.message)));
+    lines.extend(
+        shown.failed.iter().map(|failed| format!("({} does not list its models: {})", failed.provider, failed.message)),
+    );
     let mut result = CallToolResult::success(vec![ContentBlock::text(lines.join("\n"))]);
     result.structured_content = Some(json!(shown));
     Ok(result)
