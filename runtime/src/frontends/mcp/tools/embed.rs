@@ -62,13 +62,15 @@ pub(super) async fn call(
     };
     let vectors = &made.embeddings.vectors;
     let dimensions = vectors.first().map_or(0, Vec::len);
-    let told = json!({
+    let mut told = json!({
         "embeddings": vectors,
         "dimensions": dimensions,
         "provider": made.provider,
         "model": made.model,
-        "tokens": made.embeddings.tokens,
     });
+    if let Some(tokens) = made.embeddings.tokens {
+        told["tokens"] = tokens.into();
+    }
     // The numbers are there once: no model reads them, and they are long.
     let text = format!("{} vectors of {dimensions} numbers, by {}/{}", vectors.len(), made.provider, made.model);
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
@@ -85,7 +87,7 @@ pub(super) fn schema() -> Value {
             "dimensions": {"type": "integer"},
             "provider": {"type": "string"},
             "model": {"type": "string"},
-            "tokens": {"type": ["integer", "null"]},
+            "tokens": {"type": "integer"},
         },
         "required": ["embeddings", "dimensions", "provider", "model"],
     })
