@@ -157,7 +157,7 @@ async fn commands(home: &Home, heard: &mut Heard) {
     fs::write(home.path().join("export"), "no export\n").unwrap();
     let commands = "chat hello|chat -m variable/m2 hello|chat -m file/bad hello|chat -m nobody/x hello|chat --json hi\
         |chat --session s words-that-are-kept-4711|sessions|sessions show s|sessions show none|sessions export s\
-        |sessions cancel s|sessions fork s --id t|sessions remove t|sessions import export|models --json|models -vv\
+        |sessions cancel s|sessions fork s --id t|sessions remove t|sessions import export|models --json|models -vv|mcp -vvv\
         |pull literal/m1|embed text -m literal/m1|tokens text -m literal/m1|providers status --json|providers|providers reset variable\
         |providers reset none|usage --json|usage --by client|auth client list --json|auth client list\
         |auth client revoke none|auth client add admin|auth client add a:b|auth client add twice|auth client add twice\
@@ -186,6 +186,8 @@ async fn routes(api: &Api, heard: &mut Heard) {
         ("POST", "/v1/messages"),
         ("POST", "/v1/messages/count_tokens"),
         ("GET", "/v1/messages/none"),
+        ("POST", "/mcp"),
+        ("GET", "/mcp"),
         ("GET", "/v1/models"),
         ("GET", "/v1/models/variable/m1"),
         ("GET", "/v1/models/none"),
