@@ -253,6 +253,15 @@ async fn routes(api: &Api, heard: &mut Heard) {
             heard.response(&api.post("/v1/responses", &body).await);
         }
         heard.response(&api.post("/v1/messages/count_tokens", &ask(model)).await);
+        let call =
+            json!({"name": "ai_chat", "arguments": {"prompt": "hi", "model": model}, "_meta": {"progressToken": 1}});
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}).to_string();
+        let headers = [
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("x-greenroom-alone", "1"),
+        ];
+        heard.response(&api.ask("POST", "/mcp", &headers, call.as_bytes()).await);
     }
 }
 

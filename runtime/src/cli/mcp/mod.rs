@@ -9,7 +9,7 @@ mod lines;
 mod relay;
 mod writer;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use clap::Args;
 
@@ -37,9 +37,10 @@ pub(crate) fn run(context: &Context, _: &McpArgs) -> Result<Exit, Failure> {
 }
 
 async fn serve(context: &Context) -> Result<Exit, Failure> {
+    let mut told = pin!(terminated());
     let link = tokio::select! {
         link = Link::open(context, Need::Store, None) => link?,
-        _ = terminated() => return Ok(Exit::Done),
+        _number = told.as_mut() => return Ok(Exit::Done),
     };
     if link.is_demo().await {
         context.tell_demo_answers();
@@ -48,7 +49,7 @@ async fn serve(context: &Context) -> Result<Exit, Failure> {
     let writer = Writer::start();
     let relay = Relay::new(&link, writer.lines());
     let told_to_end = tokio::select! {
-        ended = relay.run(Lines::new(tokio::io::stdin()), terminated(), LAST_WORDS) => ended,
+        ended = relay.run(Lines::new(tokio::io::stdin()), told, LAST_WORDS) => ended,
         // Nobody reads any more, so there is nobody to answer.
         () = writer.gone() => return Ok(Exit::Done),
     };

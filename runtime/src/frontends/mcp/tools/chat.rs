@@ -14,7 +14,7 @@ use super::{
         answer::{NoAnswer, Progress, Said, ask, failed},
         arguments, cancelled, wrong,
     },
-    Call,
+    Call, Work,
     models::first_of,
 };
 use crate::{
@@ -35,6 +35,9 @@ pub(super) struct Asked {
     session: Option<String>,
     language: Option<String>,
     context: Option<String>,
+    /// Whether it is code that is to be gone on with.
+    #[serde(skip)]
+    completes_code: bool,
 }
 
 /// Answers a call; with a provider, by that one's models.
@@ -42,9 +45,11 @@ pub(super) async fn call(
     call: &Call<'_>,
     schema: &JsonObject,
     arguments: JsonObject,
+    work: Work,
     provider: Option<&str>,
 ) -> Result<CallToolResult, ErrorData> {
     let mut asked: Asked = arguments::read(schema, arguments)?;
+    asked.completes_code = work == Work::CompleteCode;
     if let Some(id) = asked.session.take() {
         return in_session(call, id, asked).await;
     }
@@ -113,19 +118,13 @@ impl Asked {
     }
 
     fn instructions(&self) -> Option<String> {
-        let Some(language) = self.code() else { return self.system.clone() };
+        if !self.completes_code {
+            return self.system.clone();
+        }
+        let language = self.language.as_ref().map(|language| format!(", which is {language}")).unwrap_or_default();
         Some(format!(
             "Complete the code{language}. Answer with the completion alone: no explanation and no code fence."
         ))
-    }
-
-    /// In which language, if it is code that is to be completed.
-    fn code(&self) -> Option<String> {
-        match (&self.language, &self.context) {
-            (Some(language), _) => Some(format!(", which is {language}")),
-            (None, Some(_)) => Some(String::new()),
-            (None, None) => None,
-        }
     }
 
     fn with_context(&self, prompt: &str) -> String {

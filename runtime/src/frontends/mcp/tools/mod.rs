@@ -182,7 +182,7 @@ impl Offered {
             Work::Compare => compare::call(call, &schema, arguments).await,
             Work::Embed => embed::call(call, &schema, arguments).await,
             Work::ListModels => models::call(call, &schema, arguments, self.provider.as_deref()).await,
-            _ => chat::call(call, &schema, arguments, self.provider.as_deref()).await,
+            work => chat::call(call, &schema, arguments, work, self.provider.as_deref()).await,
         }
     }
 
