@@ -74,7 +74,7 @@ pub use usage::{
     export, usage_at_rest,
 };
 
-use greenroom_actors::{Candidate, System, TokenCount, store::Store};
+use greenroom_actors::{Candidate, System, TokenCount, chats, store::Store};
 use greenroom_config::{Discovery, Environment, Problems, Settings, Source};
 use greenroom_providers::Facts;
 use greenroom_wire::{

@@ -20,10 +20,11 @@ pub(crate) const VARIABLE: &str = "GREENROOM_LOG";
 pub(crate) fn start(daemon: bool, verbosity: u8, environment: &Environment, colours: bool) -> Result<(), ParseError> {
     let usual = match verbosity {
         0 if !daemon => "error",
-        0 => "warn",
-        1 => "warn,greenroom=info",
-        2 => "info,greenroom=debug",
-        _ => "info,greenroom=trace",
+        // What clients of MCP get wrong is told to them, and is no matter of the server's.
+        0 => "warn,rmcp=error",
+        1 => "warn,rmcp=error,greenroom=info",
+        2 => "info,rmcp=warn,greenroom=debug",
+        _ => "info,rmcp=warn,greenroom=trace",
     };
     let filter = EnvFilter::builder().parse(environment.text(VARIABLE).unwrap_or(usual))?;
     // At their lowest levels the HTTP libraries write out headers, and with them keys.

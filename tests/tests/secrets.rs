@@ -183,7 +183,7 @@ async fn commands(home: &Home, heard: &mut Heard) {
     fs::write(home.path().join("requests"), "{\"prompt\": \"hi\"}\n").unwrap();
     let commands = "chat hello|chat -m variable/m2 hello|chat -m file/bad hello|chat -m nobody/x hello|chat --json hi\
         |chat --session s words-that-are-kept-4711|sessions|sessions show s|sessions show none|sessions export s\
-        |sessions cancel s|sessions fork s --id t|sessions remove t|sessions import export|models --json|models -vv\
+        |sessions cancel s|sessions fork s --id t|sessions remove t|sessions import export|models --json|models -vv|mcp -vvv\
         |pull literal/m1|embed text -m literal/m1|tokens text -m literal/m1|providers status --json|providers|providers reset variable\
         |batch submit requests -m variable/m1|batch submit requests|batch submit export|batch status none|batch --json\
         |batch results none|batch cancel none|providers reset none|usage --json|usage --by client|auth client list --json|auth client list\
@@ -217,6 +217,8 @@ async fn routes(api: &Api, heard: &mut Heard) {
         ("POST", "/v1/messages"),
         ("POST", "/v1/messages/count_tokens"),
         ("GET", "/v1/messages/none"),
+        ("POST", "/mcp"),
+        ("GET", "/mcp"),
         ("GET", "/v1/models"),
         ("GET", "/v1/models/variable/m1"),
         ("GET", "/v1/models/none"),
@@ -295,6 +297,15 @@ async fn routes(api: &Api, heard: &mut Heard) {
         }
         heard.response(&begun);
         heard.response(&api.post("/v1/messages/count_tokens", &ask(model)).await);
+        let call =
+            json!({"name": "ai_chat", "arguments": {"prompt": "hi", "model": model}, "_meta": {"progressToken": 1}});
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}).to_string();
+        let headers = [
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("x-greenroom-alone", "1"),
+        ];
+        heard.response(&api.ask("POST", "/mcp", &headers, call.as_bytes()).await);
     }
 }
 

@@ -13,6 +13,7 @@ mod embed;
 mod failure;
 mod ipc;
 mod lock;
+mod mcp;
 mod models;
 mod notes;
 mod output;
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Ipc(ipc::IpcArgs),
     /// Look at conversations that are kept, and take part in them
     Sessions(sessions::SessionsArgs),
+    /// Be a server of the Model Context Protocol on standard input and output
+    Mcp(mcp::McpArgs),
     /// List the models that there are
     Models(models::ModelsArgs),
     /// Have a provider fetch a model
@@ -99,6 +102,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
         Command::Serve(args) => serve::run(&context, &args),
         Command::Ipc(args) => ipc::run(&context, &args),
         Command::Sessions(args) => sessions::run(&context, args),
+        Command::Mcp(args) => mcp::run(&context, &args),
         Command::Models(args) => models::run(&context, &args),
         Command::Pull(args) => pull::run(&context, &args),
         Command::Embed(args) => embed::run(&context, &args),

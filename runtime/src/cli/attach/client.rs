@@ -24,6 +24,9 @@ use tokio::{
 /// How long a holder may take for the head of a response: it is on this machine, and waits for its disk at most.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
+/// The same where it waits for a provider, which it bounds itself.
+const LONGEST_ANSWER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How a holder is reached.
 #[derive(Debug, Clone)]
 pub(crate) enum Way {
@@ -43,6 +46,8 @@ pub(crate) struct Ask {
     pub(crate) target: String,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
+    /// Whether the head of the response may come as late as an answer does.
+    patient: bool,
 }
 
 /// A response whose head is there.
@@ -99,11 +104,17 @@ impl Client {
 
 impl Ask {
     pub(crate) fn new(method: Method, target: String) -> Self {
-        Self { method, target, headers: Vec::new(), body: Bytes::new() }
+        Self { method, target, headers: Vec::new(), body: Bytes::new(), patient: false }
     }
 
     pub(crate) fn get(target: String) -> Self {
         Self::new(Method::GET, target)
+    }
+
+    /// Waits for the head of the response as long as the holder does for what it asked.
+    pub(crate) fn patient(mut self) -> Self {
+        self.patient = true;
+        self
     }
 
     /// With this as its JSON.
@@ -180,7 +191,8 @@ where
             headers.insert(HOST, HeaderValue::from_str(&address.to_string()).expect("an address is a header's value"))
         }
     };
-    let response = match timeout(ANSWER_WAIT, sender.send_request(request)).await {
+    let wait = if ask.patient { LONGEST_ANSWER } else { ANSWER_WAIT };
+    let response = match timeout(wait, sender.send_request(request)).await {
         Ok(Ok(response)) => response,
         // hyper has it still, so nobody has heard of it.
         Ok(Err(error)) if error.is_canceled() => {

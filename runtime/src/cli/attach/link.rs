@@ -154,6 +154,12 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
+    /// Leaves it to the caller to end the program when it is told to: what is under way here has words to say then.
+    pub(crate) fn outlive_termination(&self) {
+        // It is never given back, so the program is not ended for want of anything to wait for.
+        std::mem::forget(self.termination.holdings().token());
+    }
+
     /// Ends what of it is here. A holder stays until the turns that run are over.
     pub(crate) async fn leave(self) {
         self.leave_at(&CancellationToken::new()).await;

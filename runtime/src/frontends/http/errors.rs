@@ -17,7 +17,7 @@ use super::site::RequestId;
 
 /// A request that is refused before anything is asked of a provider.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(in crate::frontends) struct Refusal {
     status: StatusCode,
     kind: &'static str,
     code: &'static str,
@@ -44,7 +44,7 @@ impl Refusal {
     pub(super) fn told<B>(self, request: &Request<B>) -> Response {
         let path = request.uri().path();
         let is_at = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if is_at("/api") {
+        if is_at("/api") || is_at("/mcp") {
             self.told_by_api()
         } else if is_at("/v1/messages") || is_at("/messages") || is_of_anthropic(request.headers()) {
             self.told_to_anthropic(RequestId::of(request))

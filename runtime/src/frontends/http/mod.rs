@@ -21,6 +21,9 @@ mod guard;
 mod health;
 mod held_calls;
 mod ipc;
+mod line_safe;
+mod mcp;
+mod mcp_sessions;
 mod models;
 mod openai;
 mod owner;
@@ -36,6 +39,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(in crate::frontends) use self::who::{NotAllowed, Who};
 pub use self::{
     admin::AdminToken,
     door::{Door, Holder, HolderKind, Inside},
@@ -190,6 +194,7 @@ impl Serving {
             ephemerals: Arc::default(),
             sockets: connections.clone(),
             admin,
+            mcp: mcp::Mcp::new(&runtime, heartbeat),
         };
         let site = Arc::new(Site::new(app, door.as_ref()));
         let ending = Ending::default();

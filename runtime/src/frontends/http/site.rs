@@ -34,7 +34,9 @@ use super::{
     door::Door,
     errors::Refusal,
     guard::Guard,
-    health, ipc, models, openai, owner, sessions, usage,
+    health, ipc,
+    mcp::{self, Mcp},
+    models, openai, owner, sessions, usage,
     who::{Who, owner_only},
 };
 use crate::Runtime;
@@ -59,6 +61,8 @@ pub(super) struct App {
     pub(super) sockets: TaskTracker,
     /// The owner's token, if there is one here.
     pub(super) admin: Option<AdminToken>,
+    /// The Model Context Protocol.
+    pub(super) mcp: Mcp,
 }
 
 /// Marks a response whose body ends by itself once the server drains, so that it is not waited for.
@@ -159,6 +163,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/messages/count_tokens", post(anthropic::count))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
+        .route("/mcp", any(mcp::answer))
         .merge(sessions::routes())
         .merge(owners_routes().route_layer(from_fn(owner_only)))
         .route("/healthz", get(health::alive))

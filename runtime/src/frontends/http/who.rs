@@ -18,7 +18,7 @@ const DEFAULT: &str = "default";
 
 /// Who asks.
 #[derive(Debug, Clone)]
-pub(super) struct Who {
+pub(in crate::frontends) struct Who {
     /// Nobody's but the owner's if there is none.
     client: Option<Arc<Known>>,
     ended: CancellationToken,
@@ -26,9 +26,9 @@ pub(super) struct Who {
 
 /// A model that a client may not ask.
 #[derive(Debug)]
-pub(super) struct NotAllowed {
-    pub(super) message: String,
-    pub(super) hint: String,
+pub(in crate::frontends) struct NotAllowed {
+    pub(in crate::frontends) message: String,
+    pub(in crate::frontends) hint: String,
 }
 
 impl Who {
@@ -46,7 +46,7 @@ impl Who {
     }
 
     /// Which sessions it sees, and whose those are that it makes.
-    pub(super) fn access(&self) -> Access {
+    pub(in crate::frontends) fn access(&self) -> Access {
         self.client.as_ref().map_or(Access::Admin, |client| Access::Client(Arc::clone(&client.name)))
     }
 
@@ -66,13 +66,13 @@ impl Who {
     }
 
     /// Whether it may name this model.
-    pub(super) fn may_name(&self, model: &str) -> bool {
+    pub(in crate::frontends) fn may_name(&self, model: &str) -> bool {
         self.client.as_ref().is_none_or(|client| client.may_ask(model))
     }
 
     /// Whether it may ask this model, by the name that it is asked by. Where that stands for the default, as none does, the
     /// name that is configured for that will do as well.
-    pub(super) fn may_ask(&self, model: Option<&str>, runtime: &Runtime) -> Result<(), NotAllowed> {
+    pub(in crate::frontends) fn may_ask(&self, model: Option<&str>, runtime: &Runtime) -> Result<(), NotAllowed> {
         let Some(client) = self.client.as_ref().filter(|client| !client.models().is_empty()) else { return Ok(()) };
         let models = &runtime.settings().models;
         let named = model.filter(|model| !model.is_empty());
