@@ -3,7 +3,9 @@
 //! to run them with by `GREENROOM_NODE`; without it a test is passed over, and says so.
 //!
 //! Of the suite's scenarios for servers those are played that ask for what any server has. The others ask for tools, prompts
-//! and resources of the suite's own server by name (`test_…`, `test://…`), which greenroom has none of.
+//! and resources of the suite's own server by name (`test_…`, `test://…`), which greenroom has none of, save three that ask for
+//! what greenroom does not offer: levels of log messages (`logging-set-level`), and to be told of changes of a resource
+//! (`resources-subscribe`, `resources-unsubscribe`).
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
 #![allow(clippy::print_stderr, reason = "a test that is passed over has to say so")]
 

@@ -211,6 +211,10 @@ fn read(body: &str) -> Reading {
         }
     }
     reading.failed &= reading.finish.is_none();
+    // A call without arguments has none here, and the empty object for a client of chat completions, which parses them.
+    for [.., arguments] in reading.calls.iter_mut().filter(|[.., arguments]| arguments.is_empty()) {
+        arguments.push_str("{}");
+    }
     reading
 }
 
