@@ -1,6 +1,7 @@
 //! What answers used is booked whatever becomes of them: it is there after a kill, and in no sum twice.
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
 
+mod anthropic_support;
 mod http_support;
 
 use std::time::Duration;
@@ -227,4 +228,42 @@ async fn an_export_of_many_attempts_comes_by_pages_in_order() {
     let entries = attempts(api).await;
     assert!(entries.len() >= MANY, "{}", entries.len());
     assert!(entries.is_sorted_by_key(|entry| entry["began"].as_str().unwrap().to_owned()));
+}
+
+#[tokio::test]
+async fn what_a_provider_counted_of_a_prompt_is_booked_however_its_answer_is_cut() {
+    use greenroom_tests::anthropic;
+    let start = json!({"input_tokens": 1234, "cache_read_input_tokens": 100, "output_tokens": 1});
+    let answer =
+        || anthropic::Answer::text(["12345678", "x"]).usage_details(start.clone(), json!({"output_tokens": 9}));
+    let cases = [
+        (answer().stream(), "finished", 9),
+        (answer().cut_after(1).stream(), "failed", 2),
+        (answer().reset_after(1).stream(), "failed", 2),
+        (answer().error_after(1, "overloaded_error", "no").stream(), "failed", 2),
+        (answer().without_message_stop().stream(), "finished", 9),
+        (answer().stall_after(1).stream(), "left", 2),
+    ];
+    for (attempt, outcome, output) in cases {
+        let lab = anthropic_support::scripted([attempt.always()]).await;
+        let once = "[failover]\nattempts = 1\ncontinuations = 0\n";
+        let greenroom = Greenroom::start(&(anthropic_support::claude(&lab) + once)).await;
+        let mut stream = greenroom.api.begin(&ask_streamed("claude/m")).await;
+        stream.head().await.unwrap();
+        if outcome != "left" {
+            let _said = http_support::events(&mut stream).await;
+        }
+        drop(stream);
+        let entry = tokio::time::timeout(LIMIT, async {
+            loop {
+                if let Some(entry) = attempts(&greenroom.api).await.pop() {
+                    return entry;
+                }
+            }
+        });
+        let entry = entry.await.expect("the attempt is booked");
+        assert_eq!((&entry["input"], &entry["cache_read"]), (&json!(1234), &json!(100)), "{outcome}: {entry}");
+        assert_eq!((&entry["outcome"], &entry["output"]), (&json!(outcome), &json!(output)), "{entry}");
+        assert_eq!(entry["estimated"], outcome != "finished", "{entry}");
+    }
 }
