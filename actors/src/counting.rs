@@ -14,7 +14,7 @@ use crate::{
     direct::{acquire, of, told, unknown},
     router::{Candidate, plan::Needs},
     session::{Shared, plan},
-    system::Caller,
+    stateless::Caller,
 };
 
 /// A provider that takes longer to count is not waited for: an estimate now is worth more.

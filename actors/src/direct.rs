@@ -19,7 +19,7 @@ use crate::{
     },
     router::{Candidate, plan::Needs},
     session::{ProviderRef, Shared, plan},
-    system::Caller,
+    stateless::Caller,
     usage::{Asker, Booking},
 };
 

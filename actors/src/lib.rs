@@ -14,6 +14,7 @@ mod provider;
 mod router;
 pub mod session;
 pub mod sessions;
+mod stateless;
 pub mod store;
 mod supervisor;
 mod system;
@@ -33,7 +34,8 @@ pub use router::{Budget, Candidate, RouterArgs, ShelfArgs, Strategy, Target, Unu
 pub use session::{
     Busy, ContextPolicy, OnCrash, OnInterrupt, RequestDefaults, Sent, SessionRules, Timeouts, TurnLimits,
 };
-pub use system::{Answer, Caller, ProviderSpec, StartError, System, SystemArgs};
+pub use stateless::{Answer, Caller};
+pub use system::{ProviderSpec, StartError, System, SystemArgs};
 pub use usage::{
     Asker, AttemptEntry, AttemptOutcome, AttemptPlace, BadBudget, Budgets, Period, SpendBudget, UsageKey, UsageRow,
     UsageRules, attempts_of, rows_of,

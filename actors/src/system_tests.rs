@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::session::{event::LogEvent, mailbox::Tail};
 use crate::{
     provider::{Limits, ProfileArgs, Way},
     router::actor::RouterMsg,

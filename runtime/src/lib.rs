@@ -522,40 +522,6 @@ impl Runtime {
         Ok(kept.map_or_else(Reset::NotKept, |()| Reset::Done))
     }
 
-    /// What answers used and cost so far, in this process and those before it; what is under way is left out.
-    ///
-    /// # Errors
-    /// The store can't be read, or there is none.
-    pub async fn usage(&self, by: UsageBy) -> Result<Vec<UsageSum>, StoreError> {
-        self.usage_of(by, &DayRange::default()).await
-    }
-
-    /// The same of some days.
-    ///
-    /// # Errors
-    /// As for [`usage`](Self::usage).
-    pub async fn usage_of(&self, by: UsageBy, range: &DayRange) -> Result<Vec<UsageSum>, StoreError> {
-        Ok(usage::sums(self.system.usage().await?, by, range))
-    }
-
-    /// What a client has spent in the time of its budget, in US dollars; `None` if it has no budget.
-    ///
-    /// # Errors
-    /// It can't be read.
-    pub async fn spent(&self, client: &str) -> Result<Option<f64>, ChatError> {
-        Ok(self.system.spent(client).await?.map(Cost::dollars))
-    }
-
-    /// The next page of attempts; `None` after the last.
-    ///
-    /// # Errors
-    /// They can't be read; there is no data directory.
-    pub async fn attempts(&self, pages: &mut AttemptPages) -> Result<Option<Vec<UsageAttempt>>, StoreError> {
-        let Some(after) = pages.place() else { return Ok(None) };
-        let (entries, next) = self.system.attempts(after, usage::PAGE).await?;
-        Ok(Some(pages.handle_page(entries, next)))
-    }
-
     /// Whether it can answer.
     ///
     /// # Errors

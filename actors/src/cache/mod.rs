@@ -160,7 +160,7 @@ fn whole(log: &OpenLog) -> Option<Events> {
 fn told(events: &[EventBody], age: Duration) -> Arc<OpenLog> {
     let log = OpenLog::new();
     let hit = EventBody::Cache { hit: true, age: age.as_secs() };
-    log.append(Some(crate::system::ONLY_TURN), [hit].into_iter().chain(events.iter().cloned()));
+    log.append(Some(crate::stateless::ONLY_TURN), [hit].into_iter().chain(events.iter().cloned()));
     log.close();
     log
 }
@@ -171,7 +171,7 @@ fn refused() -> Arc<OpenLog> {
         .with_hint("leave 'only-if-cached' out of the header cache-control");
     let log = OpenLog::new();
     let failed = EventBody::TurnFailed { error: Failure::from(&error) };
-    log.append(Some(crate::system::ONLY_TURN), [EventBody::Cache { hit: false, age: 0 }, failed]);
+    log.append(Some(crate::stateless::ONLY_TURN), [EventBody::Cache { hit: false, age: 0 }, failed]);
     log.close();
     log
 }

@@ -8,16 +8,16 @@ use std::{collections::BTreeMap, path::Path};
 
 use greenroom_actors::{Asker, UsageKey, UsageRow};
 use greenroom_providers::cost::Cost;
-use greenroom_wire::Usage;
+use greenroom_wire::{ChatError, Usage};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::attempts::PAGE;
+use self::attempts::PAGE;
 pub use self::{
     attempts::{AttemptPages, AttemptsAtRest, UsageAttempt},
     export::{ExportFormat, Exported, export},
     range::{BadDay, Day, DayRange},
 };
-use crate::{StartError, config::Durability, store};
+use crate::{Runtime, StartError, StoreError, config::Durability, store};
 
 /// By what sums are made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -143,6 +143,42 @@ pub(crate) fn sums(rows: Vec<UsageRow>, by: UsageBy, range: &DayRange) -> Vec<Us
         unpriced: sum.unpriced,
     };
     sums.into_iter().map(sum).collect()
+}
+
+impl Runtime {
+    /// What answers used and cost so far, in this process and those before it; what is under way is left out.
+    ///
+    /// # Errors
+    /// The store can't be read, or there is none.
+    pub async fn usage(&self, by: UsageBy) -> Result<Vec<UsageSum>, StoreError> {
+        self.usage_of(by, &DayRange::default()).await
+    }
+
+    /// The same of some days.
+    ///
+    /// # Errors
+    /// As for [`usage`](Self::usage).
+    pub async fn usage_of(&self, by: UsageBy, range: &DayRange) -> Result<Vec<UsageSum>, StoreError> {
+        Ok(sums(self.system.usage().await?, by, range))
+    }
+
+    /// What a client has spent in the time of its budget, in US dollars; `None` if it has no budget.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub async fn spent(&self, client: &str) -> Result<Option<f64>, ChatError> {
+        Ok(self.system.spent(client).await?.map(Cost::dollars))
+    }
+
+    /// The next page of attempts; `None` after the last.
+    ///
+    /// # Errors
+    /// They can't be read; there is no data directory.
+    pub async fn attempts(&self, pages: &mut AttemptPages) -> Result<Option<Vec<UsageAttempt>>, StoreError> {
+        let Some(after) = pages.place() else { return Ok(None) };
+        let (entries, next) = self.system.attempts(after, PAGE).await?;
+        Ok(Some(pages.handle_page(entries, next)))
+    }
 }
 
 /// What is booked in the store of a data directory, where no runtime has it open. Where there is no store, nothing is.
