@@ -19,9 +19,10 @@ pub(crate) const VARIABLE: &str = "GREENROOM_LOG";
 /// The variable holds no filter.
 pub(crate) fn start(daemon: bool, verbosity: u8, environment: &Environment, colours: bool) -> Result<(), ParseError> {
     let usual = match verbosity {
-        0 if !daemon => "error",
-        // What clients of MCP get wrong is told to them, and is no matter of the server's.
-        0 => "warn,rmcp=error",
+        // What clients of MCP get wrong is told to them, and that one left before its answer, which its library calls an
+        // error, is no matter of the server's.
+        0 if !daemon => "error,rmcp=off",
+        0 => "warn,rmcp=off",
         1 => "warn,rmcp=error,greenroom=info",
         2 => "info,rmcp=warn,greenroom=debug",
         _ => "info,rmcp=warn,greenroom=trace",
