@@ -64,6 +64,7 @@ pub use greenroom_wire::{
 };
 pub use heeded::heeded;
 pub use models::{FailedList, Listing, Model, ShownCost, ShownListing, ShownModel};
+use serde::{Deserialize, Serialize};
 pub use session::{Events, Session, Turn};
 pub use sessions::Sessions;
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
@@ -98,7 +99,7 @@ pub struct Runtime {
 }
 
 /// Texts that became vectors.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Embedded {
     /// Who made them: the configured name of the provider.
     pub provider: String,
@@ -109,7 +110,7 @@ pub struct Embedded {
 }
 
 /// How many tokens a prompt has.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Counted {
     /// For whose model: the configured name of the provider.
     pub provider: String,

@@ -135,3 +135,37 @@ async fn tokens_are_counted_here_or_by_the_provider_or_estimated() {
     assert_eq!(home.run(&["tokens", "word", "-m", "nobody/m"]).await.code(), Some(2));
     assert_eq!(home.run(&["tokens", "-m", "lab/m"]).await.code(), Some(2));
 }
+
+#[tokio::test]
+async fn beside_a_daemon_its_keys_are_used_and_its_errors_told_as_here() {
+    let scripted =
+        Script::new([Route::new("POST", EMBEDDINGS, [openai::vectors().always()]), openai::models(["m", "gpt-4o"])]);
+    let provider = ScriptedProvider::start(scripted).await;
+    let home = Home::new();
+    home.config(&format!("[providers.lab]\nkind = \"openai-compatible\"\nbase_url = \"{}/v1\"\n", provider.url()));
+    let daemon = home.serve(&["--listen", "127.0.0.1:0"]).await;
+    home.run_with_input(&["auth", "add", "lab"], "lab-added-key\n").await.succeeded();
+    let made = home.run(&["embed", "two words", "-m", "lab/m", "--json"]).await.succeeded();
+    let made: Value = serde_json::from_str(made.stdout.trim()).expect("JSON");
+    assert_eq!(made["model"], "lab/m");
+    let asked: Vec<_> = provider.requests().into_iter().filter(|request| request.path() == EMBEDDINGS).collect();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].header("authorization"), Some("Bearer lab-added-key"));
+    assert_eq!(asked[0].json()["input"], json!(["two words"]));
+
+    let counted = home.run(&["tokens", "hello world", "-m", "lab/gpt-4o", "--json"]).await.succeeded();
+    let counted: Value = serde_json::from_str(counted.stdout.trim()).expect("JSON");
+    assert_eq!(counted, json!({"model": "lab/gpt-4o", "tokens": 9, "exact": true, "error": null}));
+    for command in ["embed", "tokens"] {
+        let refused = home.run(&[command, "x", "-m", "nobody/m"]).await;
+        assert_eq!((refused.code(), refused.stdout.as_str()), (Some(2), ""), "{command}: {}", refused.stderr);
+        assert!(refused.stderr.contains("nobody/m"), "{command}: {}", refused.stderr);
+    }
+    let token = daemon.token();
+    let wrongly = json!({"model": "lab/m", "text": 7});
+    let wrong = post_json(daemon.url(), "/api/tokens", Some(&token), &wrongly).await.expect("an answer");
+    assert_eq!((wrong.status, &wrong.json()["error"]["kind"]), (400, &json!("invalid_request")));
+    let unknown = json!({"model": "nobody/m", "input": ["x"]});
+    let unknown = post_json(daemon.url(), "/api/embeddings", Some(&token), &unknown).await.expect("an answer");
+    assert_eq!((unknown.status, &unknown.json()["error"]["kind"]), (404, &json!("not_found")));
+}

@@ -3,15 +3,15 @@
 
 use axum::http::{Method, StatusCode};
 use greenroom::{
-    Added, Client as KnownClient, CredentialInfo, DayRange, NewClient, NewLogin, ProviderState, ShownClient,
-    ShownListing, SpendBudget, StoreState, TestedProvider, UsageSum, config::OAuthFlow,
+    Added, Client as KnownClient, Counted, CredentialInfo, DayRange, Embedded, NewClient, NewLogin, ProviderState,
+    ShownClient, ShownListing, SpendBudget, StoreState, TestedProvider, UsageSum, config::OAuthFlow, event,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    attach::{self, Answer, Ask, Client, Pieces, accepted, failure, path, read},
+    attach::{self, Answer, Ask, Client, Pieces, accepted, failure, path, read, refused},
     auth::NoLogin,
     context::Context,
     failure::Failure,
@@ -45,6 +45,15 @@ impl Daemon {
         Ok(attach::beside(context).await?.map(Self))
     }
 
+    /// The one that answers for a command: it has the keys that were added, and its providers' limits are the same for
+    /// all. There is none for a command that has a configuration of its own.
+    pub(crate) async fn for_answers(context: &Context) -> Result<Option<Self>, Failure> {
+        if context.globals.config.is_some() {
+            return Ok(None);
+        }
+        Self::find(context).await
+    }
+
     /// How its providers are, and its store.
     pub(crate) async fn providers(&self) -> Result<Providers, Failure> {
         self.ask(Ask::get(path(&["providers"], &[]))).await
@@ -74,6 +83,36 @@ impl Daemon {
         let query = [("format", Some(format)), ("since", since.as_deref()), ("until", until.as_deref())];
         let query: Vec<(&str, &str)> = query.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         Ok(self.heard(Ask::get(path(&["usage", "attempts"], &query))).await?.body)
+    }
+
+    /// Makes a text into a vector.
+    pub(crate) async fn embed(&self, model: &str, text: &str) -> Result<Embedded, Failure> {
+        let ask = Ask::new(Method::POST, path(&["embeddings"], &[]));
+        self.made(ask.json(&json!({"model": model, "input": [text]}))).await
+    }
+
+    /// Counts a text's tokens.
+    pub(crate) async fn count_tokens(&self, model: &str, text: &str) -> Result<Counted, Failure> {
+        let ask = Ask::new(Method::POST, path(&["tokens"], &[]));
+        self.made(ask.json(&json!({"model": model, "text": text}))).await
+    }
+
+    /// What a provider makes of something, told as here where it makes nothing of it.
+    async fn made<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Failure> {
+        #[derive(Deserialize)]
+        struct Refused {
+            error: event::Failure,
+        }
+        let answer = self.0.ask(&ask.patient()).await.map_err(|lost| failure(&lost))?;
+        if answer.status.is_success() {
+            return read(answer).await;
+        }
+        let status = answer.status;
+        let body = answer.whole().await.map_err(|lost| failure(&lost))?;
+        Err(match serde_json::from_slice(&body) {
+            Ok(Refused { error }) => Failure::answer(&error, false),
+            Err(_) => refused(status),
+        })
     }
 
     /// Whether a provider's profiles get in.

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use greenroom::{event, wire::EmbedRequest};
+use greenroom::{Embedded, event, wire::EmbedRequest};
 use serde_json::json;
 
 use super::{
     Exit, Failure,
     context::{Context, block_on},
+    daemon::Daemon,
     output::Output,
     text::text,
 };
@@ -30,20 +31,28 @@ pub(crate) struct EmbedArgs {
 
 pub(crate) fn run(context: &Context, args: &EmbedArgs) -> Result<Exit, Failure> {
     let text = text(args.text.as_ref(), "to make a vector of", "greenroom embed \"some text\" -m MODEL")?;
-    let settings = context.load(Vec::new())?.settings;
-    block_on(WORKERS, async {
-        let runtime = context.start(settings).await?;
-        let request = EmbedRequest { model: args.model.clone(), input: vec![text.into()], ..EmbedRequest::default() };
-        let made = runtime.embed(&request).await;
-        runtime.shutdown(Duration::ZERO).await;
-        let (who, embeddings) = made.map_err(|error| Failure::answer(&event::Failure::from(&error), false))?;
-        let vector = embeddings.vectors.first();
-        let mut output = Output::new();
-        if args.json {
-            output.json(&json!({"model": who, "embedding": vector, "tokens": embeddings.tokens}))?;
-        } else {
-            output.json(&vector)?;
+    let made = block_on(WORKERS, async {
+        match Daemon::for_answers(context).await? {
+            Some(daemon) => daemon.embed(&args.model, &text).await,
+            None => here(context, &args.model, text).await,
         }
-        Ok(Exit::Done)
-    })
+    })?;
+    let vector = made.embeddings.vectors.first();
+    let mut output = Output::new();
+    if args.json {
+        let who = format!("{}/{}", made.provider, made.model);
+        output.json(&json!({"model": who, "embedding": vector, "tokens": made.embeddings.tokens}))?;
+    } else {
+        output.json(&vector)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn here(context: &Context, model: &str, text: String) -> Result<Embedded, Failure> {
+    let settings = context.load_here().await?.settings;
+    let runtime = context.start(settings).await?;
+    let request = EmbedRequest { model: model.to_owned(), input: vec![text.into()], ..EmbedRequest::default() };
+    let made = runtime.embed_for(&request, "library".into()).await;
+    runtime.shutdown(Duration::ZERO).await;
+    made.map_err(|error| Failure::answer(&event::Failure::from(&error), false))
 }

@@ -33,9 +33,7 @@ pub(crate) fn run(context: &Context, args: &ModelsArgs) -> Result<Exit, Failure>
     let wanted = args.provider.as_deref();
     let listing = block_on(WORKERS, async {
         // Which has what was added, and has asked already.
-        if context.globals.config.is_none()
-            && let Some(daemon) = Daemon::find(context).await?
-        {
+        if let Some(daemon) = Daemon::for_answers(context).await? {
             return daemon.models(wanted).await;
         }
         let settings = context.load_here().await?.settings;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use greenroom::{
-    event,
+    Counted, event,
     wire::{ChatRequest, Message},
 };
 use serde_json::json;
@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{
     Exit, Failure,
     context::{Context, block_on},
+    daemon::Daemon,
     output::Output,
     text::text,
 };
@@ -36,28 +37,35 @@ pub(crate) struct TokensArgs {
 
 pub(crate) fn run(context: &Context, args: &TokensArgs) -> Result<Exit, Failure> {
     let text = text(args.text.as_ref(), "to count", "greenroom tokens \"some text\" -m MODEL")?;
-    let settings = context.load(Vec::new())?.settings;
-    block_on(WORKERS, async {
-        let runtime = context.start(settings).await?;
-        let messages = vec![Message::user(text)];
-        let request = ChatRequest { model: args.model.clone(), messages, ..ChatRequest::default() };
-        let counted = runtime.count_tokens(&request, &"library".into()).await;
-        runtime.shutdown(Duration::ZERO).await;
-        let counted = counted.map_err(|error| Failure::answer(&event::Failure::from(&error), false))?;
-        let mut output = Output::new();
-        if args.json {
-            let model = format!("{}/{}", counted.provider, counted.model);
-            let exact = counted.error.is_none();
-            output.json(&json!({"model": model, "tokens": counted.tokens, "exact": exact, "error": counted.error}))?;
-        } else {
-            match counted.error {
-                None => output.line(&counted.tokens.to_string())?,
-                Some(error) => {
-                    let within = (error * 100.0).ceil();
-                    output.line(&format!("about {} (within {within:.0} %)", counted.tokens))?;
-                }
+    let counted = block_on(WORKERS, async {
+        match Daemon::for_answers(context).await? {
+            Some(daemon) => daemon.count_tokens(&args.model, &text).await,
+            None => here(context, &args.model, text).await,
+        }
+    })?;
+    let mut output = Output::new();
+    if args.json {
+        let model = format!("{}/{}", counted.provider, counted.model);
+        let exact = counted.error.is_none();
+        output.json(&json!({"model": model, "tokens": counted.tokens, "exact": exact, "error": counted.error}))?;
+    } else {
+        match counted.error {
+            None => output.line(&counted.tokens.to_string())?,
+            Some(error) => {
+                let within = (error * 100.0).ceil();
+                output.line(&format!("about {} (within {within:.0} %)", counted.tokens))?;
             }
         }
-        Ok(Exit::Done)
-    })
+    }
+    Ok(Exit::Done)
+}
+
+async fn here(context: &Context, model: &str, text: String) -> Result<Counted, Failure> {
+    let settings = context.load_here().await?.settings;
+    let runtime = context.start(settings).await?;
+    let messages = vec![Message::user(text)];
+    let request = ChatRequest { model: model.to_owned(), messages, ..ChatRequest::default() };
+    let counted = runtime.count_tokens(&request, &"library".into()).await;
+    runtime.shutdown(Duration::ZERO).await;
+    counted.map_err(|error| Failure::answer(&event::Failure::from(&error), false))
 }

@@ -20,5 +20,5 @@ pub(crate) use follow::Follower;
 pub(crate) use holder::{ask_to_hand_over, beside, is_served};
 pub(crate) use holding::{SOCKET, door};
 pub(crate) use link::{Link, Need};
-pub(crate) use refused::{accepted, failure};
+pub(crate) use refused::{accepted, failure, refused};
 pub(crate) use session::{Talk, read};

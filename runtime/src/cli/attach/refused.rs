@@ -40,8 +40,13 @@ pub(crate) async fn accepted(answer: Answer) -> Result<Answer, Failure> {
                 _ => Failure::failed(error.message, hint),
             }
         }
-        Err(_) => Failure::failed(format!("the greenroom that holds the data directory answers {status}"), UNTOLD),
+        Err(_) => refused(status),
     })
+}
+
+/// A request that was refused, by whoever does not say why.
+pub(crate) fn refused(status: StatusCode) -> Failure {
+    Failure::failed(format!("the greenroom that holds the data directory answers {status}"), UNTOLD)
 }
 
 /// A request that got no answer.

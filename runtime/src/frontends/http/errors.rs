@@ -14,6 +14,7 @@ use greenroom_wire::{ChatError, ErrorKind, anthropic, openai_chat};
 use serde_json::json;
 
 use super::site::RequestId;
+use crate::event::Failure;
 
 /// A request that is refused before anything is asked of a provider.
 #[derive(Debug)]
@@ -119,6 +120,12 @@ pub(super) fn failed(error: &ChatError) -> Response {
 /// The same for clients of Anthropic's.
 pub(super) fn failed_to_anthropic(error: &ChatError, id: Option<&RequestId>) -> Response {
     failed_with(error, anthropic::error_body(error, id.map(RequestId::as_str)))
+}
+
+/// The same in our own API.
+pub(super) fn failed_in_api(error: &ChatError) -> Response {
+    let (status, _) = openai_chat::error_body(error);
+    failed_with(error, (status, json!({"error": Failure::from(error)}).to_string().into_bytes()))
 }
 
 /// Whether a request is of a client of Anthropic's: its libraries name the version of the API in each.

@@ -30,6 +30,7 @@ mod owner;
 mod sessions;
 mod site;
 mod socket_file;
+mod texts;
 mod tls;
 mod usage;
 mod who;

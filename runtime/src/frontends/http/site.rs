@@ -36,7 +36,7 @@ use super::{
     guard::Guard,
     health, ipc,
     mcp::{self, Mcp},
-    models, openai, owner, sessions, usage,
+    models, openai, owner, sessions, texts, usage,
     who::{Who, owner_only},
 };
 use crate::Runtime;
@@ -185,6 +185,7 @@ fn owners_routes() -> Router<Arc<App>> {
         .merge(batches::routes())
         .merge(clients::routes())
         .merge(credentials::routes())
+        .merge(texts::routes())
 }
 
 /// What is asked by the owner's door alone, as it is by the address: not there, which no client needs to hear.
