@@ -13,6 +13,7 @@ use std::{
 
 use greenroom_providers::cost::Cost;
 use ractor::RpcReplyPort;
+use tokio::sync::broadcast;
 
 pub use self::export::Export;
 use self::{
@@ -160,6 +161,14 @@ impl Sessions {
             None => record.summary(&id, record.end),
         };
         Ok(found.into_iter().map(summary).collect())
+    }
+
+    /// Whose session is made or removed from now on. A receiver that lags has missed some.
+    ///
+    /// # Errors
+    /// There are no threads left.
+    pub fn changes(&self) -> Result<broadcast::Receiver<Arc<str>>, SessionError> {
+        Ok(self.durable()?.listed())
     }
 
     /// Removes a session with all that was said. A turn of it that runs is cancelled, and its readers end.

@@ -2,6 +2,9 @@
 //! its own.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
+#![allow(clippy::print_stderr, reason = "a test that is passed over has to say so")]
+
+pub mod programs;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
