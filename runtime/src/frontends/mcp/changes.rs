@@ -43,7 +43,7 @@ enum By {
     /// Other settings, and only if other tools follow from them.
     Tools {
         changes: watch::Receiver<()>,
-        runtime: Runtime,
+        runtime: Box<Runtime>,
         names: Vec<&'static str>,
     },
     Sessions(ListChanges),
@@ -70,7 +70,7 @@ pub(super) trait Tell: Send + 'static {
 impl Watched {
     pub(super) fn tools(runtime: &Runtime) -> Self {
         let changes = runtime.settings_changes();
-        let by = By::Tools { changes, names: names(runtime), runtime: runtime.clone() };
+        let by = By::Tools { changes, names: names(runtime), runtime: Box::new(runtime.clone()) };
         Self { change: Change::Tools, by }
     }
 

@@ -20,7 +20,9 @@ pub use self::call::ToolCall;
 use super::arguments;
 
 type Answer<A, T> = Arc<dyn Fn(A) -> BoxFuture<'static, Result<T, ErrorData>> + Send + Sync>;
+type Contents = Vec<ResourceContents>;
 type Words = HashMap<String, String>;
+type ReadTemplate = Answer<(String, Words), Contents>;
 
 /// Tools, resources and prompts beside greenroom's own, for [`Server::mcp`](crate::frontends::http::Server::mcp). Whoever is
 /// let in has all of them. What has a name or an address that one of greenroom's own has is not reached.
@@ -40,14 +42,14 @@ type Words = HashMap<String, String>;
 pub struct Added {
     tools: Vec<(Tool, Answer<ToolCall, CallToolResult>)>,
     resources: Vec<AddedResource>,
-    templates: Vec<(ResourceTemplate, Answer<(String, Words), Vec<ResourceContents>>)>,
+    templates: Vec<(ResourceTemplate, ReadTemplate)>,
     prompts: Vec<(Prompt, Answer<Words, GetPromptResult>)>,
 }
 
 #[derive(Clone)]
 struct AddedResource {
     definition: Resource,
-    read: Answer<(), Vec<ResourceContents>>,
+    read: Answer<(), Contents>,
     changed: Option<watch::Receiver<()>>,
 }
 
