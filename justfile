@@ -29,6 +29,11 @@ bench-sessions *args:
     cargo build --profile dist -p greenroom -p greenroom-tests --bins
     target/dist/bench sessions {{args}}
 
+# What a call of a tool costs over MCP, by the program and over HTTP, beside the same request straight to the provider.
+bench-mcp *args:
+    cargo build --profile dist -p greenroom -p greenroom-tests --bins
+    target/dist/bench mcp {{args}}
+
 # Sessions under everything at once, for minutes: each round kills the daemon twice under load. GREENROOM_SOAK_SEED
 # repeats the choices of a run, as far as the machine lets it.
 soak rounds="300":

@@ -292,6 +292,11 @@ impl Runtime {
         Sessions::new(self.system.sessions().clone(), Access::Admin)
     }
 
+    /// What tells that the settings are others.
+    pub(crate) fn settings_changes(&self) -> tokio::sync::watch::Receiver<()> {
+        self.credentials.changes()
+    }
+
     /// Who may come in beside the owner, where a frontend lets anybody in.
     pub fn clients(&self) -> &Clients {
         &self.clients

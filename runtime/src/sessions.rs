@@ -1,5 +1,7 @@
 //! The sessions of a runtime.
 
+use std::sync::Arc;
+
 use greenroom_actors::{
     session::{
         error::SessionError,
@@ -7,6 +9,8 @@ use greenroom_actors::{
     },
     sessions,
 };
+
+use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::Session;
 
@@ -65,6 +69,11 @@ impl Sessions {
         self.sessions.list(&self.access, after, most).await
     }
 
+    /// What tells that the list has changed.
+    pub(crate) fn changes(&self) -> Result<ListChanges, SessionError> {
+        Ok(ListChanges { whose: self.sessions.changes()?, access: self.access.clone() })
+    }
+
     /// Removes a session with all that was said in it. A turn that runs is cancelled; whoever reads it comes to its end.
     ///
     /// # Errors
@@ -83,5 +92,30 @@ impl Sessions {
 
     fn session(&self, session: sessions::SessionRef) -> Session {
         Session::new(session, self.access.clone())
+    }
+}
+
+/// Tells when sessions that its client sees were made or removed.
+#[derive(Debug)]
+pub(crate) struct ListChanges {
+    whose: broadcast::Receiver<Arc<str>>,
+    access: Access,
+}
+
+impl ListChanges {
+    /// Waits for a change, with which those are told that came meanwhile; `false` once there are no more.
+    pub(crate) async fn next(&mut self) -> bool {
+        loop {
+            let is_seen = match self.whose.recv().await {
+                Ok(client) => self.access.sees(&client),
+                // Any of those that were missed may be.
+                Err(RecvError::Lagged(_)) => true,
+                Err(RecvError::Closed) => return false,
+            };
+            if is_seen {
+                self.whose = self.whose.resubscribe();
+                return true;
+            }
+        }
     }
 }

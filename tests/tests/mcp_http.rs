@@ -2,69 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
 
 mod http_support;
+#[path = "mcp_support/session.rs"]
+mod mcp_session;
 mod mcp_support;
 mod session_support;
 
-use greenroom_tests::client::Response;
 use greenroom_tests::harness::Signal;
 use http_support::{Api, LIMIT, until, with};
+use mcp_session::{KINDS, MCP, Session, VERSION, handshake, last, message};
 use mcp_support::World;
 use serde_json::{Value, json};
-
-const MCP: &str = "/mcp";
-const KINDS: [(&str, &str); 2] =
-    [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
-const VERSION: (&str, &str) = ("mcp-protocol-version", "2025-11-25");
-
-fn message(id: u32, method: &str, params: Value) -> Vec<u8> {
-    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string().into_bytes()
-}
-
-fn handshake() -> Vec<u8> {
-    let params = json!({
-        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}
-    });
-    message(1, "initialize", params)
-}
-
-/// The last message of a response.
-fn last(response: &Response) -> Value {
-    let text = response.text();
-    let data = text.lines().rev().find_map(|line| line.strip_prefix("data: ").filter(|data| data.starts_with('{')));
-    serde_json::from_str(data.unwrap_or(&text)).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// A client with a session of the transport.
-struct Session {
-    api: Api,
-    id: String,
-}
-
-impl Session {
-    async fn begin(api: &Api) -> Self {
-        let begun = api.ask("POST", MCP, &KINDS, &handshake()).await;
-        assert_eq!(begun.status, 200, "{}", begun.text());
-        let session = Self { api: api.clone(), id: begun.header("mcp-session-id").unwrap().to_owned() };
-        let initialized = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        assert_eq!(session.send("POST", initialized).await.status, 202);
-        session
-    }
-
-    async fn send(&self, method: &str, body: &[u8]) -> Response {
-        let headers = [KINDS[0], KINDS[1], VERSION, ("mcp-session-id", self.id.as_str())];
-        self.api.ask(method, MCP, &headers, body).await
-    }
-
-    async fn ask(&self, method: &str, params: Value) -> Value {
-        let response = self.send("POST", &message(2, method, params)).await;
-        assert_eq!(response.status, 200, "{}", response.text());
-        last(&response)
-    }
-
-    async fn call(&self, tool: &str, arguments: Value) -> Value {
-        self.ask("tools/call", json!({"name": tool, "arguments": arguments})).await["result"].clone()
-    }
-}
 
 /// A client of this name and these fields, as it reaches the same daemon.
 async fn client(api: &Api, name: &str, fields: Value) -> Api {

@@ -5,96 +5,14 @@
 mod http_support;
 mod mcp_support;
 
-use std::process::Stdio;
-
 use greenroom_tests::harness::{Home, Signal};
 use http_support::{LIMIT, until};
+use mcp_support::spoken::{Spoken, refused, text};
 use mcp_support::{World, behind};
-use rustix::process::{Pid, kill_process};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout};
 
 /// The longest line that is taken.
 const LONGEST: usize = 16 << 20;
-
-/// The program, spoken with by hand.
-struct Spoken {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Spoken {
-    fn start(home: &Home) -> Self {
-        let mut command = home.command(&["mcp"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { stdin: child.stdin.take(), child, lines }
-    }
-
-    async fn send(&mut self, text: &str) {
-        self.stdin.as_mut().unwrap().write_all(text.as_bytes()).await.unwrap();
-    }
-
-    async fn ask(&mut self, id: impl Into<Value>, method: &str, params: Value) {
-        let message = json!({"jsonrpc": "2.0", "id": id.into(), "method": method, "params": params});
-        self.send(&format!("{message}\n")).await;
-    }
-
-    async fn call(&mut self, id: impl Into<Value>, tool: &str, arguments: Value) {
-        self.ask(id, "tools/call", json!({"name": tool, "arguments": arguments})).await;
-    }
-
-    /// The next line, as it came.
-    async fn line(&mut self) -> String {
-        let line = tokio::time::timeout(LIMIT, self.lines.next_line()).await.expect("a line comes").unwrap();
-        line.expect("the program says something")
-    }
-
-    async fn next(&mut self) -> Value {
-        serde_json::from_str(&self.line().await).unwrap()
-    }
-
-    fn close(&mut self) {
-        self.stdin = None;
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap(), signal).unwrap();
-    }
-
-    /// The rest of the lines, the exit code, and what it said on standard error.
-    async fn end(mut self) -> (Vec<Value>, Option<i32>, String) {
-        let ended = async {
-            let mut rest = Vec::new();
-            while let Some(line) = self.lines.next_line().await.unwrap() {
-                rest.push(serde_json::from_str(&line).unwrap());
-            }
-            let mut said = String::new();
-            self.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
-            (rest, self.child.wait().await.unwrap().code(), said)
-        };
-        tokio::time::timeout(LIMIT, ended).await.expect("the program ends")
-    }
-
-    /// Kilobytes of memory that the program has.
-    fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-}
-
-/// The id and the code of an error.
-fn refused(message: &Value) -> (Value, i64) {
-    (message["id"].clone(), message["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {message}")))
-}
-
-fn text(message: &Value) -> &str {
-    message["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text: {message}"))
-}
 
 #[tokio::test]
 async fn lines_that_are_no_messages_are_answered_and_the_program_stays() {
@@ -238,21 +156,21 @@ async fn a_client_outlives_the_greenroom_that_answers_it() {
     assert_eq!(spoken.next().await["result"]["protocolVersion"], "2025-06-18");
     spoken.send("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n").await;
     spoken.call(2, "ai_chat", json!({"prompt": "greet", "session": "kept"})).await;
-    assert_eq!(text(&spoken.next().await), "Hello, world");
+    assert_eq!(text(&spoken.answer(2).await), "Hello, world");
     spoken.call(3, "ai_chat", json!({"prompt": "stall"})).await;
     until(&world.lab, |stats| stats.open() == 1).await;
     let mut greenroom = world.greenroom;
     greenroom.daemon.signal(Signal::KILL);
     greenroom.daemon.wait(LIMIT).await;
-    let lost = spoken.next().await;
-    assert_eq!(lost["id"], 3, "what a call did is not known, so it is not made again: {lost}");
+    let lost = spoken.answer(3).await;
+    assert!(lost["error"].is_object(), "what a call did is not known, so it is not made again: {lost}");
     assert!(lost["error"]["data"]["hint"].is_string(), "{lost}");
     // Then the program holds the data directory itself.
     spoken.ask(4, "resources/read", json!({"uri": "greenroom://sessions/kept"})).await;
-    let page = spoken.next().await;
+    let page = spoken.answer(4).await;
     assert!(page["result"]["contents"][0]["text"].as_str().unwrap().contains("Hello, world"), "{page}");
     spoken.call(5, "ai_chat", json!({"prompt": "greet"})).await;
-    assert_eq!(text(&spoken.next().await), "Hello, world");
+    assert_eq!(text(&spoken.answer(5).await), "Hello, world");
     spoken.close();
     let (_, code, _) = spoken.end().await;
     assert_eq!(code, Some(0));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use greenroom_wire::{ChatError, ErrorKind};
-use tokio::sync::{OnceCell, RwLock};
+use tokio::sync::{OnceCell, RwLock, broadcast};
 
 use crate::{
     handle::Handle,
@@ -22,6 +22,8 @@ use crate::{
     store::{Batch, Health, Store, StoreError},
     supervisor::{Child, SupervisorMsg},
 };
+/// How many changes of the list a watcher may be behind before it is told no more than that there were some.
+const CHANGES: usize = 64;
 /// How many interrupted turns are taken up at once at a start.
 const AT_ONCE: usize = 64;
 
@@ -39,6 +41,8 @@ pub(crate) struct Live {
     removal: RwLock<()>,
     /// Logs that are being made and have no owner yet.
     copying: Mutex<HashSet<String>>,
+    /// Whose session was made or removed.
+    listed: broadcast::Sender<Arc<str>>,
 }
 
 /// What a session is made of that is not there.
@@ -62,6 +66,7 @@ impl Live {
             slots: Mutex::default(),
             removal: RwLock::default(),
             copying: Mutex::default(),
+            listed: broadcast::Sender::new(CHANGES),
         }
     }
 
@@ -121,6 +126,7 @@ impl Live {
                 put(&mut batch, id, &record).map_err(SessionError::NotKept)?;
                 self.store.commit(batch).await.map_err(SessionError::NotKept)?;
                 *made = true;
+                self.tell_listed(&record.client);
                 record
             }
             (None, None) => return Err(SessionError::NotFound),
@@ -216,7 +222,7 @@ impl Live {
         is_so: impl FnOnce(&Record) -> bool,
     ) -> Result<bool, SessionError> {
         let record = core.with_record(Clone::clone);
-        let id = core.id.to_string();
+        let (id, client) = (core.id.to_string(), record.client.clone());
         let mut batch = Batch::default();
         batch.remove(&RECORDS, &id);
         batch.remove(&OWNED, &(record.client, id.clone()));
@@ -232,11 +238,24 @@ impl Live {
         core.until_written().await;
         let kept = self.store.commit(batch).await;
         self.let_go(core);
+        if kept.is_ok() {
+            self.tell_listed(&client);
+        }
         if kept.is_ok() && record.asks.budget.is_some() {
             // One of the same name has spent nothing.
             self.shared.ledger.forget_session(&id).await;
         }
         kept.map(|()| true).map_err(SessionError::NotKept)
+    }
+
+    fn tell_listed(&self, client: &str) {
+        // Mostly nobody watches.
+        let _watched = self.listed.send(client.into());
+    }
+
+    /// Whose session is made or removed from now on.
+    pub(super) fn listed(&self) -> broadcast::Receiver<Arc<str>> {
+        self.listed.subscribe()
     }
 
     /// Logs that are being made and have no owner yet.

@@ -1,6 +1,7 @@
 //! The ways in to sessions: whoever has one of these can be sure that it is there when it is used, in memory or not.
 
 mod copy;
+mod ephemeral;
 mod export;
 mod live;
 mod sweep;
@@ -13,10 +14,12 @@ use std::{
 
 use greenroom_providers::cost::Cost;
 use ractor::RpcReplyPort;
+use tokio::sync::broadcast;
 
 pub use self::export::Export;
 use self::{
     copy::{Copy, log_name, parse},
+    ephemeral::Ephemeral,
     live::{Live, Make},
 };
 pub use crate::session::reader::{From, Reader};
@@ -162,6 +165,14 @@ impl Sessions {
         Ok(found.into_iter().map(summary).collect())
     }
 
+    /// Whose session is made or removed from now on. A receiver that lags has missed some.
+    ///
+    /// # Errors
+    /// There are no threads left.
+    pub fn changes(&self) -> Result<broadcast::Receiver<Arc<str>>, SessionError> {
+        Ok(self.durable()?.listed())
+    }
+
     /// Removes a session with all that was said. A turn of it that runs is cancelled, and its readers end.
     ///
     /// # Errors
@@ -237,28 +248,6 @@ impl Sessions {
     /// Ends every reader.
     pub(crate) fn close(&self) {
         self.all().flat_map(|live| live.cores()).for_each(|core| core.log.close());
-    }
-}
-
-/// A session in memory alone, as long as somebody has it.
-struct Ephemeral {
-    live: Arc<Live>,
-    id: Arc<str>,
-}
-
-impl Drop for Ephemeral {
-    fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (live, id) = (Arc::clone(&self.live), Arc::clone(&self.id));
-        runtime.spawn(async move {
-            if let Ok(core) = live.get(&id).await
-                && live.remove(&core).await.is_ok()
-            {
-                let log = core.with_record(|record| record.log.clone());
-                // In memory it can't fail but with the process.
-                let _kept = sweep::sweep_log(&live, &log).await;
-            }
-        });
     }
 }
 

@@ -30,6 +30,7 @@ use greenroom_config::{Environment, Identity, Profile, ProfileKey, Provider as W
 use greenroom_providers::{Credential, Provider, auth::TokenSource as _};
 use greenroom_wire::ErrorKind;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::watch;
 
 use self::{
     added::{ADDED, Kept, KeptSecret, Own, joined, kind_by_name},
@@ -65,6 +66,8 @@ struct Inner {
     /// The settings without what was added, and with it.
     written: Settings,
     settings: RwLock<Arc<Settings>>,
+    /// Told once the settings are others.
+    changed: watch::Sender<()>,
     environment: Environment,
     secrets: Secrets,
     known: RwLock<BTreeMap<Own, Kept>>,
@@ -115,6 +118,7 @@ impl Credentials {
         Ok(Self(Arc::new(Inner {
             written: settings,
             settings: effective,
+            changed: watch::Sender::new(()),
             environment,
             secrets,
             known: RwLock::new(known),
@@ -168,6 +172,11 @@ impl Credentials {
     /// The settings with what was added.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.0.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What tells that the settings are others.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.0.changed.subscribe()
     }
 
     /// The environment that references are looked up in.
@@ -403,6 +412,7 @@ impl Credentials {
             let mut settings = self.0.settings.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *settings, Arc::clone(&new))
         };
+        self.0.changed.send_replace(());
         let Some(system) = self.0.running.get() else { return Ok(()) };
         let profiles = |settings: &Settings| -> Vec<Profile> {
             settings.provider(provider).map(|written| written.profiles.clone()).unwrap_or_default()

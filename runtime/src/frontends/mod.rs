@@ -2,4 +2,4 @@
 
 pub mod http;
 pub mod ipc;
-mod mcp;
+pub mod mcp;

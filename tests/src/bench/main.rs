@@ -7,6 +7,7 @@
 mod answer;
 mod bare;
 mod load;
+mod mcp;
 mod metric;
 mod mock;
 mod process;
@@ -14,6 +15,7 @@ mod report;
 mod server;
 mod sessions;
 mod steps;
+mod table;
 mod target;
 
 use std::error::Error;
@@ -59,6 +61,8 @@ struct Arguments {
 enum Role {
     /// Measures what durable sessions cost, beside none.
     Sessions(sessions::Sessions),
+    /// Measures what a call of a tool costs over MCP, beside the same request straight to the provider.
+    Mcp(mcp::Mcp),
     #[command(hide = true)]
     Mock,
     #[command(hide = true)]
@@ -77,6 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(bare::serve(upstream))?)
         }
         Some(Role::Sessions(asked)) => single_thread()?.block_on(sessions::bench(&asked)),
+        Some(Role::Mcp(asked)) => single_thread()?.block_on(mcp::bench(&asked)),
         None => single_thread()?.block_on(bench(&arguments)),
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Target {
     mock: Option<Daemon>,
     address: Address,
     /// Removed when dropped, so kept as long as the program runs in it.
-    _home: Option<Home>,
+    home: Option<Home>,
 }
 
 impl Target {
@@ -57,7 +57,7 @@ impl Target {
                 bind(cores.measured)?;
                 let measured = own(&["mock"]).await?;
                 let address = Address { host: host(&measured), token: None, model: "mock" };
-                Self { measured, mock: None, address, _home: None }
+                Self { measured, mock: None, address, home: None }
             }
             Kind::BareProxy => {
                 bind(cores.mock)?;
@@ -65,7 +65,7 @@ impl Target {
                 bind(cores.measured)?;
                 let measured = own(&["bare-proxy", "--upstream", mock.url()]).await?;
                 let address = Address { host: host(&measured), token: None, model: "mock" };
-                Self { measured, mock: Some(mock), address, _home: None }
+                Self { measured, mock: Some(mock), address, home: None }
             }
             Kind::Greenroom => {
                 bind(cores.mock)?;
@@ -78,11 +78,21 @@ impl Target {
                 bind(cores.measured)?;
                 let measured = home.serve(&[]).await;
                 let address = Address { host: host(&measured), token: Some(measured.token()), model: "mock/mock" };
-                Self { measured, mock: Some(mock), address, _home: Some(home) }
+                Self { measured, mock: Some(mock), address, home: Some(home) }
             }
         };
         bind(cores.load)?;
         Ok(target)
+    }
+
+    /// The mock provider behind it.
+    pub(crate) fn mock(&self) -> &Daemon {
+        self.mock.as_ref().unwrap_or(&self.measured)
+    }
+
+    /// Where it runs, if it is greenroom.
+    pub(crate) fn home(&self) -> Option<&Home> {
+        self.home.as_ref()
     }
 
     /// Where it is asked.

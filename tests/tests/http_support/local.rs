@@ -25,6 +25,16 @@ pub struct Local {
 impl Local {
     /// Starts it with this configuration.
     pub async fn start(config: &str, heartbeat: Duration, grace: Duration) -> Self {
+        Self::start_as(config, grace, Vec::new(), |server| server.heartbeat(heartbeat)).await
+    }
+
+    /// Starts it with this configuration, made as `made` says, and reached by these names as well.
+    pub async fn start_as(
+        config: &str,
+        grace: Duration,
+        allowed_hosts: Vec<String>,
+        made: impl FnOnce(Server) -> Server,
+    ) -> Self {
         let home = Home::new();
         home.config(config);
         let source = Source::locate(Some(&home.config_path()), Environment::empty());
@@ -34,12 +44,12 @@ impl Local {
             listen: ([127, 0, 0, 1], 0).into(),
             token: AdminToken::new(TOKEN),
             tls: None,
-            allowed_hosts: Vec::new(),
+            allowed_hosts,
             allowed_origins: Vec::new(),
             max_body: 1 << 20,
             grace,
         };
-        let server = Server::bind(args, runtime).await.unwrap().heartbeat(heartbeat);
+        let server = made(Server::bind(args, runtime).await.unwrap());
         let api = Api { url: format!("http://{}", server.address()), token: TOKEN.to_owned() };
         let stop = CancellationToken::new();
         let served = tokio::spawn(server.run(stop.clone()));

@@ -2,6 +2,10 @@
 //! its own.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
+#![allow(clippy::print_stderr, reason = "a test that is passed over has to say so")]
+
+pub mod programs;
+pub mod spoken;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -75,7 +79,7 @@ pub async fn behind() -> (ScriptedProvider, Vec<ScriptedProvider>, String) {
     };
     let config = [
         "[failover]\nmax_wait = \"0s\"\non_interrupt = \"fail\"\n[models]\ndefault = \"lab/m1\"\n".to_owned(),
-        "[models.aliases]\nsmart = \"lab/m1\"\n".to_owned(),
+        "[models.aliases]\nsmart = \"lab/m1\"\nboth = [\"broken/m1\", \"lab/m1\"]\n".to_owned(),
         provider("lab", &lab),
         provider("broken", &broken),
         section("claude", "anthropic", claude.url()),

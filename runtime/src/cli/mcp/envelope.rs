@@ -20,6 +20,7 @@ pub(super) struct Envelope {
 struct Params {
     name: Option<Value>,
     uri: Option<Value>,
+    level: Option<Value>,
     #[serde(rename = "taskId")]
     task: Option<Value>,
     #[serde(rename = "requestId")]
@@ -34,6 +35,8 @@ pub(super) enum Message {
     Request(Request),
     /// The client gives up the request of this id.
     Cancelled(Value),
+    /// The client has shaken hands.
+    Initialized,
     /// Nothing that anybody waits for an answer to.
     Other,
 }
@@ -47,12 +50,26 @@ pub(super) struct Request {
     pub(super) version: Option<String>,
     /// What of its parameters has to stand in the head of a request over HTTP.
     pub(super) name: Option<String>,
+    /// What it asks for beyond its answer.
+    pub(super) wish: Option<Wish>,
+}
+
+/// What a request asks for that holds until the client goes, so that it is the carrier's to remember.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Log messages of this level and those above it.
+    Level(String),
+    /// Changes of what is at this address.
+    Subscribe(String),
+    Unsubscribe(String),
 }
 
 /// JSON-RPC's code for what is no JSON.
 pub(super) const PARSE_ERROR: i32 = -32700;
 /// JSON-RPC's code for what is no request.
 pub(super) const INVALID_REQUEST: i32 = -32600;
+/// JSON-RPC's code for what can't be asked so.
+pub(super) const INVALID_PARAMS: i32 = -32602;
 /// JSON-RPC's code for what failed inside the server.
 pub(super) const INTERNAL_ERROR: i32 = -32603;
 
@@ -81,6 +98,7 @@ pub(super) fn read(line: &[u8]) -> Result<Message, Value> {
     let Some(said) = said else {
         return Ok(match params.request {
             Some(request) if method == "notifications/cancelled" => Message::Cancelled(request),
+            _ if method == "notifications/initialized" => Message::Initialized,
             _ => Message::Other,
         });
     };
@@ -88,14 +106,21 @@ pub(super) fn read(line: &[u8]) -> Result<Message, Value> {
         return Err(refused("the id of a request is a text or a whole number"));
     }
     let text = |value: Option<Value>| value.and_then(|value| value.as_str().map(str::to_owned));
+    let uri = text(params.uri);
+    let wish = match method.as_str() {
+        "logging/setLevel" => text(params.level).map(Wish::Level),
+        "resources/subscribe" => uri.clone().map(Wish::Subscribe),
+        "resources/unsubscribe" => uri.clone().map(Wish::Unsubscribe),
+        _ => None,
+    };
     let name = match method.as_str() {
         "tools/call" | "prompts/get" => text(params.name),
-        "resources/read" => text(params.uri),
+        "resources/read" => uri,
         method if method.starts_with("tasks/") => text(params.task),
         _ => None,
     };
     let version = params.meta.as_ref().and_then(|meta| meta.get(PER_REQUEST)).and_then(Value::as_str);
-    Ok(Message::Request(Request { id: said, version: version.map(str::to_owned), name, method }))
+    Ok(Message::Request(Request { id: said, version: version.map(str::to_owned), name, wish, method }))
 }
 
 /// An error that answers a request.
@@ -131,13 +156,20 @@ mod tests {
             method: "tools/call".to_owned(),
             version: Some("2026-07-28".to_owned()),
             name: Some("ai_chat".to_owned()),
+            wish: None,
         };
         assert_eq!(read(line.as_bytes()).unwrap(), Message::Request(request));
         let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#;
         assert_eq!(read(cancelled.as_bytes()).unwrap(), Message::Cancelled(json!(3)));
-        for other in
-            [r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#]
-        {
+        let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        assert_eq!(read(initialized.as_bytes()).unwrap(), Message::Initialized);
+        let subscribe = r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"a://b"}}"#;
+        let Message::Request(request) = read(subscribe.as_bytes()).unwrap() else { panic!("it is a request") };
+        assert_eq!((request.name, request.wish), (None, Some(Wish::Subscribe("a://b".to_owned()))));
+        for other in [
+            r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+        ] {
             assert_eq!(read(other.as_bytes()).unwrap(), Message::Other);
         }
     }

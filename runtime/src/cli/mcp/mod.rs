@@ -1,12 +1,14 @@
 //! `greenroom mcp`: the Model Context Protocol on standard input and output.
 //!
 //! What is asked is carried to whoever holds the data directory, this process or another, and what is answered is carried
-//! back: so it is the same server as that of the daemon, and a client outlives a holder. Standard output has messages of the
+//! back: so it is the same server as that of the daemon, and a client outlives a holder; what the
+//! client wants to be told of is remembered here, and asked of each holder anew. Standard output has messages of the
 //! protocol and nothing else.
 
 mod envelope;
 mod lines;
 mod relay;
+mod watch;
 mod writer;
 
 use std::{pin::pin, time::Duration};

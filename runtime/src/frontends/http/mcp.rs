@@ -37,7 +37,10 @@ use super::{
     site::{App, EndsWithServer},
     who::Who,
 };
-use crate::{Runtime, frontends::mcp::Handler};
+use crate::{
+    Runtime,
+    frontends::mcp::{Added, Handler},
+};
 
 /// How long a session of the transport is kept that nobody uses; longer than a turn may last.
 const IDLE: Duration = Duration::from_secs(2 * 60 * 60);
@@ -59,7 +62,7 @@ pub(super) struct Mcp {
 }
 
 impl Mcp {
-    pub(super) fn new(runtime: &Runtime, heartbeat: Duration) -> Self {
+    pub(super) fn new(runtime: &Runtime, added: Added, heartbeat: Duration, draining: &CancellationToken) -> Self {
         let mut each = SessionConfig::default();
         each.keep_alive = Some(IDLE);
         let mut sessions = LocalSessionManager::default();
@@ -73,10 +76,10 @@ impl Mcp {
             .with_sse_keep_alive(Some(heartbeat))
             .with_max_request_body_bytes(usize::MAX)
             .with_cancellation_token(ends.clone());
-        let handler = Handler::new(runtime.clone());
+        let handler = Handler::new(runtime.clone(), added, draining.clone());
         let service = |has_sessions| {
             let (handler, config) = (handler.clone(), config.clone().with_legacy_session_mode(has_sessions));
-            StreamableHttpService::new(move || Ok(handler.clone()), Arc::clone(&sessions), config)
+            StreamableHttpService::new(move || Ok(handler.another()), Arc::clone(&sessions), config)
         };
         let (with_sessions, alone) = (service(true), service(false));
         Self { with_sessions, alone, sessions, owners: Arc::default(), _ends: Arc::new(ends.drop_guard()) }

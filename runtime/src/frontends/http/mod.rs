@@ -52,6 +52,7 @@ use self::{
     guard::Guard,
     site::{App, Site},
 };
+use super::mcp::Added;
 use crate::Runtime;
 
 /// Silence after which a stream says that it is alive.
@@ -98,6 +99,7 @@ pub struct Server {
     runtime: Runtime,
     heartbeat: Duration,
     door: Option<Door>,
+    mcp: Added,
 }
 
 impl Server {
@@ -108,7 +110,7 @@ impl Server {
     pub async fn bind(args: HttpArgs, runtime: Runtime) -> io::Result<Self> {
         let listener = TcpListener::bind(args.listen).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, args, runtime, heartbeat: HEARTBEAT, door: None })
+        Ok(Self { listener, address, args, runtime, heartbeat: HEARTBEAT, door: None, mcp: Added::default() })
     }
 
     /// Where it listens; the port is a real one.
@@ -130,6 +132,13 @@ impl Server {
         self
     }
 
+    /// Offers these tools, resources and prompts over MCP, beside greenroom's own.
+    #[must_use]
+    pub fn mcp(mut self, added: Added) -> Self {
+        self.mcp = added;
+        self
+    }
+
     /// Serves until `stop`, then takes no more connections. Who reads a session is let go at once and can come back with
     /// its cursor; what else is in flight gets the grace period, and answers that are left then end with an error that
     /// says why. The runtime itself is left running, save that after a grace period
@@ -138,7 +147,7 @@ impl Server {
     /// # Errors
     /// None as of now; a connection that fails ends alone.
     pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
-        let Self { listener, address, args, runtime, heartbeat, door } = self;
+        let Self { listener, address, args, runtime, heartbeat, door, mcp } = self;
         let HttpArgs { listen: _, token, tls, allowed_hosts, allowed_origins, max_body, grace } = args;
         let guard = Guard {
             listen: address,
@@ -150,14 +159,15 @@ impl Server {
         };
         let args = OwnerArgs { max_body, grace };
         let guarded = Some(Guarded { listener, guard: Arc::new(guard), tls });
-        Serving { runtime, args, heartbeat, guarded, door, admin: Some(token) }.run(stop).await;
+        Serving { runtime, args, heartbeat, guarded, door, admin: Some(token), mcp }.run(stop).await;
         Ok(())
     }
 }
 
 /// Serves the owner alone until `stop`, and ends as [`Server::run`] does.
 pub async fn serve_owner(door: Door, args: OwnerArgs, runtime: Runtime, stop: CancellationToken) {
-    Serving { runtime, args, heartbeat: HEARTBEAT, guarded: None, door: Some(door), admin: None }.run(stop).await;
+    let (door, mcp) = (Some(door), Added::default());
+    Serving { runtime, args, heartbeat: HEARTBEAT, guarded: None, door, admin: None, mcp }.run(stop).await;
 }
 
 /// All the ways in, and what is behind them.
@@ -168,6 +178,7 @@ struct Serving {
     guarded: Option<Guarded>,
     door: Option<Door>,
     admin: Option<AdminToken>,
+    mcp: Added,
 }
 
 /// The address, and what is asked of those who come by it.
@@ -185,17 +196,18 @@ enum Accepted {
 
 impl Serving {
     async fn run(self, stop: CancellationToken) {
-        let Self { runtime, args, heartbeat, guarded, mut door, admin } = self;
+        let Self { runtime, args, heartbeat, guarded, mut door, admin, mcp } = self;
+        let draining = CancellationToken::new();
         let connections = TaskTracker::new();
         let app = App {
             runtime: runtime.clone(),
             max_body: args.max_body,
             heartbeat,
-            draining: CancellationToken::new(),
+            draining: draining.clone(),
             ephemerals: Arc::default(),
             sockets: connections.clone(),
             admin,
-            mcp: mcp::Mcp::new(&runtime, heartbeat),
+            mcp: mcp::Mcp::new(&runtime, mcp, heartbeat, &draining),
         };
         let site = Arc::new(Site::new(app, door.as_ref()));
         let ending = Ending::default();

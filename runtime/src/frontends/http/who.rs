@@ -51,7 +51,7 @@ impl Who {
     }
 
     /// Cancelled once what it showed does not let it in any more.
-    pub(super) fn ended(&self) -> &CancellationToken {
+    pub(in crate::frontends) fn ended(&self) -> &CancellationToken {
         &self.ended
     }
 

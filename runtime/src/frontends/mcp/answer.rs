@@ -14,13 +14,20 @@ use rmcp::{
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::{log::Log, tools::Call};
 use crate::{Caller, ChatRequest, Runtime, event::Failure, frontends::http::NotAllowed, heeded};
 
 /// Where a failure stands in a result, all of it, for who wants more than words.
 const FAILURE: &str = "greenroom/failure";
 
+/// Tells a client what becomes of an answer: how far it is, and what happened on the way.
+pub(super) struct Telling {
+    progress: Option<Progress>,
+    log: Log,
+}
+
 /// Tells a client how far an answer is.
-pub(super) struct Progress {
+struct Progress {
     peer: Peer<RoleServer>,
     token: ProgressToken,
     /// Bytes of text and thinking so far: it only ever grows, as the protocol has it.
@@ -44,16 +51,34 @@ pub(super) struct Said {
     model: String,
 }
 
+impl Telling {
+    /// What the client asked to be told; without `progress`, no text before its end.
+    pub(super) fn of(call: &Call<'_>, progress: bool) -> Self {
+        Self { progress: Progress::of(call.context).filter(|_| progress), log: call.log.clone() }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.progress.is_none() && self.log.is_nothing()
+    }
+
+    /// Tells what events say. It waits for the client to take it, and so does nobody but this answer's reader.
+    pub(super) async fn tell(&mut self, events: &[LogEvent]) {
+        self.log.events(events).await;
+        if let Some(progress) = &mut self.progress {
+            progress.tell(events).await;
+        }
+    }
+}
+
 impl Progress {
     /// For a client that asked to be told.
-    pub(super) fn of(context: &RequestContext<RoleServer>) -> Option<Self> {
+    fn of(context: &RequestContext<RoleServer>) -> Option<Self> {
         let token = context.meta.get_progress_token()?;
         Some(Self { peer: context.peer.clone(), token, said: 0 })
     }
 
-    /// Tells what events say: the text since the last time, merged. It waits for the client to take it, and so does
-    /// nobody but this answer's reader.
-    pub(super) async fn tell(&mut self, events: &[LogEvent]) {
+    /// Tells what events say: the text since the last time, merged.
+    async fn tell(&mut self, events: &[LogEvent]) {
         let mut text = String::new();
         let before = self.said;
         for event in events {
@@ -84,15 +109,17 @@ pub(super) async fn ask(
     runtime: &Runtime,
     request: ChatRequest,
     caller: Caller,
-    progress: Option<Progress>,
+    mut telling: Telling,
     cancelled: &CancellationToken,
 ) -> Result<Said, NoAnswer> {
     let events = async {
-        let Some(mut progress) = progress else { return runtime.chat_events(request, caller).await };
+        if telling.is_nothing() {
+            return runtime.chat_events(request, caller).await;
+        }
         let mut answer = runtime.stream(request, caller);
         let mut events = Vec::new();
         while let Some(mut more) = answer.pull().await {
-            progress.tell(&more).await;
+            telling.tell(&more).await;
             events.append(&mut more);
         }
         events

@@ -106,6 +106,11 @@ pub(super) fn all() -> Vec<Prompt> {
     prompts.collect()
 }
 
+/// Whether there is a prompt of this name.
+pub(super) fn is_one(name: &str) -> bool {
+    TEMPLATES.iter().any(|template| template.name == name)
+}
+
 /// A prompt filled in.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use rmcp::{
 };
 use serde_json::json;
 
-use super::{tools::visible, transcript::markdown, wrong};
+use super::{added::Added, tools::visible, transcript::markdown, wrong};
 use crate::{
     Runtime, SessionError, SessionSummary,
     event::{EventBody, LogEvent},
@@ -29,7 +29,7 @@ const LARGEST: u64 = 8 << 20;
 
 /// What an address leads to.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Models,
     Session { id: String, events: bool },
 }
@@ -74,8 +74,14 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
 ///
 /// # Errors
 /// It leads nowhere, or what it leads to can't be read.
-pub(super) async fn read(runtime: &Runtime, who: &Who, uri: &str) -> Result<ReadResourceResult, ErrorData> {
-    let (text, mime) = match place(uri).ok_or_else(|| nothing(uri))? {
+pub(super) async fn read(
+    runtime: &Runtime,
+    added: &Added,
+    who: &Who,
+    uri: &str,
+) -> Result<ReadResourceResult, ErrorData> {
+    let Some(place) = place(uri) else { return added.read(uri).await.unwrap_or_else(|| Err(nothing(uri))) };
+    let (text, mime) = match place {
         Place::Models => {
             let listing = runtime.models().await;
             (json!(visible((&listing).into(), who)).to_string(), JSON)
@@ -97,10 +103,7 @@ pub(super) async fn read(runtime: &Runtime, who: &Who, uri: &str) -> Result<Read
 
 /// All events of a session up to now.
 async fn log(runtime: &Runtime, who: &Who, id: &str) -> Result<Vec<LogEvent>, ErrorData> {
-    let of_session = |error| match error {
-        SessionError::NotFound | SessionError::BadId => nothing(&format!("{SESSIONS}{id}")),
-        error => not_read(&error),
-    };
+    let of_session = |error| of_session(id, error);
     let session = runtime.sessions().of(who.access()).open(id).await.map_err(of_session)?;
     let size = session.info().await.map_err(of_session)?.summary.bytes;
     if size > LARGEST {
@@ -120,7 +123,15 @@ async fn log(runtime: &Runtime, who: &Who, id: &str) -> Result<Vec<LogEvent>, Er
     Ok(log)
 }
 
-fn place(uri: &str) -> Option<Place> {
+/// Why there is nothing of a session.
+pub(super) fn of_session(id: &str, error: SessionError) -> ErrorData {
+    match error {
+        SessionError::NotFound | SessionError::BadId => nothing(&format!("{SESSIONS}{id}")),
+        error => not_read(&error),
+    }
+}
+
+pub(super) fn place(uri: &str) -> Option<Place> {
     if uri == MODELS {
         return Some(Place::Models);
     }
@@ -134,7 +145,7 @@ fn place(uri: &str) -> Option<Place> {
 }
 
 /// Nothing that whoever asks may see.
-fn nothing(uri: &str) -> ErrorData {
+pub(super) fn nothing(uri: &str) -> ErrorData {
     let message = format!("there is nothing at {uri}");
     ErrorData::resource_not_found(message, Some(json!({"uri": uri, "hint": "resources/list lists what there is"})))
 }

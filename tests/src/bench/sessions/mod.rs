@@ -14,7 +14,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use greenroom_tests::harness::Home;
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::table::Table;
 
 /// Makes sessions, and measures what it costs to have them.
 #[derive(Args)]
@@ -85,25 +87,4 @@ pub(crate) async fn bench(asked: &Sessions) -> Outcome<()> {
 
 fn mib(bytes: f64) -> f64 {
     bytes / f64::from(1 << 20)
-}
-
-/// The figures as they are shown, and as they are.
-#[derive(Default)]
-struct Table {
-    text: String,
-    values: serde_json::Map<String, Value>,
-}
-
-impl Table {
-    fn line(&mut self, what: &str, value: f64) {
-        self.text += &format!("{what:<44} {value:>12.1}\n");
-        self.values.insert(what.trim().to_owned(), json!(value));
-    }
-
-    /// A figure, and how many times another one it is.
-    fn against(&mut self, what: &str, beside: &str, value: f64, than: f64) {
-        let ratio = value / than;
-        self.text += &format!("{what:<44} {value:>12.1}   {beside} {than:.1}   ×{ratio:.2}\n");
-        self.values.insert(what.to_owned(), json!({"value": value, beside: than, "ratio": ratio}));
-    }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        answer::{NoAnswer, Progress, Said, ask, failed},
+        answer::{NoAnswer, Said, Telling, ask, failed},
         arguments, cancelled, wrong,
     },
     Call, Work,
@@ -62,23 +62,18 @@ pub(super) async fn call(
         Ok(model) => model,
         Err(error) => return Ok(failed(&error)),
     };
-    let progress = Progress::of(call.context).filter(|_| asked.stream != Some(false));
-    match answered(call, request, progress).await {
+    match answered(call, request, asked.stream != Some(false)).await {
         Ok(said) => Ok(said.result(Map::new())),
         Err(NoAnswer::Failed(error)) => Ok(failed(&error)),
         Err(NoAnswer::Cancelled) => Err(cancelled()),
     }
 }
 
-/// Asks, if whoever asks may ask that model.
-pub(super) async fn answered(
-    call: &Call<'_>,
-    request: ChatRequest,
-    progress: Option<Progress>,
-) -> Result<Said, NoAnswer> {
+/// Asks, if whoever asks may ask that model; with `progress` the client is told the text as it comes, if it wants that.
+pub(super) async fn answered(call: &Call<'_>, request: ChatRequest, progress: bool) -> Result<Said, NoAnswer> {
     call.who.may_ask(Some(&request.model), call.runtime)?;
     let caller = Caller::from(call.who.access().client());
-    ask(call.runtime, request, caller, progress, &call.context.ct).await
+    ask(call.runtime, request, caller, Telling::of(call, progress), &call.context.ct).await
 }
 
 /// The model of a provider that is meant: a bare id is one of its own, and none is the first that it lists.
@@ -145,8 +140,7 @@ async fn in_session(call: &Call<'_>, id: String, asked: Asked) -> Result<CallToo
     let Some(prompt) = asked.prompt.clone().filter(|prompt| !prompt.is_empty()) else {
         return Err(wrong("there is no 'prompt'", "send what is to be said in the session"));
     };
-    let progress = Progress::of(call.context).filter(|_| asked.stream != Some(false));
-    match talk(call, &id, &asked, prompt, progress).await {
+    match talk(call, &id, &asked, prompt).await {
         Ok(said) => {
             let session = Map::from_iter([("session".to_owned(), id.into())]);
             Ok(said.result(session))
@@ -156,23 +150,16 @@ async fn in_session(call: &Call<'_>, id: String, asked: Asked) -> Result<CallToo
     }
 }
 
-async fn talk(
-    call: &Call<'_>,
-    id: &str,
-    asked: &Asked,
-    prompt: String,
-    mut progress: Option<Progress>,
-) -> Result<Said, NoAnswer> {
+async fn talk(call: &Call<'_>, id: &str, asked: &Asked, prompt: String) -> Result<Said, NoAnswer> {
     let session = open(call, id, asked).await?;
+    let mut telling = Telling::of(call, asked.stream != Some(false));
     let message = Outgoing { parts: vec![Part::text(prompt)], ..Outgoing::default() };
     let mut turn = session.send_message(message).await.map_err(told)?;
     let number = turn.sent().turn;
     let mut events = Vec::new();
     let followed = async {
         while let Some(event) = turn.next().await {
-            if let Some(progress) = &mut progress {
-                progress.tell(std::slice::from_ref(&event)).await;
-            }
+            telling.tell(std::slice::from_ref(&event)).await;
             match &event.body {
                 // What was read so far may not be what the log has; all of the turn follows.
                 EventBody::Reset { .. } => {

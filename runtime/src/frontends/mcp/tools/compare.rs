@@ -46,7 +46,7 @@ pub(super) async fn call(
     let answers = models.iter().map(|model| {
         let mut request = request.clone();
         request.model.clone_from(model);
-        answered(call, request, None)
+        answered(call, request, false)
     });
     let mut told = Vec::new();
     let mut text = String::new();

@@ -15,7 +15,7 @@ use rmcp::{
 use serde_json::Value;
 
 pub(super) use self::models::visible;
-use super::{answer, wrong};
+use super::{added::Added, answer, log::Log, wrong};
 use crate::{Runtime, frontends::http::Who};
 
 /// A call of a tool: who makes it, and by which request.
@@ -23,6 +23,7 @@ pub(super) struct Call<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) who: &'a Who,
     pub(super) context: &'a RequestContext<RoleServer>,
+    pub(super) log: Log,
 }
 
 /// A tool as it is offered.
@@ -144,9 +145,10 @@ pub(super) fn offered(settings: &Settings) -> Vec<Offered> {
 }
 
 /// The error of a tool that there is none of this name of.
-pub(super) fn unknown(name: &str, offered: &[Offered]) -> ErrorData {
+pub(super) fn unknown(name: &str, offered: &[Offered], added: &Added) -> ErrorData {
     let is_of_kind = OF_KINDS.iter().any(|tool| tool.name == name);
-    let names: Vec<&str> = offered.iter().map(|tool| tool.name).collect();
+    let names = offered.iter().map(|tool| tool.name).chain(added.tools().map(|tool| &*tool.name));
+    let names: Vec<&str> = names.collect();
     let hint = match is_of_kind {
         true => "its provider is not configured; `greenroom auth add` adds a key".to_owned(),
         false => format!("there are {}", names.join(", ")),
@@ -233,7 +235,7 @@ mod tests {
         let all = names(&[Kind::Ollama, Kind::Anthropic, Kind::OpenAi, Kind::Copilot, Kind::Gemini, Kind::Anthropic]);
         assert_eq!(all.len(), always.len() + OF_KINDS.len());
         assert_eq!(names(&[Kind::Anthropic])[4..], ["ai_claude_chat"]);
-        let told = unknown("ai_claude_chat", &[]).data.unwrap();
+        let told = unknown("ai_claude_chat", &[], &Added::default()).data.unwrap();
         assert!(told["hint"].as_str().unwrap().contains("not configured"));
     }
 
