@@ -1,11 +1,13 @@
 //! One setting that is in force.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::Value;
 
 use crate::edit::SettingKey;
 use crate::origin::{entry, join};
+use crate::show::inline;
 use crate::suggest::nearest;
 use crate::{ConfigError, ErrorKind, Loaded, Origin, Override, Settings, Source, load};
 
@@ -18,6 +20,16 @@ pub struct SettingInForce {
     pub origin: Origin,
     /// Of a table and a list: where what is in it was written, by path.
     pub origins: BTreeMap<String, Origin>,
+}
+
+impl fmt::Display for SettingInForce {
+    /// Text as it is, everything else as TOML has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Value::String(text) => f.write_str(text),
+            other => f.write_str(&inline(other)),
+        }
+    }
 }
 
 /// Why there is no value.

@@ -30,7 +30,8 @@ impl SettingKey {
     }
 
     /// Whether a path is that of this setting, or of something within it.
-    pub(crate) fn holds(&self, path: &str) -> bool {
+    #[must_use]
+    pub fn holds(&self, path: &str) -> bool {
         is_within(path, &self.to_string())
     }
 

@@ -45,6 +45,11 @@ impl Daemon {
         Ok(attach::beside(context).await?.map(Self))
     }
 
+    /// The one that is asked by this.
+    pub(crate) fn of(client: Client) -> Self {
+        Self(client)
+    }
+
     /// How its providers are, and its store.
     pub(crate) async fn providers(&self) -> Result<Providers, Failure> {
         self.ask(Ask::get(path(&["providers"], &[]))).await

@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod daemon;
 mod data_dir;
+mod doctor;
 mod embed;
 mod failure;
 mod ipc;
@@ -79,8 +80,10 @@ pub(crate) enum Command {
     Usage(usage::UsageArgs),
     /// Keys and logins for providers, and who may come in
     Auth(auth::AuthArgs),
-    /// Look at the configuration
+    /// Look at the configuration, and change it
     Config(config::ConfigArgs),
+    /// Say what is wrong here, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// Mend what is kept in the data directory
     Store(store::StoreArgs),
     /// Print a completion script for a shell
@@ -112,6 +115,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
         Command::Usage(args) => usage::run(&context, &args),
         Command::Auth(args) => auth::run(&context, args),
         Command::Config(args) => config::run(&context, &args),
+        Command::Doctor(args) => doctor::run(&context, &args),
         Command::Store(args) => store::run(&context, &args),
         Command::Completions(args) => completions::run(&args),
     }

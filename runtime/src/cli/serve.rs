@@ -111,7 +111,7 @@ fn warn(loaded: &Loaded) {
     }
 }
 
-fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
+pub(super) fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => "another program listens there; stop it, or choose another: --listen 127.0.0.1:0",
         io::ErrorKind::AddrNotAvailable => "this machine does not have that address; choose another with --listen",
