@@ -27,18 +27,29 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Print where the configuration file lies, whether or not it is there
+    #[command(after_help = "Examples:\n  greenroom config path\n  \"$EDITOR\" \"$(greenroom config path)\"")]
     Path,
     /// Say everything that is wrong with the configuration
+    #[command(after_help = "Examples:\n  greenroom config check\n  greenroom config check --config new.toml")]
     Check,
     /// Print the settings in effect and where each was written, secrets left out
+    #[command(after_help = "Examples:\n  greenroom config show")]
     Show,
     /// Print a setting that is in force
+    #[command(
+        after_help = "Examples:\n  greenroom config get server.listen\n  greenroom config get providers.lab.base_url --json"
+    )]
     Get(GetArgs),
     /// Change settings in the file, which is made if there is none; the rest of it stays as it is
+    #[command(
+        after_help = "Examples:\n  greenroom config set server.listen 127.0.0.1:4848\n  greenroom config set providers.lab.kind openai-compatible providers.lab.base_url http://127.0.0.1:8000/v1\n  greenroom config set providers.openai.key env:OPENAI_API_KEY\n  greenroom config set models.aliases.smart openai/gpt-5,lab/qwen3\n  greenroom config set 'models.aliases.\"claude-*\"' smart"
+    )]
     Set(ChangeArgs),
     /// Take a setting out of the file, so that its default is in force
+    #[command(after_help = "Examples:\n  greenroom config unset server.listen")]
     Unset(UnsetArgs),
     /// Print a file with every setting, all of it commented out
+    #[command(after_help = "Examples:\n  greenroom config sample > ~/.config/greenroom/config.toml")]
     Sample,
 }
 
@@ -50,6 +61,7 @@ pub(crate) fn run(context: &Context, args: &ConfigArgs) -> Result<Exit, Failure>
         ConfigCommand::Get(wanted) => get::run(context, wanted, args.json),
         ConfigCommand::Set(wanted) => change::set(context, wanted, args.json),
         ConfigCommand::Unset(wanted) => change::unset(context, wanted, args.json),
+        ConfigCommand::Sample if args.json => Output::new().json(&json!({"sample": SAMPLE})).map(|()| Exit::Done),
         ConfigCommand::Sample => Output::new().bytes(SAMPLE.as_bytes()).map(|()| Exit::Done),
     }
 }
