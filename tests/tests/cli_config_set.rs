@@ -4,11 +4,12 @@
 mod cli_support;
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
 use cli_support::{assert_failed, lines, run_well};
 use greenroom_tests::harness::{Daemon, Home};
+use rustix::process::getuid;
 use serde_json::json;
 
 const SECRET: &str = "sk-literal-5d2c";
@@ -56,13 +57,18 @@ async fn what_else_the_file_says_stays_with_its_mode_and_the_link_to_it() {
     let real = home.path().join("dotfiles.toml");
     let text = "# Mine.\n[server]\nlisten = '127.0.0.1:1' # here\n\n[failover]   # below\nattempts = 3\n";
     fs::write(&real, text).unwrap();
+    // Root may have given it away, and does so again.
+    if getuid().is_root() {
+        chown(&real, Some(65534), Some(65534)).unwrap();
+    }
+    let owner = fs::metadata(&real).unwrap().uid();
     fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
     fs::create_dir_all(home.config_path().parent().unwrap()).unwrap();
     symlink(&real, home.config_path()).unwrap();
     run_well(&home, &["config", "set", "failover.attempts", "5", "server.grace", "3s"], "").await;
     let expected = text.replace("attempts = 3", "attempts = 5").replace("# here\n", "# here\ngrace = \"3s\"\n");
     assert_eq!(fs::read_to_string(&real).unwrap(), expected);
-    assert_eq!(mode(&real), 0o640);
+    assert_eq!((mode(&real), fs::metadata(&real).unwrap().uid()), (0o640, owner));
     assert!(fs::symlink_metadata(home.config_path()).unwrap().is_symlink());
     run_well(&home, &["config", "unset", "server.grace"], "").await;
     assert_eq!(fs::read_to_string(&real).unwrap(), text.replace("attempts = 3", "attempts = 5"));

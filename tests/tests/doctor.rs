@@ -399,11 +399,14 @@ async fn what_is_left_alone_is_told() {
     let provider = answering([limited.header("retry-after", "600").always()]).await;
     let home = Home::new();
     lab(&home, &provider.url(), "");
-    let _daemon: Daemon = home.serve(&[]).await;
+    let mut daemon: Daemon = home.serve(&[]).await;
     let asked = home.run(&["chat", "hello", "-m", &format!("lab/{MODEL}")]).await;
     assert_eq!(asked.code(), Some(1), "{asked:?}");
-    let found = doctor(&home).await;
-    found.has(&format!("warning provider lab/default: {MODEL} is left alone for "), &["greenroom providers reset lab"]);
+    let told = format!("warning provider lab/default: {MODEL} is left alone for ");
+    doctor(&home).await.has(&told, &["greenroom providers reset lab"]);
+    daemon.signal(Signal::TERM);
+    let _ended = daemon.wait(LIMIT).await;
+    doctor(&home).await.has(&told, &["greenroom providers reset lab"]);
 }
 
 #[tokio::test]

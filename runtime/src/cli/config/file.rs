@@ -53,6 +53,7 @@ impl Locked {
         fresh.write_all(text.as_bytes())?;
         // One that was not there is this user's alone, since it may come to hold secrets.
         if let Ok(metadata) = fs::metadata(&self.path) {
+            keep_owner(fresh.as_file(), &metadata);
             fresh.as_file().set_permissions(metadata.permissions())?;
         }
         fresh.as_file().sync_all()?;
@@ -120,6 +121,17 @@ fn lock(dir: &Path) -> io::Result<File> {
 fn lock_file(dir: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(dir.join(LOCK))
 }
+
+/// Whose file it is stays so where root changes it; nobody else may give files away.
+#[cfg(unix)]
+fn keep_owner(fresh: &File, before: &fs::Metadata) {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+
+    let _as_far_as_allowed = fchown(fresh, Some(before.uid()), Some(before.gid()));
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &File, _: &fs::Metadata) {}
 
 /// A name in a directory is on disk once the directory is.
 #[cfg(unix)]

@@ -148,7 +148,7 @@ fn space(dir: &Path, free: u64) -> Finding {
     let hint = "make room, or bound what sessions take: sessions.keep, sessions.disk_quota";
     match free {
         ..TOO_LITTLE => Finding::problem(DATA, format!("only {shown}, so messages to sessions will be refused"), hint),
-        ..LITTLE => Finding::warning(DATA, format!("only {shown}"), hint),
+        TOO_LITTLE..LITTLE => Finding::warning(DATA, format!("only {shown}"), hint),
         _ => Finding::ok(DATA, format!("{} can be written; {} GiB are free", dir.display(), free >> 30)),
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use greenroom::{
     ChatError, ErrorKind, Outcome, ProfileState, ProviderState, Runtime, ShownListing, State, TestedProvider,
-    config::{Discovery, Kind, Loaded, Settings},
+    config::{Discovery, Environment, Kind, Loaded, Settings},
     look_up, providers_at_rest,
     reach::{Reached, address_of, is_local, reach},
 };
@@ -139,7 +139,7 @@ async fn look(
     if let Some(address) = address.filter(|_| !offline) {
         let outcome = reach(&address, PATIENCE).await;
         let is_reached = outcome.is_ok();
-        let proxy = PROXIES.into_iter().find(|name| context.environment.text(name).is_some() && !is_local(&address));
+        let proxy = proxy_of(&address, &context.environment);
         findings.extend(reached(state, &shown(&address), outcome, proxy));
         if !is_reached {
             // Whoever is not there refuses no key.
@@ -163,6 +163,22 @@ async fn look(
         }
     }
     findings
+}
+
+/// The variable that names the proxy which is asked for this address.
+fn proxy_of(address: &url::Url, environment: &Environment) -> Option<&'static str> {
+    let host = address.host_str()?;
+    let is_named =
+        |name: &str| name == "*" || host == name || host.ends_with(&format!(".{}", name.trim_start_matches('.')));
+    let excepted = ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| environment.text(name)).unwrap_or_default();
+    if is_local(address) || excepted.split(',').any(|name| is_named(name.trim())) {
+        return None;
+    }
+    let is_for_it = |name: &&str| {
+        let name = name.to_ascii_uppercase();
+        name == "ALL_PROXY" || name == format!("{}_PROXY", address.scheme().to_ascii_uppercase())
+    };
+    PROXIES.into_iter().filter(is_for_it).find(|name| environment.text(name).is_some())
 }
 
 /// The address without what may let in.
@@ -311,6 +327,20 @@ mod tests {
         assert_eq!(behind[1].0, Level::Warning);
         assert!(behind[1].1.contains("10m behind that of http://lab"), "{behind:?}");
         assert!(told(Some((Duration::from_secs(600), false)))[1].1.contains("10m ahead of"));
+    }
+
+    #[test]
+    fn the_proxy_of_an_address_is_the_one_of_its_scheme() {
+        let of = |address: &str, variables: &[(&str, &str)]| {
+            proxy_of(&address.parse().expect("an address"), &variables.iter().copied().collect())
+        };
+        let both = [("HTTPS_PROXY", "http://p"), ("ALL_PROXY", "http://q")];
+        assert_eq!(of("https://api.example/v1", &both), Some("HTTPS_PROXY"));
+        assert_eq!(of("http://api.example/v1", &both), Some("ALL_PROXY"));
+        assert_eq!(of("http://127.0.0.1:1", &both), None);
+        let excepted = [both[0], ("NO_PROXY", "other, .example")];
+        assert_eq!(of("https://api.example/v1", &excepted), None);
+        assert_eq!(of("https://api.example.com/v1", &excepted), Some("HTTPS_PROXY"));
     }
 
     #[test]
