@@ -135,7 +135,8 @@ async fn every_command_is_in_these_tests() {
 #[tokio::test]
 async fn what_is_done_ends_with_0_and_is_told_in_lines_of_json() {
     let provider = provider().await;
-    let home = home_of(&provider);
+    let mut home = home_of(&provider);
+    home.env("GREENROOM__SERVER__LISTEN", "127.0.0.1:0");
     for (command, arguments, input) in WELL {
         let mut call = call(command, arguments);
         call.push("--json");

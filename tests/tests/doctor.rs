@@ -78,6 +78,12 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o777
 }
 
+/// A home whose daemon would listen on a port that nobody has.
+fn quiet(mut home: Home) -> Home {
+    home.env("GREENROOM__SERVER__LISTEN", "127.0.0.1:0");
+    home
+}
+
 /// A configuration with one provider `lab` at this address, and these lines.
 fn lab(home: &Home, url: &str, more: &str) {
     home.config(&format!("[providers.lab]\nkind = \"openai-compatible\"\nbase_url = \"{url}/v1\"\n{more}"));
@@ -89,7 +95,7 @@ async fn saying() -> ScriptedProvider {
 
 #[tokio::test]
 async fn with_nothing_configured_it_teaches_the_first_step_and_makes_nothing() {
-    let home = Home::new();
+    let home = quiet(Home::new());
     let found = doctor(&home).await;
     assert_eq!(found.code, Some(0));
     found.has("warning provider: no provider is configured", &["ANTHROPIC_API_KEY", "greenroom auth add"]);
@@ -108,7 +114,7 @@ async fn with_nothing_configured_it_teaches_the_first_step_and_makes_nothing() {
 #[tokio::test]
 async fn where_all_is_well_it_says_so() {
     let provider = saying().await;
-    let mut home = home_of(&provider);
+    let mut home = quiet(home_of(&provider));
     home.env("GREENROOM__MODELS__DEFAULT", &format!("openai/{MODEL}"));
     run_well(&home, &["auth", "token"], "").await;
     let found = doctor(&home).await;
@@ -123,7 +129,7 @@ async fn where_all_is_well_it_says_so() {
 #[tokio::test]
 async fn offline_nobody_is_asked() {
     let provider = saying().await;
-    let home = home_of(&provider);
+    let home = quiet(home_of(&provider));
     let found = doctor_with(&home, &["--offline"]).await;
     assert_eq!(found.code, Some(0));
     found.lacks("ok provider");
