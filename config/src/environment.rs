@@ -84,6 +84,13 @@ impl Environment {
             .filter(move |(name, _)| name.starts_with(prefix))
     }
 
+    /// The same without the variables whose name starts with `prefix`.
+    pub(crate) fn without(&self, prefix: &str) -> Self {
+        let mut other = self.clone();
+        other.variables.retain(|name, _| !name.to_str().is_some_and(|name| name.starts_with(prefix)));
+        other
+    }
+
     /// The home directory, which `~` stands for.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.path("HOME").or_else(|| self.path("USERPROFILE"))

@@ -93,9 +93,22 @@ pub fn load(source: &Source) -> Result<Loaded, Problems> {
 /// As of [`load`].
 pub fn load_found(source: &Source, local: &[LocalServer]) -> Result<Loaded, Problems> {
     let mut errors = Vec::new();
-    let mut written: Vec<Layer> = Vec::new();
-
     let read = read_file(source, &mut errors);
+    put_together(source, local, read, errors)
+}
+
+/// As [`load`], with this text in place of what the file has.
+pub(crate) fn load_text(source: &Source, file: Option<(PathBuf, Vec<u8>)>) -> Result<Loaded, Problems> {
+    put_together(source, &[], file, Vec::new())
+}
+
+fn put_together(
+    source: &Source,
+    local: &[LocalServer],
+    read: Option<(PathBuf, Vec<u8>)>,
+    mut errors: Vec<ConfigError>,
+) -> Result<Loaded, Problems> {
+    let mut written: Vec<Layer> = Vec::new();
     if let Some((path, text)) = &read {
         written.extend(file::parse(path, text, &mut errors));
     }

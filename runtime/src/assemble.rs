@@ -438,7 +438,7 @@ pub(crate) fn provider(
 }
 
 /// Where Copilot is asked: where that is written, or at GitHub or the Enterprise whose tokens these are.
-fn copilot_base_of(written: &config::Provider) -> Result<Url, ChatError> {
+pub(crate) fn copilot_base_of(written: &config::Provider) -> Result<Url, ChatError> {
     if let Some(url) = &written.base_url {
         return Ok(url.clone());
     }

@@ -27,6 +27,7 @@ pub mod frontends;
 mod heeded;
 mod lists;
 mod models;
+pub mod reach;
 mod session;
 mod sessions;
 mod state;
@@ -63,8 +64,7 @@ pub use greenroom_wire::{
     self as wire, ChatError, ChatEvent, ChatRequest, ErrorKind, Message, Part, Role, chat::Tool, ollama::PullProgress,
 };
 pub use heeded::heeded;
-pub use models::{FailedList, Listing, Model, ShownCost, ShownListing, ShownModel};
-use serde::{Deserialize, Serialize};
+pub use models::{FailedList, KnownModels, Listing, Model, ShownCost, ShownListing, ShownModel};
 pub use session::{Events, Session, Turn};
 pub use sessions::Sessions;
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
@@ -82,6 +82,7 @@ use greenroom_wire::{
     EmbedRequest, Embeddings,
     fold::{Fold, Folded},
 };
+use serde::{Deserialize, Serialize};
 
 /// Everything that runs: providers, router, sessions. Clones are the same runtime.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use greenroom_actors::System;
 use greenroom_config::Settings;
-use greenroom_providers::{Facts, ModelInfo, Price};
+use greenroom_providers::{Catalog, Facts, ModelInfo, Price, catalog::Date};
 use greenroom_wire::{ChatError, ErrorKind};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,24 @@ pub struct Model {
     pub provider: Arc<str>,
     /// What is known of it; its id is the provider's own.
     pub info: ModelInfo,
+}
+
+/// What is built in of facts about models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownModels {
+    /// How many models.
+    pub count: usize,
+    /// When the facts were gathered.
+    pub date: Option<Date>,
+}
+
+impl KnownModels {
+    /// Those of this version. They are read for it, which takes some milliseconds.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let catalog = Catalog::embedded();
+        Self { count: catalog.len(), date: catalog.date() }
+    }
 }
 
 /// A listing as it is shown, at the command line and over HTTP in the same form.

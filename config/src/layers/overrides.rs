@@ -25,7 +25,7 @@ pub(crate) fn layers(overrides: &[Override], errors: &mut Vec<ConfigError>) -> V
 }
 
 /// The keys of a dotted key. TOML's own parser reads them, so that quoting works as in the file.
-fn segments(path: &str) -> Option<Vec<String>> {
+pub(crate) fn segments(path: &str) -> Option<Vec<String>> {
     // In braces, a comment or a line break in the path breaks the text instead of ending it early.
     let text = format!("{{ {path} = 0 }}");
     let parsed = DeValue::parse(&text).ok()?.into_inner();

@@ -38,6 +38,11 @@ pub(crate) fn layers(environment: &Environment, file: Option<&Layer>, errors: &m
     layers
 }
 
+/// The environment without those variables.
+pub(crate) fn without(environment: &Environment) -> Environment {
+    environment.without(PREFIX)
+}
+
 fn path_of(segments: &[&str], file: Option<&Layer>) -> Vec<String> {
     let mut table = file.map(|layer| &layer.root);
     let mut path = Vec::new();

@@ -9,7 +9,7 @@ use std::{
 use clap::{ArgAction, Args};
 use greenroom::{
     OpenError, Runtime, StartError, StoreKind,
-    config::{self, Discovery, Environment, Loaded, Override, Settings, Source},
+    config::{self, Discovery, Environment, IgnoredVariable, Loaded, Override, Settings, Source},
     discover, has_store,
 };
 
@@ -25,6 +25,10 @@ const LAST_MOMENTS: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
 /// The same of somebody who hands over, beyond the grace period that its answers have.
 const HAND_OVER: Duration = Duration::from_secs(20);
+
+/// What is so where there is no provider.
+pub(crate) const DEMO_ANSWERS: &str =
+    "no provider is configured, so the built-in demo answers, which is no language model";
 
 /// Flags of all commands.
 #[derive(Debug, Clone, Args)]
@@ -168,26 +172,35 @@ impl Context {
 
     /// Says that the demo answers.
     pub(crate) fn tell_demo_answers(&self) {
+        notes::note(&format!("{DEMO_ANSWERS}; to add a real one, {}", self.first_step()));
+    }
+
+    /// What to do where there is no provider.
+    pub(crate) fn first_step(&self) -> String {
         let file = self.source(Vec::new()).file.map_or_else(String::new, |file| format!(" to {}", file.display()));
-        notes::note(&format!(
-            "no provider is configured, so the built-in demo answers, which is no language model; to add a real one, set \
-             ANTHROPIC_API_KEY, GEMINI_API_KEY, or OPENAI_API_KEY (with OPENAI_BASE_URL for any compatible server), run \
+        format!(
+            "set ANTHROPIC_API_KEY, GEMINI_API_KEY, or OPENAI_API_KEY (with OPENAI_BASE_URL for any compatible server), run \
              `greenroom auth add anthropic`, start Ollama, or add [providers.NAME]{file}"
-        ));
+        )
     }
 
     /// Names the keys that are there and can't be used.
     pub(crate) fn tell_ignored(&self, settings: &Settings) {
         for ignored in &settings.ignored_variables {
-            let config::IgnoredVariable { variable, provider, .. } = ignored;
-            notes::note(&match config::Kind::named(provider) {
-                Some(_) => format!("{variable} is set, but not all that makes a provider \"{provider}\""),
-                None => format!("{variable} is set, but this version has no \"{provider}\" provider of its own"),
-            });
+            notes::note(&ignored_text(ignored));
             if let Some(hint) = ignored.hint {
                 notes::hint(hint);
             }
         }
+    }
+}
+
+/// Why a variable that is there is not used.
+pub(crate) fn ignored_text(ignored: &IgnoredVariable) -> String {
+    let IgnoredVariable { variable, provider, .. } = ignored;
+    match config::Kind::named(provider) {
+        Some(_) => format!("{variable} is set, but not all that makes a provider \"{provider}\""),
+        None => format!("{variable} is set, but this version has no \"{provider}\" provider of its own"),
     }
 }
 

@@ -54,6 +54,11 @@ impl Daemon {
         Self::find(context).await
     }
 
+    /// The one that is asked by this.
+    pub(crate) fn of(client: Client) -> Self {
+        Self(client)
+    }
+
     /// How its providers are, and its store.
     pub(crate) async fn providers(&self) -> Result<Providers, Failure> {
         self.ask(Ask::get(path(&["providers"], &[]))).await

@@ -58,6 +58,14 @@ impl Failure {
         Self::new(Exit::Usage, what, hint)
     }
 
+    /// The same with what else there is to say of it, a line each.
+    pub(crate) fn with_attempts(mut self, attempts: Vec<String>) -> Self {
+        if let Self::Told(told) = &mut self {
+            told.attempts = attempts;
+        }
+        self
+    }
+
     /// Standard output did not take what was written.
     pub(crate) fn stdout(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

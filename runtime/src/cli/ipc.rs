@@ -34,7 +34,7 @@ const WORKERS: usize = 2;
     {\"id\":2,\"success\":true,\"data\":{\"type\":\"content\",\"content\":\"Hello!\"},\"streaming\":true}\n\
     {\"id\":2,\"success\":true,\"data\":{\"type\":\"done\",\"usage\":{\"input_tokens\":8,…}},\"streaming\":true}\n\
     {\"id\":9,\"success\":false,\"error\":{\"code\":\"rate_limited\",\"message\":\"…\"}}\n\n\
-    Try it:  echo '{\"action\":\"list_models\"}' | greenroom ipc\n\n\
+    Examples:\n  echo '{\"action\":\"list_models\"}' | greenroom ipc\n\n\
     \"timeout\" (in milliseconds) bounds a request. At the end of the input what is in flight is answered; at SIGTERM it \
     has 5 seconds."
 )]

@@ -103,11 +103,21 @@ pub(crate) fn is_held(dir: &Path) -> bool {
 /// Where the daemon listens that holds this data directory, if one does and has said so. Of one behind TLS nobody here knows
 /// whether it is the one with the certificate, so it is asked by its socket alone.
 pub(crate) fn holder(dir: &Path) -> Option<SocketAddr> {
+    written_by_holder(dir)?.lines().find_map(|line| line.strip_prefix("http://")?.parse().ok())
+}
+
+/// The same, also of one behind TLS.
+pub(crate) fn listens_at(dir: &Path) -> Option<SocketAddr> {
+    let address = |line: &str| line.strip_prefix("http://").or_else(|| line.strip_prefix("https://"))?.parse().ok();
+    written_by_holder(dir)?.lines().find_map(address)
+}
+
+fn written_by_holder(dir: &Path) -> Option<String> {
     let mut file = File::open(dir.join(NAME)).ok()?;
     if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
         return None;
     }
     let mut written = String::new();
     file.read_to_string(&mut written).ok()?;
-    written.lines().find_map(|line| line.strip_prefix("http://")?.parse().ok())
+    Some(written)
 }

@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod daemon;
 mod data_dir;
+mod doctor;
 mod embed;
 mod failure;
 mod ipc;
@@ -56,12 +57,15 @@ pub(crate) enum Command {
     /// Ask a model, or talk with it
     Chat(chat::ChatArgs),
     /// Run the daemon that other programs talk to
+    #[command(after_help = "Examples:\n  greenroom serve\n  greenroom serve --listen 127.0.0.1:8080")]
     Serve(serve::ServeArgs),
     /// Answer lines of JSON on standard input, for a program that starts this one
     Ipc(ipc::IpcArgs),
     /// Look at conversations that are kept, and take part in them
+    #[command(after_help = "Examples:\n  greenroom sessions\n  greenroom sessions attach trip")]
     Sessions(sessions::SessionsArgs),
     /// Be a server of the Model Context Protocol on standard input and output
+    #[command(after_help = "Examples:\n  greenroom mcp\n  greenroom mcp --data-dir ~/.local/share/greenroom")]
     Mcp(mcp::McpArgs),
     /// List the models that there are
     Models(models::ModelsArgs),
@@ -74,16 +78,26 @@ pub(crate) enum Command {
     /// Hand over requests that can wait, for half the price
     Batch(batch::BatchArgs),
     /// Show how the providers and their keys are
+    #[command(after_help = "Examples:\n  greenroom providers\n  greenroom providers test openai")]
     Providers(providers::ProvidersArgs),
     /// Show what answers used and cost
     Usage(usage::UsageArgs),
     /// Keys and logins for providers, and who may come in
+    #[command(after_help = "Examples:\n  greenroom auth add anthropic\n  greenroom auth token")]
     Auth(auth::AuthArgs),
-    /// Look at the configuration
+    /// Look at the configuration, and change it
+    #[command(after_help = "Examples:\n  greenroom config check\n  greenroom config set server.listen 127.0.0.1:4848")]
     Config(config::ConfigArgs),
+    /// Say what is wrong here, and what to do about it
+    #[command(after_help = "Examples:\n  greenroom doctor\n  greenroom doctor --offline --json")]
+    Doctor(doctor::DoctorArgs),
     /// Mend what is kept in the data directory
+    #[command(after_help = "Examples:\n  greenroom store repair")]
     Store(store::StoreArgs),
     /// Print a completion script for a shell
+    #[command(
+        after_help = "Examples:\n  greenroom completions bash > ~/.local/share/bash-completion/completions/greenroom\n  greenroom completions zsh > ~/.zfunc/_greenroom"
+    )]
     Completions(completions::CompletionsArgs),
 }
 
@@ -112,7 +126,12 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
         Command::Usage(args) => usage::run(&context, &args),
         Command::Auth(args) => auth::run(&context, args),
         Command::Config(args) => config::run(&context, &args),
+        Command::Doctor(args) => doctor::run(&context, &args),
         Command::Store(args) => store::run(&context, &args),
         Command::Completions(args) => completions::run(&args),
     }
 }
+
+#[cfg(test)]
+#[path = "help_tests.rs"]
+mod help_tests;

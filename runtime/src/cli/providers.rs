@@ -35,15 +35,18 @@ pub(crate) struct ProvidersArgs {
 #[derive(Debug, Subcommand)]
 enum ProvidersCommand {
     /// Each provider with its keys, and what is left alone until when (the default)
+    #[command(after_help = "Examples:\n  greenroom providers status\n  greenroom providers status --json")]
     Status,
     /// Ask each provider, by each of its keys, whether it lets in; nothing is paid for
     ///
     /// Exits with 1 if one does not.
+    #[command(after_help = "Examples:\n  greenroom providers test\n  greenroom providers test openai")]
     Test {
         /// Only this one
         provider: Option<String>,
     },
     /// Forget the failures of a provider, or of all: what was left alone is asked again
+    #[command(after_help = "Examples:\n  greenroom providers reset\n  greenroom providers reset openai")]
     Reset {
         /// Only this one
         provider: Option<String>,

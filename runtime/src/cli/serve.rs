@@ -13,13 +13,16 @@ use greenroom::{
     config::{self, Loaded, Override, Server as ServerSettings, WarningKind},
     frontends::http::{AdminToken, Door, HolderKind, HttpArgs, Server, Tls},
 };
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Exit, Failure, attach,
     context::{Context, block_on, with_local},
     lock::{Lock, scheme},
-    notes, sandbox,
+    notes,
+    output::Output,
+    sandbox,
     signals::{stop_on_signals, survive_file_limit},
     tls,
     token::{renew, token},
@@ -31,6 +34,9 @@ pub(crate) struct ServeArgs {
     /// The address and port to listen on; port 0 is any free one [default: server.listen, else 127.0.0.1:4747]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Print where it listens as a line of JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> {
@@ -77,7 +83,7 @@ pub(crate) fn run(context: &Context, args: &ServeArgs) -> Result<Exit, Failure> 
         }
         context.tell_demo(&runtime.settings());
         warn(&loaded);
-        announce(context, address, is_tls);
+        announce(context, address, is_tls, args.json);
         let outcome = http.run(stop).await;
         // The server has let answers go on for as long as they may.
         runtime.shutdown(Duration::ZERO).await;
@@ -111,7 +117,7 @@ fn warn(loaded: &Loaded) {
     }
 }
 
-fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
+pub(super) fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => "another program listens there; stop it, or choose another: --listen 127.0.0.1:0",
         io::ErrorKind::AddrNotAvailable => "this machine does not have that address; choose another with --listen",
@@ -122,9 +128,15 @@ fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
 }
 
 /// Says where the daemon listens and how clients get there, at once: somebody may be waiting for the line.
-fn announce(context: &Context, address: SocketAddr, is_tls: bool) {
+fn announce(context: &Context, address: SocketAddr, is_tls: bool, json: bool) {
     let scheme = scheme(is_tls);
     let reached = SocketAddr::new(reachable(address.ip()), address.port());
+    if json {
+        let line = json!({"url": format!("{scheme}://{reached}"), "listens": address, "pid": std::process::id()});
+        // A daemon goes on without anyone who reads this.
+        let _nobody_reads = Output::new().json(&line);
+        return;
+    }
     let token = token_command(context);
     let text = format!(
         "greenroom listens on {scheme}://{address}\n\n\

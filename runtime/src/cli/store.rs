@@ -19,6 +19,7 @@ pub(crate) struct StoreArgs {
 #[derive(Debug, Subcommand)]
 enum StoreCommand {
     /// Save what can be read of a damaged store into a new one, and keep the old one beside it
+    #[command(after_help = "Examples:\n  greenroom store repair")]
     Repair,
 }
 

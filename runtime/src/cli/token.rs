@@ -14,7 +14,7 @@ use super::{
     failure::Failure,
 };
 
-const NAME: &str = "token";
+pub(crate) const NAME: &str = "token";
 /// Of the token that is made: 256 bits.
 const BYTES: usize = 32;
 /// In letters; a token that somebody wrote may be shorter than ours, but not such that it can be guessed.
@@ -47,6 +47,12 @@ pub(crate) fn renew(dir: &Path) -> io::Result<SecretString> {
     let made = make();
     written(dir, &made)?.persist(dir.join(NAME))?;
     Ok(made)
+}
+
+/// Whether there is a token that lets in. Whoever asks has seen that no other user can read the file, which is closed to
+/// them otherwise.
+pub(crate) fn is_there(dir: &Path) -> Result<bool, Failure> {
+    read(&dir.join(NAME)).map(|token| token.is_some())
 }
 
 fn make() -> SecretString {

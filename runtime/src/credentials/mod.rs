@@ -44,7 +44,7 @@ pub use self::{
     keyring::{Keyring, KeyringError, KeyringErrorKind},
     login::{LoginStep, NewLogin},
     lookup::look_up,
-    sealing_key::{KeyArgs, KeyPlace, SealingKey, SealingKeyError, sealing_key},
+    sealing_key::{KeyArgs, KeyPlace, SealingKey, SealingKeyError, has_sealing_key, sealing_key},
 };
 use crate::{
     ChatError, StartError,

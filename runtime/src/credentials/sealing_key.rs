@@ -165,6 +165,12 @@ impl SealingKeyError {
     }
 }
 
+/// Whether a key was made for this data directory, wherever it is: then [`sealing_key`] makes none.
+#[must_use]
+pub fn has_sealing_key(data_dir: &Path) -> bool {
+    [ID, FILE, SALT].iter().any(|name| data_dir.join(name).symlink_metadata().is_ok())
+}
+
 /// The key, made if there never was one, and where it is.
 ///
 /// # Errors

@@ -75,10 +75,7 @@ pub(super) fn check(context: &Context, need: Need, holder: &Holder) -> Result<()
     if need == Need::Look {
         return Ok(());
     }
-    let lacking = VARIABLES.iter().filter(|name| {
-        context.environment.text(name).is_some() && !holder.variables.iter().any(|known| known == **name)
-    });
-    let lacking: Vec<&str> = lacking.copied().collect();
+    let lacking = lacking(context, holder);
     if !lacking.is_empty() {
         notes::note(&format!(
             "{} is set here, but not for the greenroom that answers (pid {}), which goes by what it was started with",
@@ -87,6 +84,13 @@ pub(super) fn check(context: &Context, need: Need, holder: &Holder) -> Result<()
         ));
     }
     Ok(())
+}
+
+/// The variables that say a provider, and that are set here and not for the holder.
+pub(crate) fn lacking(context: &Context, holder: &Holder) -> Vec<&'static str> {
+    let is_set = |name: &&str| context.environment.text(name).is_some();
+    let is_known = |name: &str| holder.variables.iter().any(|known| known == name);
+    VARIABLES.iter().copied().filter(|name| is_set(name) && !is_known(name)).collect()
 }
 
 /// The holder of the data directory, for what can be had without one as well. Nothing is made on disk.
@@ -103,6 +107,13 @@ pub(crate) async fn beside(context: &Context) -> Result<Option<Client>, Failure>
         return Ok(Some(client));
     }
     at_address(&dir)
+}
+
+/// Who holds a data directory, if somebody answers there, and the way to ask. Nothing is made or changed on disk; where
+/// others can write it may be anybody.
+pub(crate) async fn who(dir: &Path) -> Option<(Client, Holder)> {
+    let client = Client::new(Way::Socket(socket_of(dir)));
+    introduced(&client).await.map(|holder| (client, holder))
 }
 
 /// Asks whoever holds a data directory to hand over. Who that is, if it does.

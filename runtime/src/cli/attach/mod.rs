@@ -17,7 +17,7 @@ mod termination;
 
 pub(crate) use client::{Answer, Ask, Client, Pieces, path};
 pub(crate) use follow::Follower;
-pub(crate) use holder::{ask_to_hand_over, beside, is_served};
+pub(crate) use holder::{ask_to_hand_over, beside, is_served, lacking, who};
 pub(crate) use holding::{SOCKET, door};
 pub(crate) use link::{Link, Need};
 pub(crate) use refused::{accepted, failure, refused};

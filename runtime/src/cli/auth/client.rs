@@ -12,6 +12,7 @@ use greenroom::{
     has_store,
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 
 use crate::cli::{
     Exit, Failure,
@@ -30,6 +31,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, Subcommand)]
 pub(super) enum ClientCommand {
     /// Make a client, and print its token, which is shown once
+    #[command(
+        after_help = "Examples:\n  greenroom auth client add editor --model 'openai/*' --model smart --requests-per-minute 60\n  greenroom auth client add bot --budget 10/month"
+    )]
     Add {
         /// Its name: 1 to 64 of A-Z a-z 0-9 . _ -
         name: String,
@@ -42,25 +46,39 @@ pub(super) enum ClientCommand {
         /// What its answers may cost in US dollars, such as 10/month, 0.50/day, or 100 in all [default: whatever they like]
         #[arg(long, value_name = "AMOUNT")]
         budget: Option<Budget>,
+        /// Print the client with its token as a line of JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Set what a client's answers may cost from now on; what it has spent counts
+    #[command(
+        after_help = "Examples:\n  greenroom auth client budget bot 20/month\n  greenroom auth client budget bot none"
+    )]
     Budget {
         /// Its name
         name: String,
         /// US dollars, such as 10/month, 0.50/day, or 100 in all; "none" takes the budget away
         #[arg(value_name = "AMOUNT")]
         budget: BudgetOrNone,
+        /// Print the client as a line of JSON
+        #[arg(long)]
+        json: bool,
     },
     /// List the clients that there are
+    #[command(after_help = "Examples:\n  greenroom auth client list")]
     List {
         /// Print a line of JSON for each
         #[arg(long)]
         json: bool,
     },
     /// Refuse a client's token from now on; its sessions stay
+    #[command(after_help = "Examples:\n  greenroom auth client revoke editor")]
     Revoke {
         /// Its name
         name: String,
+        /// Print what was done as a line of JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -90,19 +108,26 @@ impl FromStr for BudgetOrNone {
 
 pub(super) fn run(context: &Context, command: ClientCommand) -> Result<Exit, Failure> {
     match command {
-        ClientCommand::Add { name, models, requests_per_minute, budget } => {
+        ClientCommand::Add { name, models, requests_per_minute, budget, json } => {
             let budget = budget.map(|Budget(budget)| budget);
-            add(context, NewClient { name, models, requests_per_minute, budget })
+            add(context, NewClient { name, models, requests_per_minute, budget }, json)
         }
-        ClientCommand::Budget { name, budget: BudgetOrNone(budget) } => set_budget(context, &name, budget),
+        ClientCommand::Budget { name, budget: BudgetOrNone(budget), json } => set_budget(context, &name, budget, json),
         ClientCommand::List { json } => list(context, json),
-        ClientCommand::Revoke { name } => revoke(context, &name),
+        ClientCommand::Revoke { name, json } => revoke(context, &name, json),
     }
 }
 
-fn add(context: &Context, new: NewClient) -> Result<Exit, Failure> {
+fn add(context: &Context, new: NewClient, json: bool) -> Result<Exit, Failure> {
     let (client, token) = block_on(WORKERS, made(context, new))?;
-    Output::new().line(token.expose_secret())?;
+    let mut output = Output::new();
+    if json {
+        let mut line = json!(client);
+        line["token"] = token.expose_secret().into();
+        output.json(&line)?;
+    } else {
+        output.line(token.expose_secret())?;
+    }
     notes::note(&format!(
         "this token lets \"{}\" in, as Authorization: Bearer or x-api-key (OPENAI_API_KEY of its environment); it is not \
          shown again",
@@ -132,7 +157,7 @@ async fn made(context: &Context, new: NewClient) -> Result<(Client, SecretString
     }
 }
 
-fn set_budget(context: &Context, name: &str, budget: Option<SpendBudget>) -> Result<Exit, Failure> {
+fn set_budget(context: &Context, name: &str, budget: Option<SpendBudget>, json: bool) -> Result<Exit, Failure> {
     let client = block_on(WORKERS, async {
         let begun = Instant::now();
         loop {
@@ -154,6 +179,10 @@ fn set_budget(context: &Context, name: &str, budget: Option<SpendBudget>) -> Res
             tokio::time::sleep(PAUSE).await;
         }
     })?;
+    if json {
+        Output::new().json(&client)?;
+        return Ok(Exit::Done);
+    }
     let line = match client.budget {
         Some(budget) => format!("{name} may spend ${budget}"),
         None => format!("{name} may spend what it likes"),
@@ -210,7 +239,7 @@ async fn known(context: &Context) -> Result<Vec<ShownClient>, Failure> {
     }
 }
 
-fn revoke(context: &Context, name: &str) -> Result<Exit, Failure> {
+fn revoke(context: &Context, name: &str, json: bool) -> Result<Exit, Failure> {
     block_on(WORKERS, async {
         let begun = Instant::now();
         loop {
@@ -232,7 +261,12 @@ fn revoke(context: &Context, name: &str) -> Result<Exit, Failure> {
             tokio::time::sleep(PAUSE).await;
         }
     })?;
-    Output::new().line(&format!("{name} is revoked"))?;
+    let mut output = Output::new();
+    if json {
+        output.json(&json!({"name": name, "revoked": true}))?;
+    } else {
+        output.line(&format!("{name} is revoked"))?;
+    }
     Ok(Exit::Done)
 }
 

@@ -70,6 +70,24 @@ pub(crate) fn enter(
     Ok(())
 }
 
+/// What a sandbox would be here: what it would lack, or why there would be none and what to do about that.
+pub(crate) fn support() -> Result<Option<String>, (String, &'static str)> {
+    let kernel = probe().map_err(|why| (why, "see what the kernel says (dmesg)"))?;
+    match (words::falls_short(kernel), kernel) {
+        (Some(short), _) => Err(short),
+        (None, Kernel::Landlock(version)) => Ok(words::lacking(version)),
+        (None, _) => Ok(None),
+    }
+}
+
+/// Rules without a path bind a thread that ends at once.
+fn probe() -> Result<Kernel, String> {
+    let rules = Rules { paths: Vec::new(), port: 0, logins: Vec::new(), abstract_sockets: true };
+    let bound = std::thread::spawn(move || apply(&rules)).join();
+    let applied = bound.map_err(|_| "the kernel can't be asked".to_owned())??;
+    Ok(applied.kernel)
+}
+
 /// Refuses what falls short of a sandbox that is required. It is in force by then as far as it goes, which does no harm:
 /// what follows is the end.
 fn hold_to(applied: &Applied, loaded: &Loaded, mode: SandboxMode) -> Result<(), Failure> {

@@ -22,6 +22,9 @@ pub(super) async fn cancel(link: &Link<'_>, id: &str, turn: Option<u64>, json: b
     let running = known(link, id).await?.turn;
     let Some(turn) = turn.or(running) else {
         notes::note(&format!("no answer is under way in {id}"));
+        if json {
+            Output::new().json(&json!({"session": id, "turn": null, "state": "idle"}))?;
+        }
         return Ok(Exit::Done);
     };
     let ask = Ask::new(Method::POST, path(&["sessions", id, "cancel"], &[])).json(&json!({"turn": turn}));

@@ -35,13 +35,18 @@ pub(crate) struct SessionsArgs {
 #[derive(Debug, Subcommand)]
 enum SessionsCommand {
     /// Each session, and what it does (the default)
+    #[command(after_help = "Examples:\n  greenroom sessions list\n  greenroom sessions list --json")]
     List,
     /// What was said in a session
+    #[command(after_help = "Examples:\n  greenroom sessions show trip")]
     Show {
         /// Which one
         id: String,
     },
     /// Follow a session as it goes on; on a terminal what is typed is said in it. Ctrl-C or Ctrl-D leaves it as it is
+    #[command(
+        after_help = "Examples:\n  greenroom sessions attach trip\n  greenroom sessions attach trip --from 1-0 --json"
+    )]
     Attach {
         /// Which one
         id: String,
@@ -50,6 +55,7 @@ enum SessionsCommand {
         from: Option<String>,
     },
     /// Cancel an answer that is under way, or waits; what there is of it stays
+    #[command(after_help = "Examples:\n  greenroom sessions cancel trip")]
     Cancel {
         /// In which session
         id: String,
@@ -57,6 +63,7 @@ enum SessionsCommand {
         turn: Option<u64>,
     },
     /// Set what a session's turns may cost in all; what they have cost counts
+    #[command(after_help = "Examples:\n  greenroom sessions budget trip 2.50\n  greenroom sessions budget trip none")]
     Budget {
         /// Which one
         id: String,
@@ -65,11 +72,15 @@ enum SessionsCommand {
         amount: String,
     },
     /// Remove a session with all that was said
+    #[command(after_help = "Examples:\n  greenroom sessions remove trip")]
     Remove {
         /// Which one
         id: String,
     },
     /// Begin a session with what another has so far, and print its id
+    #[command(
+        after_help = "Examples:\n  greenroom sessions fork trip --id trip-by-train\n  greenroom sessions fork trip --at 1-840"
+    )]
     Fork {
         /// Which one
         id: String,
@@ -81,11 +92,15 @@ enum SessionsCommand {
         new: Option<String>,
     },
     /// Print all of a session, to be imported elsewhere
+    #[command(after_help = "Examples:\n  greenroom sessions export trip > trip.ndjson")]
     Export {
         /// Which one
         id: String,
     },
     /// Make a session of what an export printed, and print its id
+    #[command(
+        after_help = "Examples:\n  greenroom sessions import trip.ndjson\n  greenroom sessions import --id trip-again < trip.ndjson"
+    )]
     Import {
         /// The file with it [default: standard input]
         file: Option<PathBuf>,

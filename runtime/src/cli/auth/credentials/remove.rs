@@ -1,6 +1,7 @@
 //! `greenroom auth remove`.
 
 use clap::Args;
+use serde_json::json;
 
 use super::{Hand, Place, WORKERS, closed, hand, named};
 use crate::cli::{
@@ -17,6 +18,9 @@ pub(in super::super) struct RemoveArgs {
     /// The profile [default: default]
     #[arg(long, value_name = "ID")]
     profile: Option<String>,
+    /// Print what was removed as a line of JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(in super::super) fn remove(context: &Context, args: &RemoveArgs) -> Result<Exit, Failure> {
@@ -30,6 +34,11 @@ pub(in super::super) fn remove(context: &Context, args: &RemoveArgs) -> Result<E
             }
         }
     })?;
-    Output::new().line(&format!("{provider}/{profile} is removed"))?;
+    let mut output = Output::new();
+    if args.json {
+        output.json(&json!({"provider": provider, "profile": profile, "removed": true}))?;
+    } else {
+        output.line(&format!("{provider}/{profile} is removed"))?;
+    }
     Ok(Exit::Done)
 }

@@ -1,5 +1,9 @@
 //! `greenroom config`.
 
+mod change;
+mod file;
+mod get;
+
 use std::path::Path;
 
 use clap::{Args, Subcommand};
@@ -7,6 +11,8 @@ use greenroom::config::{self, ConfigError, Discovery, Loaded, Origin, Problems, 
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, context::Context, notes, output::Output};
+use change::{ChangeArgs, UnsetArgs};
+use get::GetArgs;
 
 /// Arguments of `greenroom config`.
 #[derive(Debug, Args)]
@@ -21,29 +27,47 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Print where the configuration file lies, whether or not it is there
+    #[command(after_help = "Examples:\n  greenroom config path\n  \"$EDITOR\" \"$(greenroom config path)\"")]
     Path,
     /// Say everything that is wrong with the configuration
+    #[command(after_help = "Examples:\n  greenroom config check\n  greenroom config check --config new.toml")]
     Check,
     /// Print the settings in effect and where each was written, secrets left out
+    #[command(after_help = "Examples:\n  greenroom config show")]
     Show,
+    /// Print a setting that is in force
+    #[command(
+        after_help = "Examples:\n  greenroom config get server.listen\n  greenroom config get providers.lab.base_url --json"
+    )]
+    Get(GetArgs),
+    /// Change settings in the file, which is made if there is none; the rest of it stays as it is
+    #[command(
+        after_help = "Examples:\n  greenroom config set server.listen 127.0.0.1:4848\n  greenroom config set providers.lab.kind openai-compatible providers.lab.base_url http://127.0.0.1:8000/v1\n  greenroom config set providers.openai.key env:OPENAI_API_KEY\n  greenroom config set models.aliases.smart openai/gpt-5,lab/qwen3\n  greenroom config set 'models.aliases.\"claude-*\"' smart"
+    )]
+    Set(ChangeArgs),
+    /// Take a setting out of the file, so that its default is in force
+    #[command(after_help = "Examples:\n  greenroom config unset server.listen")]
+    Unset(UnsetArgs),
     /// Print a file with every setting, all of it commented out
+    #[command(after_help = "Examples:\n  greenroom config sample > ~/.config/greenroom/config.toml")]
     Sample,
 }
 
 pub(crate) fn run(context: &Context, args: &ConfigArgs) -> Result<Exit, Failure> {
-    match args.command {
+    match &args.command {
         ConfigCommand::Path => path(context, args.json),
         ConfigCommand::Check => check(context, args.json),
         ConfigCommand::Show => show(context, args.json),
+        ConfigCommand::Get(wanted) => get::run(context, wanted, args.json),
+        ConfigCommand::Set(wanted) => change::set(context, wanted, args.json),
+        ConfigCommand::Unset(wanted) => change::unset(context, wanted, args.json),
+        ConfigCommand::Sample if args.json => Output::new().json(&json!({"sample": SAMPLE})).map(|()| Exit::Done),
         ConfigCommand::Sample => Output::new().bytes(SAMPLE.as_bytes()).map(|()| Exit::Done),
     }
 }
 
 fn path(context: &Context, json: bool) -> Result<Exit, Failure> {
-    let Some(path) = context.source(Vec::new()).file else {
-        let what = "there is no home directory to look for a configuration in";
-        return Err(Failure::usage(what, "name a file with --config, or set GREENROOM_CONFIG or HOME"));
-    };
+    let path = context.source(Vec::new()).file.ok_or_else(nowhere)?;
     let exists = path.exists();
     let mut output = Output::new();
     if json {
@@ -56,6 +80,11 @@ fn path(context: &Context, json: bool) -> Result<Exit, Failure> {
         notes::note("there is no such file yet; `greenroom config sample` prints one to start from");
     }
     Ok(Exit::Done)
+}
+
+fn nowhere() -> Failure {
+    let what = "there is no home directory to look for a configuration in";
+    Failure::usage(what, "name a file with --config, or set GREENROOM_CONFIG or HOME")
 }
 
 /// A path as it is, UTF-8 or not, so that a shell can open what is printed.
