@@ -83,8 +83,10 @@ async fn an_interrupt_cancels_all_answers_and_leaves_the_terminal_as_it_was() {
     assert_eq!(status.code(), Some(130), "{rows:#?}");
     assert!(sides(&rows).contains(&("some words", "other words")), "what there was stays: {rows:#?}");
     assert_eq!(rows.iter().filter(|row| row.contains("some words")).count(), 1, "{rows:#?}");
-    // No mode of the terminal is switched: neither the cursor's, nor another screen's.
-    assert!(!screen.contains("\u{1b}[?"), "{screen:?}");
+    // No mode of the terminal is switched (neither the cursor's, nor another screen's) but that of wrapping, and that back.
+    let (without, with) = ("\u{1b}[?7l", "\u{1b}[?7h");
+    assert!(screen.rfind(without) < screen.rfind(with), "{screen:?}");
+    assert!(!screen.replace(without, "").replace(with, "").contains("\u{1b}[?"), "{screen:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Rows at the end of a terminal that are written over as long as something is under way.
 //!
-//! Nothing of the terminal is switched over for that (neither its modes, nor its cursor, nor another screen), so that
-//! however the program ends there is nothing to restore.
+//! Nothing of the terminal is switched over for that (neither its input, nor its cursor, nor another screen) but for the
+//! time of one write, so that however the program ends there is nothing to restore.
 
 use super::{Failure, output::Output};
 
@@ -41,9 +41,18 @@ impl Live {
         if up > 0 {
             bytes.push_str(&format!("\u{1b}[{up}A"));
         }
-        for row in settled.iter().chain(live) {
-            bytes.push_str(&row.text);
-            bytes.push_str("\u{1b}[K\n");
+        let write = |bytes: &mut String, rows: &[Row]| {
+            for row in rows {
+                bytes.push_str(&row.text);
+                bytes.push_str("\u{1b}[K\n");
+            }
+        };
+        write(&mut bytes, settled);
+        if !live.is_empty() {
+            // Terminals differ in how wide some letters are: a row that turns out to be too long is cut, not broken in two.
+            bytes.push_str("\u{1b}[?7l");
+            write(&mut bytes, live);
+            bytes.push_str("\u{1b}[?7h");
         }
         // What is left of more rows, and what was typed below.
         bytes.push_str("\u{1b}[J");
@@ -63,8 +72,10 @@ mod tests {
     #[test]
     fn live_rows_are_written_over_and_settled_ones_stay() {
         let mut live = Live::default();
-        assert_eq!(live.bytes(&[], &rows(&["a", "b"]), 80), "\ra\u{1b}[K\nb\u{1b}[K\n\u{1b}[J");
-        assert_eq!(live.bytes(&rows(&["a"]), &rows(&["c"]), 80), "\r\u{1b}[2Aa\u{1b}[K\nc\u{1b}[K\n\u{1b}[J");
+        let begun = "\r\u{1b}[?7la\u{1b}[K\nb\u{1b}[K\n\u{1b}[?7h\u{1b}[J";
+        assert_eq!(live.bytes(&[], &rows(&["a", "b"]), 80), begun);
+        let later = "\r\u{1b}[2Aa\u{1b}[K\n\u{1b}[?7lc\u{1b}[K\n\u{1b}[?7h\u{1b}[J";
+        assert_eq!(live.bytes(&rows(&["a"]), &rows(&["c"]), 80), later);
         assert_eq!(live.bytes(&rows(&["d"]), &[], 80), "\r\u{1b}[1Ad\u{1b}[K\n\u{1b}[J");
         assert_eq!(live.bytes(&[], &[], 80), "\r\u{1b}[J");
     }

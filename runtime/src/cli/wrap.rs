@@ -37,8 +37,8 @@ pub(crate) fn presentable(text: &str) -> String {
     shown
 }
 
-/// A [presentable] text in lines of at most `width` columns; there is always one. A word that is longer is broken, and one
-/// letter is never. When text is added at the end, all lines but the last stay as they are; and from where a line begins,
+/// A [presentable] text in lines of at most `width` columns; there is always one. A word that is longer is broken. A letter
+/// is never: one that is wider has a line of its own. When text is added at the end, all lines but the last stay as they are; and from where a line begins,
 /// the rest is broken as it is here.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
@@ -66,11 +66,11 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<Line<'_>> {
         {
             between = Some((from, at, taken));
         }
-        if taken + wide > width {
+        while taken + wide > width && at > start {
             if let Some((end, next, before)) = between.take() {
                 lines.push(Line { text: text[start..end].trim_end(), next });
                 (start, taken) = (next, taken - before);
-            } else if at > start {
+            } else {
                 lines.push(Line { text: text[start..at].trim_end(), next: at });
                 (start, taken) = (at, 0);
             }
@@ -88,6 +88,7 @@ fn columns(letter: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use unicode_segmentation::UnicodeSegmentation as _;
 
     use super::{presentable, width_of, wrap};
 
@@ -115,6 +116,8 @@ mod tests {
         assert_eq!(lines("日本語テキスト", 5), ["日本", "語テ", "キス", "ト"]);
         assert_eq!(lines("e\u{301}e\u{301}e\u{301}", 2), ["e\u{301}e\u{301}", "e\u{301}"]);
         assert_eq!(lines("👩‍👩‍👧👍🏽", 2), ["👩‍👩‍👧", "👍🏽"]);
+        // What has no width is a word as well.
+        assert_eq!(lines("\u{200d} 日本", 3), ["\u{200d}", "日", "本"]);
     }
 
     #[test]
@@ -144,7 +147,8 @@ mod tests {
         #[test]
         fn no_line_is_wider_and_nothing_but_white_space_is_lost(text in text(), width in 2usize..30) {
             let lines = wrap(&text, width);
-            prop_assert!(lines.iter().all(|line| width_of(line.text) <= width), "{lines:?}");
+            let fits = |text: &str| width_of(text) <= width || text.graphemes(true).count() == 1;
+            prop_assert!(lines.iter().all(|line| fits(line.text)), "{lines:?}");
             let letters = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
             prop_assert_eq!(lines.iter().map(|line| letters(line.text)).collect::<String>(), letters(&text));
         }

@@ -201,7 +201,9 @@ impl Draw {
                 row.text.push_str(&self.style.paint(Paint::Dim, GAP));
                 row.width += GAP_WIDTH;
             }
-            let (paint, text) = cell.as_ref().map_or((Paint::Plain, ""), |cell| (cell.paint, &cell.text));
+            let (paint, text) = cell.as_ref().map_or((Paint::Plain, ""), |cell| (cell.paint, cell.text.as_str()));
+            // Letters can be joined without end; one that no column has room for is not shown.
+            let text = if width_of(text) > self.width { "\u{fffd}" } else { text };
             row.text.push_str(&self.style.paint(paint, text));
             let taken = width_of(text);
             row.width += taken;
