@@ -11,6 +11,8 @@ mod context;
 mod daemon;
 mod data_dir;
 mod embed;
+#[cfg(test)]
+mod examples_tests;
 mod failure;
 mod ipc;
 mod live;
