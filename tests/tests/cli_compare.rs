@@ -3,9 +3,10 @@
 
 mod cli_support;
 
+use cli_support::running::Running;
 use cli_support::terminal::{CTRL_C, Terminal};
 use cli_support::{KEY, LIMIT, MODEL, answering, assert_failed, home_of, lines, pairs, requests, said};
-use greenroom_tests::harness::Home;
+use greenroom_tests::harness::{Home, Signal};
 use greenroom_tests::openai::{self, Answer};
 use greenroom_tests::{Attempt, ScriptedProvider, When};
 use serde_json::{Value, json};
@@ -183,6 +184,51 @@ async fn json_has_the_events_of_each_model_and_what_it_took() {
     assert!(one["seconds"].as_f64() >= one["first_seconds"].as_f64() && one["first_seconds"].is_f64(), "{one}");
     assert_eq!(other["error"]["kind"], "invalid_request");
     assert!(one.get("error").is_none() && other["first_seconds"].is_null(), "{other}");
+}
+
+#[tokio::test]
+async fn an_interrupt_in_a_pipe_cancels_all_and_is_told_of_each() {
+    let provider = two(stalled("some words"), stalled("other words")).await;
+    let home = home_of(&provider);
+    let mut running = Running::start(&home, &[&BOTH[..], &["--json"]].concat());
+    running.wait_for("some words").await;
+    running.wait_for("other words").await;
+    running.signal(Signal::INT);
+    provider.wait_for(|stats| stats.route(openai::CHAT).cancelled == 2, LIMIT).await.unwrap();
+    let (code, output, errors) = running.end().await;
+    assert_eq!((code, errors.as_str()), (Some(130), ""), "{output}");
+    let lines = lines(&output);
+    assert_eq!(lines.iter().filter(|line| line["type"] == "turn.cancelled").count(), 2, "{output}");
+    for line in &lines[lines.len() - 2..] {
+        assert_eq!((&line["type"], &line["error"]["kind"]), (&json!("compared"), &json!("cancelled")), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_reaches_providers_by_a_greenroom_that_goes_on() {
+    let provider = two(stalled("some words"), stalled("other words")).await;
+    let home = home_of(&provider);
+    let daemon = home.serve(&[]).await;
+    let mut terminal = Terminal::sized(&home, &BOTH, USUAL);
+    terminal.until(|rows| sides(rows).contains(&("some words", "other words"))).await;
+    terminal.press(CTRL_C).await;
+    provider.wait_for(|stats| stats.route(openai::CHAT).cancelled == 2, LIMIT).await.unwrap();
+    let (status, rows) = terminal.end_rows().await;
+    assert_eq!(status.code(), Some(130), "{rows:#?}");
+    drop(daemon);
+}
+
+#[tokio::test]
+async fn pictures_are_shown_to_all() {
+    let provider = two(Answer::text(["A cat."]), Answer::text(["A dog."])).await;
+    let home = home_of(&provider);
+    std::fs::write(home.path().join("photo.gif"), b"GIF89a....").unwrap();
+    let output = home.run(&[&BOTH[..], &["--image", "photo.gif"]].concat()).await.succeeded();
+    assert!(output.stdout.contains("A cat.") && output.stdout.contains("A dog."), "{}", output.stdout);
+    for request in asked(&provider) {
+        let content = request["messages"][0]["content"].to_string();
+        assert!(content.contains("hello") && content.contains("data:image/gif;base64,"), "{content}");
+    }
 }
 
 #[tokio::test]

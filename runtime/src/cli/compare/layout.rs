@@ -137,7 +137,7 @@ fn cells(pane: &Pane<'_>, width: usize) -> Vec<Cell> {
     let mut cells: Vec<Cell> = Vec::new();
     for (index, piece) in pane.pieces.iter().enumerate().skip(pane.from.piece) {
         let from = if index == pane.from.piece { pane.from.byte } else { 0 };
-        let rest = piece.text[from..].trim_end_matches('\n');
+        let rest = piece.text[from..].trim_end();
         if rest.is_empty() && !piece.text.is_empty() {
             continue;
         }

@@ -56,6 +56,14 @@ fn what_outgrows_the_screen_is_settled_as_far_as_it_is_final() {
 }
 
 #[test]
+fn white_space_at_the_end_of_an_answer_takes_no_row() {
+    let pieces = [piece("text\n\n  \n"), piece(""), piece("foot")];
+    let composed = shown(&[pane("x", &pieces, None), pane("y", &[piece("other")], None)], (20, 10));
+    let expected = ["x        │ y", "──────── │ ────────", "text     │ other", "         │ ", "foot     │ "];
+    assert_eq!(texts(&composed.settled), expected);
+}
+
+#[test]
 fn a_terminal_that_is_too_narrow_has_no_columns() {
     assert!(fits(2, 80) && fits(3, 80) && !fits(4, 80));
     assert!(fits(1, 80) && !fits(2, 40));
