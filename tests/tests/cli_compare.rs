@@ -138,11 +138,13 @@ async fn a_narrow_terminal_shows_one_answer_after_the_other() {
 async fn no_escape_sequence_of_a_model_reaches_the_terminal() {
     let evil = "\u{1b}]52;c;ZXZpbA==\u{7}\u{9b}2J\u{202e}clean";
     let provider = two(Answer::text([evil]), Answer::text([evil])).await;
-    for size in [USUAL, (24, 40)] {
-        let mut terminal = Terminal::sized(&home_of(&provider), &BOTH, size);
+    let json = [&BOTH[..], &["--json"]].concat();
+    for (arguments, size) in [(&BOTH[..], USUAL), (&BOTH[..], (24, 40)), (&json[..], USUAL)] {
+        let mut terminal = Terminal::sized(&home_of(&provider), arguments, size);
         terminal.wait_for("clean").await;
         let screen = terminal.screen.clone();
-        assert!(!screen.contains("\u{1b}]") && !screen.contains(['\u{7}', '\u{9b}', '\u{202e}']), "{screen:?}");
+        assert!(!screen.contains("\u{1b}]") && !screen.contains(['\u{7}', '\u{9b}']), "{screen:?}");
+        assert!(arguments.len() > BOTH.len() || !screen.contains('\u{202e}'), "{screen:?}");
         provider.reset();
     }
 }
