@@ -31,8 +31,11 @@ use crate::{
     router::{
         Budget, Candidate, RouterArgs, ShelfArgs,
         actor::{Router, RouterMsg},
+        plan::Needs,
     },
-    session::{OnInterrupt, ProviderRef, RequestDefaults, SessionRules, Shared, Timeouts, TurnLimits, router_down},
+    session::{
+        OnInterrupt, ProviderRef, RequestDefaults, SessionRules, Shared, Timeouts, TurnLimits, plan, router_down,
+    },
     sessions::Sessions,
     stateless::Caller,
     store::{Store, StoreError},
@@ -281,6 +284,14 @@ impl System {
     /// There is no such model.
     pub async fn count_texts(&self, request: &EmbedRequest) -> Result<(Candidate, TokenCount), ChatError> {
         counting::count_texts(&self.shared, request).await
+    }
+
+    /// Who would be asked for an answer of this model, in that order. No model is asked; lists of models may be.
+    ///
+    /// # Errors
+    /// There is no such model.
+    pub async fn candidates(&self, model: &str) -> Result<Vec<Candidate>, ChatError> {
+        plan(&self.shared, model, Needs::default()).await.map(|planned| planned.candidates)
     }
 
     /// What a provider tells of one of its models.

@@ -64,7 +64,7 @@ pub use greenroom_wire::{
     self as wire, ChatError, ChatEvent, ChatRequest, ErrorKind, Message, Part, Role, chat::Tool, ollama::PullProgress,
 };
 pub use heeded::heeded;
-pub use models::{FailedList, KnownModels, Listing, Model, ShownCost, ShownListing, ShownModel};
+pub use models::{FailedList, KnownModels, Listing, MOST_COMPARED, Model, ShownCost, ShownListing, ShownModel};
 pub use session::{Events, Session, Turn};
 pub use sessions::Sessions;
 pub use state::{ModelState, ProfileState, ProviderState, ShownLimits, State, providers_at_rest};
@@ -460,6 +460,16 @@ impl Runtime {
     pub async fn count_texts(&self, request: &EmbedRequest) -> Result<Counted, ChatError> {
         let (who, count) = self.system.count_texts(request).await?;
         Ok(Counted::of(who, count))
+    }
+
+    /// Which models a name stands for, as `provider/model`, in the order in which they would be asked. None is asked;
+    /// providers may be for their lists.
+    ///
+    /// # Errors
+    /// There is no such model; the hint says which may be meant.
+    pub async fn candidates(&self, model: &str) -> Result<Vec<String>, ChatError> {
+        let candidates = self.system.candidates(model).await?;
+        Ok(candidates.iter().map(|candidate| format!("{}/{}", candidate.provider, candidate.model.id)).collect())
     }
 
     /// Has a provider fetch a model and tells `sink` how far that has come. `model` is `provider/model`, or an id for the

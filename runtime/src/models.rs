@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::assemble::model_info;
 
+/// The most models that are asked the same at once: each costs what an answer costs.
+pub const MOST_COMPARED: usize = 16;
+
 /// Every model that is known, and the providers that could not list theirs.
 #[derive(Debug)]
 pub struct Listing {

@@ -184,7 +184,7 @@ async fn commands(home: &Home, heard: &mut Heard) {
     let commands = "chat hello|chat -m variable/m2 hello|chat -m file/bad hello|chat -m nobody/x hello|chat --json hi\
         |chat --session s words-that-are-kept-4711|sessions|sessions show s|sessions show none|sessions export s\
         |sessions cancel s|sessions fork s --id t|sessions remove t|sessions import export|models --json|models -vv|mcp -vvv\
-        |pull literal/m1|embed text -m literal/m1|tokens text -m literal/m1|providers status --json|providers|providers reset variable\
+        |compare hi -m variable/m1 -m file/bad|compare hi -m variable/m1 -m literal/m1 --json|pull literal/m1|embed text -m literal/m1|tokens text -m literal/m1|providers status --json|providers|providers reset variable\
         |batch submit requests -m variable/m1|batch submit requests|batch submit export|batch status none|batch --json\
         |batch results none|batch cancel none|providers reset none|usage --json|usage --by client|auth client list --json|auth client list\
         |auth client revoke none|auth client add admin|auth client add a:b|auth client add twice|auth client add twice\
@@ -229,6 +229,7 @@ async fn routes(api: &Api, heard: &mut Heard) {
         ("GET", "/api/batches/none/results"),
         ("POST", "/api/batches/none/cancel"),
         ("GET", "/api/models"),
+        ("GET", "/api/candidates?model=none"),
         ("GET", "/api/providers"),
         ("POST", "/api/providers/variable/test"),
         ("POST", "/api/providers/variable/reset"),

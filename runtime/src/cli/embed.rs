@@ -18,6 +18,11 @@ const WORKERS: usize = 1;
 
 /// Arguments of `greenroom embed`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  greenroom embed \"some text\" -m openai/text-embedding-3-small
+  greenroom embed -m ollama/nomic-embed-text < letter.txt
+  greenroom embed \"some text\" -m openai/text-embedding-3-small --json | jq .tokens")]
 pub(crate) struct EmbedArgs {
     /// The text; without one, what is piped in
     text: Option<String>,

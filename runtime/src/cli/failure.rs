@@ -93,9 +93,7 @@ impl Failure {
     pub(crate) fn report(&self) -> Exit {
         match self {
             Self::Told(told) => {
-                notes::error(&told.what);
-                told.attempts.iter().for_each(|attempt| notes::below(attempt));
-                notes::hint(&told.hint);
+                told.report(&told.what);
                 told.exit
             }
             Self::Configuration(problems) => {
@@ -107,6 +105,20 @@ impl Failure {
             }
             Self::ReaderGone => Exit::Done,
         }
+    }
+}
+
+impl Told {
+    /// Tells it of one of several that were asked.
+    pub(crate) fn report_of(&self, asked: &str) {
+        let named = self.what.contains(asked);
+        self.report(&if named { self.what.clone() } else { format!("{asked}: {}", self.what) });
+    }
+
+    fn report(&self, what: &str) {
+        notes::error(what);
+        self.attempts.iter().for_each(|attempt| notes::below(attempt));
+        notes::hint(&self.hint);
     }
 }
 

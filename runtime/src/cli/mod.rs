@@ -4,6 +4,7 @@ mod attach;
 mod auth;
 mod batch;
 mod chat;
+mod compare;
 mod completions;
 mod config;
 mod context;
@@ -13,6 +14,7 @@ mod doctor;
 mod embed;
 mod failure;
 mod ipc;
+mod live;
 mod lock;
 mod mcp;
 mod models;
@@ -26,12 +28,14 @@ mod serve;
 mod sessions;
 mod signals;
 mod store;
+mod style;
 mod table;
 mod text;
 mod tls;
 mod token;
 mod tokens;
 mod usage;
+mod wrap;
 
 use clap::{Parser, Subcommand};
 use greenroom::config::Environment;
@@ -56,6 +60,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Ask a model, or talk with it
     Chat(chat::ChatArgs),
+    /// Ask several models the same, and see their answers side by side
+    Compare(compare::CompareArgs),
     /// Run the daemon that other programs talk to
     #[command(after_help = "Examples:\n  greenroom serve\n  greenroom serve --listen 127.0.0.1:8080")]
     Serve(serve::ServeArgs),
@@ -113,6 +119,7 @@ pub(crate) fn run(command: Command, globals: GlobalArgs, environment: Environmen
     let context = Context { globals, environment };
     match command {
         Command::Chat(args) => chat::run(&context, args),
+        Command::Compare(args) => compare::run(&context, &args),
         Command::Serve(args) => serve::run(&context, &args),
         Command::Ipc(args) => ipc::run(&context, &args),
         Command::Sessions(args) => sessions::run(&context, args),

@@ -20,6 +20,13 @@ const WORKERS: usize = 2;
 
 /// Arguments of `greenroom models`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  greenroom models
+  greenroom models --provider anthropic
+  greenroom models --json | jq -r 'select(.tools) | .provider + \"/\" + .id'
+
+Any of them can be named with -m, as PROVIDER/MODEL or, where one provider alone has it, by its id.")]
 pub(crate) struct ModelsArgs {
     /// Only those of this provider
     #[arg(long, value_name = "NAME")]

@@ -2,9 +2,11 @@
 //!
 //! Nothing here fails: where standard error is gone there is nobody left to tell.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use greenroom::config::Environment;
+
+use super::style::Style;
 
 /// Something went wrong.
 pub(crate) fn error(text: &str) {
@@ -40,10 +42,9 @@ fn say(label: &str, text: &str) {
     let _nobody_reads = writeln!(io::stderr().lock(), "{label}{}", one_line(text));
 }
 
-/// Whether standard error is a person's terminal that may be given colours.
+/// Whether standard error may be given colours.
 pub(crate) fn may_style(environment: &Environment) -> bool {
-    // https://no-color.org: any value that isn't empty turns colours off.
-    io::stderr().is_terminal() && environment.text("NO_COLOR").is_none() && environment.text("TERM") != Some("dumb")
+    Style::of_errors(environment) == Style::Colours
 }
 
 /// Text on a single line, without what a terminal would act upon: parts of it may be a provider's words.

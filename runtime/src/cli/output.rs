@@ -43,11 +43,22 @@ impl Output {
     }
 }
 
-/// A value as JSON that holds no line end of any kind: readers that split at the Unicode ones would break it in two.
+/// A value as JSON that holds no line end of any kind, since readers that split at the Unicode ones would break it in two,
+/// and no control character, which a terminal would act upon.
 fn json_line<T: Serialize>(value: &T) -> String {
     let json = serde_json::to_string(value).expect("what commands print has string keys and no failing Serialize");
-    // They can only stand in strings, where an escape means the same.
-    json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029").replace('\u{85}', "\\u0085")
+    // JSON itself lets them stand in strings, where an escape means the same.
+    let is_unsafe = |letter: char| matches!(letter, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}');
+    if !json.contains(is_unsafe) {
+        return json;
+    }
+    json.chars().fold(String::with_capacity(json.len()), |mut line, letter| {
+        match is_unsafe(letter) {
+            true => line.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            false => line.push(letter),
+        }
+        line
+    })
 }
 
 #[cfg(test)]
@@ -59,6 +70,15 @@ mod tests {
         let text = "a\u{2028}b\u{2029}c\u{85}d\ne";
         let line = json_line(&text);
         assert!(!line.contains(['\u{2028}', '\u{2029}', '\u{85}', '\n']), "{line}");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
+
+    #[test]
+    fn a_terminal_finds_nothing_to_act_upon_in_json() {
+        let text = "\u{1b}[2J\u{7}\u{7f}\u{9b}2Jé";
+        let line = json_line(&text);
+        assert!(!line.contains(char::is_control), "{line}");
+        assert_eq!(line, r#""\u001b[2J\u0007\u007f\u009b2Jé""#);
         assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
     }
 }

@@ -20,28 +20,36 @@ pub(crate) struct Terminal {
     pty: Pty,
     child: Child,
     pub(crate) screen: String,
+    /// The same, byte for byte.
+    bytes: Vec<u8>,
+    size: (u16, u16),
     /// How much of the screen was waited for.
     seen: usize,
 }
 
 impl Terminal {
-    /// Starts the program with these arguments.
+    /// Starts the program with these arguments, on a terminal of 24 rows and 200 columns.
     pub(crate) fn open(home: &Home, arguments: &[&str]) -> Self {
+        Self::sized(home, arguments, (24, 200))
+    }
+
+    /// The same on a terminal of so many rows and columns.
+    pub(crate) fn sized(home: &Home, arguments: &[&str], size: (u16, u16)) -> Self {
         let (pty, inner) = pty_process::open().unwrap();
-        pty.resize(Size::new(24, 200)).unwrap();
+        pty.resize(Size::new(size.0, size.1)).unwrap();
         let command = home.command(arguments);
         let command = command.as_std();
         let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
         let child = pty_process::Command::new(command.get_program())
             .args(command.get_args())
             .env_clear()
-            .envs(variables)
             .env("TERM", "xterm")
+            .envs(variables)
             .current_dir(home.path())
             .kill_on_drop(true)
             .spawn(inner)
             .unwrap();
-        Self { pty, child, screen: String::new(), seen: 0 }
+        Self { pty, child, screen: String::new(), bytes: Vec::new(), size, seen: 0 }
     }
 
     async fn read(&mut self) -> bool {
@@ -52,7 +60,32 @@ impl Terminal {
             .unwrap_or_else(|_| panic!("nothing more on the screen: {:?}", &self.screen[self.seen..]))
             .unwrap_or_default();
         self.screen.push_str(&String::from_utf8_lossy(&piece[..length]));
+        self.bytes.extend_from_slice(&piece[..length]);
         length > 0
+    }
+
+    /// What is to be seen now, and what can be scrolled back to: a row each, without the spaces at its end.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        let (rows, columns) = self.size;
+        let mut parser = vt100::Parser::new(rows, columns, 10_000);
+        parser.process(&self.bytes);
+        let mut seen = Vec::new();
+        let screen = parser.screen_mut();
+        screen.set_scrollback(usize::MAX);
+        for back in (1..=screen.scrollback()).rev() {
+            screen.set_scrollback(back);
+            seen.extend(screen.rows(0, columns).next());
+        }
+        screen.set_scrollback(0);
+        seen.extend(screen.rows(0, columns));
+        seen.iter().map(|row| row.trim_end().to_owned()).collect()
+    }
+
+    /// Waits until what is to be seen is so.
+    pub(crate) async fn until(&mut self, is_so: impl Fn(&[String]) -> bool) {
+        while !is_so(&self.rows()) {
+            assert!(self.read().await, "it ended without: {:#?}", self.rows());
+        }
     }
 
     /// Waits for text behind what was waited for before.
@@ -87,6 +120,13 @@ impl Terminal {
     pub(crate) async fn type_line(&mut self, line: &str) {
         self.wait_for("> ").await;
         self.press(&format!("{line}\r")).await;
+    }
+
+    /// Reads to the end of the program, and gives how it ended and all [rows](Self::rows).
+    pub(crate) async fn end_rows(mut self) -> (ExitStatus, Vec<String>) {
+        while self.read().await {}
+        let status = tokio::time::timeout(LIMIT, self.child.wait()).await.unwrap().unwrap();
+        (status, self.rows())
     }
 
     /// Reads to the end of the program, and gives how it ended and all that was on the screen.

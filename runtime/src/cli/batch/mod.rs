@@ -59,6 +59,10 @@ Examples:
         model: Option<String>,
     },
     /// Ask the provider how far a batch is [default: each that has not ended]
+    #[command(after_help = "\
+Examples:
+  greenroom batch status
+  greenroom batch status batch_0123… --wait && greenroom batch results batch_0123… > answers.jsonl")]
     Status {
         /// Which one
         id: Option<String>,
@@ -69,6 +73,10 @@ Examples:
     /// Print what became of each request, a line of JSON each, in the provider's order
     ///
     /// A line is {"custom_id", "ok": a chat completion} or {"custom_id", "error": {"kind", "message"}}, whoever answered.
+    #[command(after_help = "\
+Examples:
+  greenroom batch results batch_0123… > answers.jsonl
+  greenroom batch results batch_0123… | jq -r 'select(.error) | .custom_id'")]
     Results {
         /// Of which batch
         id: String,
@@ -77,11 +85,13 @@ Examples:
         raw: bool,
     },
     /// Have a batch cancelled; what is answered stays, and is paid for
+    #[command(after_help = "Examples:\n  greenroom batch cancel batch_0123…")]
     Cancel {
         /// Which one
         id: String,
     },
     /// Each batch, as it was told of last (the default)
+    #[command(after_help = "Examples:\n  greenroom batch list\n  greenroom batch list --json | jq -r .id")]
     List,
 }
 

@@ -10,14 +10,14 @@ use crate::cli::{Exit, Failure, attach::Talk, signals::Interrupt};
 const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// A question that was asked.
-pub(super) struct Asked<'a, 'l> {
-    pub(super) talk: &'a mut Talk<'l>,
-    pub(super) turn: u64,
-    pub(super) interrupt: &'a Interrupt,
+pub(crate) struct Asked<'a, 'l> {
+    pub(crate) talk: &'a mut Talk<'l>,
+    pub(crate) turn: u64,
+    pub(crate) interrupt: &'a Interrupt,
 }
 
 /// Where an answer is shown.
-pub(super) trait Show {
+pub(crate) trait Show {
     /// Takes the next event of the answer.
     fn take(&mut self, event: &LogEvent) -> Result<(), Failure>;
 
@@ -29,7 +29,7 @@ pub(super) trait Show {
 }
 
 /// Shows an answer as it comes; Ctrl-C cancels it.
-pub(super) async fn ask(asked: Asked<'_, '_>, show: &mut impl Show) -> Result<Exit, Failure> {
+pub(crate) async fn ask(asked: Asked<'_, '_>, show: &mut impl Show) -> Result<Exit, Failure> {
     let Asked { talk, turn, interrupt } = asked;
     let interrupted = tokio::select! {
         outcome = follow(talk, turn, show) => Some(outcome?),

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -14,8 +14,12 @@ use crate::cli::Failure;
 /// In bytes. Providers take less (OpenAI: 50 MB for a whole request), and say so themselves.
 const LARGEST: u64 = 32 << 20;
 
-/// The picture in a file, to be sent along.
-pub(super) fn load(path: &Path) -> Result<Part, Failure> {
+/// The pictures in files, to be sent along.
+pub(crate) fn images(paths: &[PathBuf]) -> Result<Vec<Part>, Failure> {
+    paths.iter().map(|path| load(path)).collect()
+}
+
+fn load(path: &Path) -> Result<Part, Failure> {
     let bytes = read(path).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::NotFound => "check the path given by --image",

@@ -23,8 +23,20 @@ pub(super) enum Question {
     Conversation,
 }
 
-/// Finds out what is asked.
-pub(super) fn question(prompt: Option<&str>, json: bool) -> Result<Question, Failure> {
+/// What is asked by a command that asks once; `example` says how.
+pub(crate) fn question(prompt: Option<&str>, example: &str) -> Result<String, Failure> {
+    let nothing = || Failure::usage("nothing was asked", format!("say what: {example}, or pipe it in"));
+    let typed = io::stdin().is_terminal();
+    let input = match prompt {
+        None if typed => return Err(nothing()),
+        Some(_) if typed || !brings_text() => String::new(),
+        _ => read()?,
+    };
+    join(prompt.unwrap_or_default(), &input).ok_or_else(nothing)
+}
+
+/// Finds out what is asked, or whether there is to be a conversation.
+pub(super) fn question_or_conversation(prompt: Option<&str>, json: bool) -> Result<Question, Failure> {
     let typed = io::stdin().is_terminal();
     let input = match prompt {
         None if typed && !json && io::stdout().is_terminal() => return Ok(Question::Conversation),

@@ -14,10 +14,12 @@ use std::path::PathBuf;
 use clap::Args;
 use greenroom::{Part, config::Settings};
 
-pub(crate) use self::retold::{Next, Retold};
-use self::{
-    answer::{Asked, ask},
-    screen::{Lines, Plain},
+use self::screen::{Lines, Plain};
+pub(crate) use self::{
+    answer::{Asked, Show, ask},
+    image::images,
+    input::question,
+    retold::{Next, Retold},
 };
 use super::{
     Exit, Failure,
@@ -66,8 +68,8 @@ pub(crate) fn run(context: &Context, args: ChatArgs) -> Result<Exit, Failure> {
         true => None,
         false => Some(context.load(Vec::new())?.settings),
     };
-    let images = args.images.iter().map(|path| image::load(path)).collect::<Result<Vec<Part>, _>>()?;
-    let question = input::question(args.prompt.as_deref(), args.json)?;
+    let images = images(&args.images)?;
+    let question = input::question_or_conversation(args.prompt.as_deref(), args.json)?;
     let opening = Opening { need, settings, session: args.session, model: args.model, system: args.system, images };
     match question {
         input::Question::Text(text) => block_on(WORKERS, answer(context, opening, text, args.json)),
@@ -87,15 +89,8 @@ struct Opening {
 }
 
 impl Opening {
-    /// The way to whoever answers; that it is the demo is told.
     async fn link<'a>(&mut self, context: &'a Context) -> Result<Link<'a>, Failure> {
-        let settings = self.settings.take();
-        let link = Link::open(context, self.need, settings.clone()).await?;
-        if link.is_demo().await {
-            context.tell_demo_answers();
-            settings.iter().for_each(|settings| context.tell_ignored(settings));
-        }
-        Ok(link)
+        link_to(context, self.need, self.settings.take()).await
     }
 
     async fn talk<'a>(&self, link: &'a Link<'a>) -> Result<Talk<'a>, Failure> {
@@ -105,6 +100,16 @@ impl Opening {
             None => Talk::ephemeral(link, model, system).await,
         }
     }
+}
+
+/// The way to whoever answers; that it is the demo is told.
+pub(crate) async fn link_to(context: &Context, need: Need, settings: Option<Settings>) -> Result<Link<'_>, Failure> {
+    let link = Link::open(context, need, settings.clone()).await?;
+    if link.is_demo().await {
+        context.tell_demo_answers();
+        settings.iter().for_each(|settings| context.tell_ignored(settings));
+    }
+    Ok(link)
 }
 
 /// Asks once.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{body, errors::json_response, site::App};
-use crate::{Reset, ShownListing};
+use crate::{ErrorKind, Reset, ShownListing, event::Failure};
 
 /// `GET /api/providers`: how the providers and their profiles are, and whether what is learnt of them is kept.
 pub(super) async fn providers(State(app): State<Arc<App>>) -> Response {
@@ -72,6 +72,27 @@ pub(super) async fn models(State(app): State<Arc<App>>, Query(query): Query<Mode
     };
     let shown = ShownListing::from(&listing);
     json_response(StatusCode::OK, json!(shown).to_string())
+}
+
+/// What `GET /api/candidates` may be asked with.
+#[derive(Deserialize)]
+pub(super) struct CandidatesQuery {
+    model: String,
+}
+
+/// `GET /api/candidates?model=NAME`: which models a name stands for, in the order in which they would be asked.
+pub(super) async fn candidates(State(app): State<Arc<App>>, Query(query): Query<CandidatesQuery>) -> Response {
+    match app.runtime.candidates(&query.model).await {
+        Ok(candidates) => json_response(StatusCode::OK, json!({"candidates": candidates}).to_string()),
+        Err(error) => {
+            let status = match error.kind {
+                ErrorKind::NotFound => StatusCode::NOT_FOUND,
+                ErrorKind::Config => StatusCode::CONFLICT,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            json_response(status, json!({"error": Failure::from(&error)}).to_string())
+        }
+    }
 }
 
 fn unknown_provider(app: &App, name: &str) -> Response {

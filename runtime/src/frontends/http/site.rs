@@ -178,6 +178,7 @@ fn owners_routes() -> Router<Arc<App>> {
         .route("/api/usage", get(usage::sums))
         .route("/api/usage/attempts", get(usage::attempts))
         .route("/api/models", get(api::models))
+        .route("/api/candidates", get(api::candidates))
         .route("/api/providers", get(api::providers))
         .route("/api/providers/{id}/reset", post(api::reset_provider))
         .route("/api/providers/{id}/test", post(api::test_provider))

@@ -17,6 +17,7 @@ use crate::cli::{
     notes::{self, one_line},
     output::Output,
     signals::Interrupt,
+    style::Style,
 };
 
 /// Steps of a login that are not shown yet.
@@ -62,7 +63,7 @@ pub(in super::super) fn login(context: &Context, args: &LoginArgs) -> Result<Exi
     block_on(WORKERS, async {
         let interrupt = Interrupt::listen()?;
         let hand = hand(context, Place::Made).await?;
-        let mut screen = Screen::new(args, &new);
+        let mut screen = Screen::new(args, &new, Style::of_errors(&context.environment));
         let outcome = tokio::select! {
             outcome = run(hand, new, &mut screen) => outcome,
             () = interrupt.came() => {
@@ -155,18 +156,21 @@ struct Screen {
     json: bool,
     opens_browser: bool,
     name: String,
+    /// What standard error may be given.
+    errors: Style,
     /// Until when a code is good, while one is shown.
     until: Option<Instant>,
     shown: bool,
 }
 
 impl Screen {
-    fn new(args: &LoginArgs, new: &NewLogin) -> Self {
+    fn new(args: &LoginArgs, new: &NewLogin, errors: Style) -> Self {
         Self {
             output: Output::new(),
             json: args.json,
             opens_browser: !args.no_browser && !args.json,
             name: format!("{}/{}", new.provider, new.profile),
+            errors,
             until: None,
             shown: false,
         }
@@ -226,7 +230,7 @@ impl Screen {
 
     /// On a terminal, how long the code is still good.
     fn tick(&mut self) {
-        let Some(until) = self.until.filter(|_| !self.json && io::stderr().is_terminal()) else { return };
+        let Some(until) = self.until.filter(|_| !self.json && self.errors.writes_over()) else { return };
         let left = until.saturating_duration_since(Instant::now()).as_secs();
         eprint!("\rwaiting for you to confirm, {}:{:02} left \x1b[K", left / 60, left % 60);
         self.shown = true;

@@ -16,10 +16,7 @@ use super::{
     Call,
     chat::{Asked, answered},
 };
-use crate::event::Failure;
-
-/// Most models that are asked by one call.
-pub(super) const MOST: usize = 16;
+use crate::{MOST_COMPARED, event::Failure};
 
 #[derive(Debug, Deserialize)]
 struct Models {
@@ -37,8 +34,8 @@ pub(super) async fn call(
     let mut asked_schema = schema.clone();
     asked_schema["required"] = json!(["models"]);
     let Models { models } = arguments::read(&asked_schema, named)?;
-    if !(1..=MOST).contains(&models.len()) {
-        return Err(wrong(format!("{} models are named", models.len()), format!("name 1 to {MOST}")));
+    if !(1..=MOST_COMPARED).contains(&models.len()) {
+        return Err(wrong(format!("{} models are named", models.len()), format!("name 1 to {MOST_COMPARED}")));
     }
     asked_schema["required"] = json!(["prompt"]);
     let asked: Asked = arguments::read(&asked_schema, arguments)?;

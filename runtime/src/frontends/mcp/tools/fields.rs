@@ -56,7 +56,7 @@ pub(super) fn compare() -> JsonObject {
         "type": "array",
         "items": {"type": "string"},
         "minItems": 1,
-        "maxItems": super::compare::MOST,
+        "maxItems": crate::MOST_COMPARED,
         "description": "The models to ask, as ai_list_models names them",
     });
     let fields = [("prompt", text("What to ask")), ("models", models), system(), temperature(), max_tokens()];
