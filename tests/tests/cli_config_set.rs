@@ -101,6 +101,15 @@ async fn what_would_be_wrong_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_variable_is_told_by_its_name() {
+    let mut home = Home::new();
+    home.env("GREENROOM__SERVER__LISEN", "127.0.0.1:1");
+    let output = home.run(&["config", "set", "failover.attempts", "3"]).await;
+    assert_failed(&output, 2, "GREENROOM__SERVER__LISEN: unknown key \"lisen\"", "did you mean \"listen\"?");
+    assert!(!home.config_path().exists());
+}
+
+#[tokio::test]
 async fn a_secret_is_no_argument() {
     let home = Home::new();
     home.config("[providers.openai]\n");

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use greenroom::config::{Change, EditError, Edited, Problems, SettingKey, WarningKind, edit};
+use greenroom::config::{Change, EditError, Edited, Origin, Problems, SettingKey, WarningKind, edit};
 use serde_json::json;
 
 use super::{file, get::key, nowhere};
@@ -179,9 +179,9 @@ fn refused(error: &EditError, path: &Path) -> Failure {
 
 /// The places of what is wrong are not in the file, which stays as it is: settings are named in place of them.
 fn wrong(problems: &Problems) -> Failure {
-    let told = problems.errors.iter().map(|error| {
-        let at = if error.path.is_empty() { error.origin.to_string() } else { error.path.clone() };
-        format!("{at}: {}", error.kind)
+    let told = problems.errors.iter().map(|error| match &error.origin {
+        Origin::File { .. } if !error.path.is_empty() => format!("{}: {}", error.path, error.kind),
+        _ => error.to_string(),
     });
     let mut told = told.collect::<Vec<_>>().into_iter();
     let what = told.next().unwrap_or_default();
