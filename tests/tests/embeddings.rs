@@ -144,7 +144,7 @@ async fn beside_a_daemon_its_keys_are_used_and_its_errors_told_as_here() {
     let home = Home::new();
     home.config(&format!("[providers.lab]\nkind = \"openai-compatible\"\nbase_url = \"{}/v1\"\n", provider.url()));
     let daemon = home.serve(&["--listen", "127.0.0.1:0"]).await;
-    home.run_with_input(&["auth", "add", "lab"], "lab-added-key\n").await.succeeded();
+    let _added = home.run_with_input(&["auth", "add", "lab"], "lab-added-key\n").await.succeeded();
     let made = home.run(&["embed", "two words", "-m", "lab/m", "--json"]).await.succeeded();
     let made: Value = serde_json::from_str(made.stdout.trim()).expect("JSON");
     assert_eq!(made["model"], "lab/m");
