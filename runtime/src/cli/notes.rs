@@ -42,8 +42,13 @@ fn say(label: &str, text: &str) {
 
 /// Whether standard error is a person's terminal that may be given colours.
 pub(crate) fn may_style(environment: &Environment) -> bool {
+    io::stderr().is_terminal() && wants_style(environment)
+}
+
+/// Whether the person wants a terminal to be given colours, and it can show them.
+pub(crate) fn wants_style(environment: &Environment) -> bool {
     // https://no-color.org: any value that isn't empty turns colours off.
-    io::stderr().is_terminal() && environment.text("NO_COLOR").is_none() && environment.text("TERM") != Some("dumb")
+    environment.text("NO_COLOR").is_none() && environment.text("TERM") != Some("dumb")
 }
 
 /// Text on a single line, without what a terminal would act upon: parts of it may be a provider's words.

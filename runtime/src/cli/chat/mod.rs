@@ -6,6 +6,7 @@ mod conversation;
 mod history;
 mod image;
 mod input;
+mod markdown;
 mod retold;
 mod screen;
 
