@@ -46,7 +46,6 @@ impl Spent {
         let part = |count: u64, what: &str| if count == 0 { String::new() } else { format!(" ({count} {what})") };
         let cost = match (self.answers - self.unpriced, self.unpriced) {
             (0, _) => "not known".to_owned(),
-            #[expect(clippy::cast_precision_loss, reason = "six digits behind the point are shown")]
             (_, unpriced) => {
                 let unpriced = part(unpriced, "answers of which it is not known left out");
                 format!("${:.6}{unpriced}", self.cost as f64 / PARTS_OF_A_DOLLAR)

@@ -64,9 +64,9 @@ pub(super) fn start(line: &str, is_whole: bool, place: Place) -> Option<Start> {
     }
     let found = match first {
         b'#' => heading(rest, is_whole, indent, length),
-        b'>' => match rest.bytes().nth(1) {
+        b'>' => match rest.as_bytes().get(1) {
             None if !is_whole => None,
-            next => Some(Start::Quote(length + 1 + usize::from(next == Some(b' ')))),
+            next => Some(Start::Quote(length + 1 + usize::from(next == Some(&b' ')))),
         },
         b'-' | b'*' | b'_' | b'+' => rule_or_item(rest, is_whole, indent, length),
         b'0'..=b'9' => numbered(rest, is_whole, indent, length),

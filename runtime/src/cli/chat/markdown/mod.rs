@@ -166,7 +166,8 @@ impl Markdown {
                 self.lists.is_empty() && self.line.mark.is_none() && (self.after_blank || self.after_indented);
             let place = Place { may_be_indented, is_item: self.line.mark.is_some() };
             let Some(start) = start(&self.held, is_whole, place) else { return };
-            if !matches!(start, Start::Row | Start::Quote(_)) {
+            let goes_on = start == Start::Row && self.line.quotes == self.quotes;
+            if !goes_on && !matches!(start, Start::Quote(_)) {
                 self.end_table();
             }
             match start {
@@ -256,7 +257,7 @@ impl Markdown {
                 push(&mut self.out, &held[indentation(&held).1..], Style::DIM);
                 self.code = Some(fence.further_in(self.line.column));
             }
-            Start::Row => return self.row(held),
+            Start::Row => self.row(held),
             Start::Indented => {
                 self.after_indented = true;
                 self.begin_code();

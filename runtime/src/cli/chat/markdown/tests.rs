@@ -79,6 +79,7 @@ fn tables_are_aligned_in_the_middle_of_a_text() {
     assert_eq!(text(80, "|x| of y"), "|x| of y\n");
     let narrow = "| one | two |\n|---|---|\n| a | b |\n";
     assert_eq!(text(8, narrow), narrow);
+    assert_eq!(text(80, "> | a |\n> |---|\n| b |\n|---|"), "│ a\n│ ─\nb\n─\n");
     assert_eq!(text(80, "> | a | b |\n> |---|---|\n> | 1 | 2 |\n"), "│ a │ b\n│ ──┼──\n│ 1 │ 2\n");
 }
 
