@@ -26,6 +26,7 @@ async fn obeys(home: &Home, provider: &ScriptedProvider, arguments: &[&str]) {
     terminal.wait_for("Noted.").await;
 
     terminal.type_line("/model").await;
+    terminal.wait_for("* openai/scripted-model").await;
     terminal.wait_for("  openai/other-model").await;
     terminal.type_line("/model othermodel").await;
     terminal.wait_for("error: there is no model \"othermodel\"").await;

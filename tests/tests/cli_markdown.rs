@@ -80,6 +80,15 @@ async fn words_appear_as_they_come_and_what_is_held_back_as_it_breaks_off() {
 }
 
 #[tokio::test]
+async fn wide_letters_take_the_room_that_they_have() {
+    let text = "- 日本語の文章はここで折り返します。\n\n| 名 | n |\n|---|---|\n| 東京 | a |\n| x | b |\n";
+    let provider = saying(text).await;
+    let mut terminal = Terminal::of_size(&home_of(&provider), &["chat", "hello"], 20, 22);
+    let seen = ["• 日本語の文章はここで", "  折り返します。", "", "名   │ n", "─────┼──", "東京 │ a", "x    │ b"];
+    terminal.wait_for_lines(&seen).await;
+}
+
+#[tokio::test]
 async fn where_no_style_is_wanted_the_text_is_as_it_came() {
     let provider = saying(ANSWER).await;
     assert_eq!(home_of(&provider).run(&["chat", "hello"]).await.succeeded().stdout, ANSWER);

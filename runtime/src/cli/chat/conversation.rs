@@ -34,7 +34,7 @@ async fn talk(context: &Context, link: &Link<'_>, opening: Opening) -> Result<Ex
     let mut editor = editor(Completions::new(link))?;
     let history = History::load(context, &mut editor);
     let talk = opening.talk(link).await?;
-    let mut conversation = Conversation { context, link, talk, opening, so_far: None };
+    let mut conversation = Conversation { context, link, talk, opening, so_far: None, answered_by: None };
     notes::note("/help says what can be typed; Ctrl-D ends");
     let mut is_leaving = false;
     loop {
@@ -67,6 +67,8 @@ pub(super) struct Conversation<'a> {
     pub(super) opening: Opening,
     /// All that was said up to the last answer, if nobody keeps it.
     pub(super) so_far: Option<Vec<u8>>,
+    /// Who gave the last answer, as PROVIDER/MODEL, unless another model is asked since.
+    pub(super) answered_by: Option<String>,
 }
 
 impl Conversation<'_> {
@@ -106,7 +108,10 @@ impl Conversation<'_> {
         let turn = self.talk.send(&parts).await?.turn;
         self.opening.images.clear();
         let asked = Asked { talk: &mut self.talk, turn, interrupt };
-        let outcome = ask(asked, &mut Plain::new(Output::new(), &self.context.environment)).await;
+        let mut screen = Plain::new(Output::new(), &self.context.environment);
+        let outcome = ask(asked, &mut screen).await;
+        self.answered_by = screen.answered_by();
+        drop(screen);
         self.remember().await;
         outcome
     }

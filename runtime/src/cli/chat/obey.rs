@@ -83,6 +83,7 @@ impl Conversation<'_> {
         }
         self.talk.update(Some(name), None).await?;
         self.opening.model = Some(name.to_owned());
+        self.answered_by = None;
         self.remember().await;
         notes::note(&format!("{name} answers from now on"));
         Ok(())
@@ -92,7 +93,7 @@ impl Conversation<'_> {
         self.be_there().await?;
         let chosen = match self.talk.info().await?.summary.model {
             Some(model) => Some(model),
-            None => self.link.default_model().await,
+            None => self.link.default_model().await.or_else(|| self.answered_by.clone()),
         };
         let listing = listing(self.link).await?;
         let is_chosen = |names: &[&str]| chosen.as_deref().is_some_and(|chosen| names.contains(&chosen));
@@ -137,6 +138,7 @@ impl Conversation<'_> {
             notes::note("what was said before is not kept");
         }
         self.talk = talk;
+        self.answered_by = None;
         self.opening.session = Some(id.to_owned());
         (self.opening.model, self.opening.system) = (info.summary.model, info.system);
         notes::note(&match info.summary.touched == info.summary.created {

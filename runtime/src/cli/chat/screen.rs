@@ -38,6 +38,8 @@ pub(super) struct Plain {
     retold: Retold,
     refused: bool,
     calls: Vec<String>,
+    /// Who answers, as PROVIDER/MODEL.
+    answering: Option<String>,
     /// What is told once the answer is over, in place of breaking into it.
     later: Vec<String>,
 }
@@ -56,8 +58,14 @@ impl Plain {
             retold: Retold::default(),
             refused: false,
             calls: Vec::new(),
+            answering: None,
             later: Vec::new(),
         }
+    }
+
+    /// Who answered, as PROVIDER/MODEL, if anybody began to.
+    pub(super) fn answered_by(&mut self) -> Option<String> {
+        self.answering.take()
     }
 
     fn hear(&mut self, position: u64, delta: &str) -> Result<(), Failure> {
@@ -182,6 +190,10 @@ impl Show for Plain {
                 self.hear(event.position, delta)
             }
             EventBody::Thinking { delta } => self.think(delta),
+            EventBody::Route { provider, model, .. } => {
+                self.answering = Some(format!("{provider}/{model}"));
+                Ok(())
+            }
             EventBody::ToolCall { name, .. } => {
                 self.calls.push(name.clone());
                 Ok(())

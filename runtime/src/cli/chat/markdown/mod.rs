@@ -264,16 +264,8 @@ impl Markdown {
                 push(&mut self.out, &held, Style::CODE);
             }
             Start::Text { indent, length } => {
-                let column = self.line.column + indent;
-                if self.line.mark.is_none() {
-                    let is_lazy = !after_blank;
-                    let is_in = |level: &Level| column >= level.column + 2;
-                    match self.lists.iter().rposition(is_in) {
-                        Some(level) => self.lists.truncate(level + 1),
-                        None if is_lazy => {}
-                        None => self.lists.clear(),
-                    }
-                }
+                // Without a blank line between, it is the item's, however far out it stands.
+                self.leave_lists(self.line.column + indent, !after_blank);
                 self.begin_text(Style::PLAIN);
                 if self.lists.is_empty() && self.line.mark.is_none() {
                     let Self { layout, out, .. } = self;
@@ -282,6 +274,18 @@ impl Markdown {
                 held[length..].chars().for_each(|letter| self.letter(letter));
             }
             Start::Quote(_) | Start::Item { .. } => unreachable!("the caller takes them"),
+        }
+    }
+
+    /// Leaves the lists that a line is not in which stands so many columns in, all of them unless that `may_be_lazy`.
+    fn leave_lists(&mut self, column: usize, may_be_lazy: bool) {
+        if self.line.mark.is_some() {
+            return;
+        }
+        match self.lists.iter().rposition(|level| column >= level.column + 2) {
+            Some(level) => self.lists.truncate(level + 1),
+            None if may_be_lazy => {}
+            None => self.lists.clear(),
         }
     }
 
@@ -352,7 +356,7 @@ impl Markdown {
     /// A row of a table, whole.
     fn row(&mut self, row: String) {
         if self.table.is_empty() {
-            self.line.mark = None;
+            self.leave_lists(self.line.column + indentation(&row).0, false);
         }
         match self.table.take(row) {
             Ok(()) => {

@@ -79,6 +79,7 @@ fn tables_are_aligned_in_the_middle_of_a_text() {
     assert_eq!(text(80, "|x| of y"), "|x| of y\n");
     let narrow = "| one | two |\n|---|---|\n| a | b |\n";
     assert_eq!(text(8, narrow), narrow);
+    assert_eq!(text(80, "- a\n\n  | b |\n  |---|\n\n| c |\n|---|\n"), "• a\n\n  b\n  ─\n\nc\n─\n");
     assert_eq!(text(80, "> | a |\n> |---|\n| b |\n|---|"), "│ a\n│ ─\nb\n─\n");
     assert_eq!(text(80, "> | a | b |\n> |---|---|\n> | 1 | 2 |\n"), "│ a │ b\n│ ──┼──\n│ 1 │ 2\n");
 }
@@ -207,6 +208,19 @@ proptest! {
     #[test]
     fn nothing_of_a_text_is_lost(written in written(), columns in 0_usize..60) {
         prop_assert_eq!(letters(&text(columns, &written)), letters(&written));
+    }
+
+    #[test]
+    fn no_more_than_a_line_is_held_back(written in written(), columns in 0_usize..60) {
+        let written = written.replace('|', "");
+        let mut markdown = Markdown::new();
+        markdown.set_columns(columns);
+        let (mut so_far, mut seen) = (String::new(), String::new());
+        for line in written.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            so_far.push_str(line);
+            seen.extend(markdown.handle(line).into_iter().map(|piece| piece.text));
+            prop_assert_eq!(letters(&seen), letters(&so_far));
+        }
     }
 
     #[test]
