@@ -117,6 +117,26 @@ async fn a_conversation_that_a_daemon_answers_has_all_commands() {
 }
 
 #[tokio::test]
+async fn a_name_that_fits_a_pattern_of_the_daemons_is_a_model() {
+    let provider = saying("Noted.").await;
+    let home = Home::new();
+    home.config(&format!(
+        "[providers.one]\nkind = \"openai-compatible\"\nbase_url = \"{}/v1\"\n\
+         [models.aliases]\n\"gpt-*\" = \"one/other-model\"\n",
+        provider.url()
+    ));
+    let _daemon = home.serve(&[]).await;
+    let mut terminal = Terminal::open(&home, &["chat"]);
+    terminal.type_line("/model gtp-9").await;
+    terminal.wait_for("error: there is no model \"gtp-9\"").await;
+    terminal.type_line("/model gpt-9").await;
+    terminal.wait_for("gpt-9 answers from now on").await;
+    terminal.type_line("hello").await;
+    terminal.wait_for("Noted.").await;
+    assert_eq!(requests(&provider)[0]["model"], "other-model");
+}
+
+#[tokio::test]
 async fn a_conversation_moves_to_one_that_is_kept() {
     let provider = saying("Noted.").await;
     let home = home_of(&provider);

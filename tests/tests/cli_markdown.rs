@@ -77,6 +77,7 @@ async fn words_appear_as_they_come_and_what_is_held_back_as_it_breaks_off() {
     terminal.wait_for("upon a time").await;
     terminal.press(CTRL_C).await;
     terminal.wait_for_lines(&["Once upon a time^C **there"]).await;
+    assert_eq!(terminal.end().await.0.code(), Some(130));
 }
 
 #[tokio::test]

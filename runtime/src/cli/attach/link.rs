@@ -112,13 +112,6 @@ impl<'a> Link<'a> {
         self.current.lock().await.holding.as_ref().is_none_or(Holding::keeps)
     }
 
-    /// Whether there are aliases that are patterns, as far as that is known here: whoever else answers does not tell.
-    pub(crate) async fn has_patterns(&self) -> bool {
-        let current = self.current.lock().await;
-        let settings = current.holding.as_ref().map(Holding::settings);
-        settings.is_some_and(|settings| settings.models.aliases.iter().any(config::Alias::is_pattern))
-    }
-
     /// Asks until somebody answers. What is not to be done twice (`once`) is not asked again when it is not known what
     /// became of it.
     pub(crate) async fn ask(&self, ask: Ask, once: bool) -> Result<Answer, Failure> {

@@ -18,7 +18,7 @@ const LARGEST: u64 = 32 << 20;
 pub(super) fn load(path: &Path) -> Result<Part, Failure> {
     let bytes = read(path).map_err(|error| {
         let hint = match error.kind() {
-            io::ErrorKind::NotFound => "check the path: it is looked for from where greenroom was started",
+            io::ErrorKind::NotFound => "check the path that --image or /image names",
             _ => "give a file that this user may read",
         };
         Failure::usage(format!("can't read the image {}: {error}", path.display()), hint)

@@ -1,6 +1,6 @@
 //! What can be named in a conversation: models, and conversations that are kept.
 
-use greenroom::{SessionSummary, ShownListing};
+use greenroom::{SessionSummary, ShownListing, config::fits};
 use serde::Deserialize;
 
 use crate::cli::{
@@ -50,7 +50,8 @@ fn named(listing: &ShownListing) -> Vec<String> {
 /// What a name is by these lists.
 pub(super) fn known(listing: &ShownListing, name: &str) -> Known {
     let names = named(listing);
-    if names.iter().any(|known| known == name) || listing.models.iter().any(|model| model.id == name) {
+    let is_alias = || listing.patterns.iter().any(|pattern| fits(pattern, name));
+    if names.iter().any(|known| known == name) || listing.models.iter().any(|model| model.id == name) || is_alias() {
         return Known::Listed;
     }
     if let Some((provider, model)) = name.split_once('/') {
@@ -81,14 +82,13 @@ mod tests {
 
     fn listing() -> ShownListing {
         let model = |provider: &str, id: &str| json!({"id": id, "provider": provider, "cost": {"input": null, "output": null, "cache_read": null, "cache_write": null}});
-        let listing =
-            json!({"models": [model("lab", "qwen3"), model("lab", "acme/tiny")], "aliases": ["smart"], "failed": []});
+        let listing = json!({"models": [model("lab", "qwen3"), model("lab", "acme/tiny")], "aliases": ["smart"], "patterns": ["gpt-*"], "failed": []});
         serde_json::from_value(listing).unwrap()
     }
 
     #[test]
     fn names_are_known_by_lists() {
-        for name in ["lab/qwen3", "qwen3", "smart", "acme/tiny", "lab/acme/tiny"] {
+        for name in ["lab/qwen3", "qwen3", "smart", "acme/tiny", "lab/acme/tiny", "gpt-9"] {
             assert_eq!(known(&listing(), name), Known::Listed, "{name}");
         }
         assert!(matches!(known(&listing(), "lab/new"), Known::Unlisted(_)));

@@ -77,8 +77,6 @@ impl Conversation<'_> {
         match known(&listing(self.link).await?, name) {
             Known::Listed => {}
             Known::Unlisted(why) => notes::note(&why),
-            // A pattern stands for names that are in no list.
-            Known::Unknown(_) if self.link.has_patterns().await => {}
             Known::Unknown(hint) => return Err(Failure::usage(format!("there is no model \"{name}\""), hint)),
         }
         self.talk.update(Some(name), None).await?;
