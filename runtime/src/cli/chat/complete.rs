@@ -86,8 +86,20 @@ impl<'a> Completions<'a> {
     }
 }
 
-/// Those that begin so.
+/// Those that begin so. What a terminal would act upon is no name to be shown: they may be a provider's words.
 fn candidates<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Vec<Pair> {
-    let fits = names.filter(|name| name.starts_with(word)).take(MOST);
+    let fits = names.filter(|name| name.starts_with(word) && !name.contains(char::is_control)).take(MOST);
     fits.map(|name| Pair { display: name.to_owned(), replacement: name.to_owned() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::candidates;
+
+    #[test]
+    fn only_names_that_a_terminal_can_show_are_candidates() {
+        let names = ["lab/qwen3", "lab/\u{1b}[2J", "other/qwen3"];
+        let found: Vec<String> = candidates("lab/", names.into_iter()).into_iter().map(|pair| pair.display).collect();
+        assert_eq!(found, ["lab/qwen3"]);
+    }
 }
