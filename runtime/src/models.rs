@@ -18,6 +18,8 @@ pub const MOST_COMPARED: usize = 16;
 pub struct Listing {
     /// The names in the configuration that stand for others, patterns left out.
     pub aliases: Vec<String>,
+    /// The patterns among them, in which `*` stands for any text.
+    pub patterns: Vec<String>,
     /// The models, by provider in the order they were written.
     pub models: Vec<Model>,
     /// Providers whose list could not be had, and why.
@@ -60,6 +62,9 @@ pub struct ShownListing {
     pub models: Vec<ShownModel>,
     /// The names in the configuration that stand for others, patterns left out.
     pub aliases: Vec<String>,
+    /// The patterns among them, in which `*` stands for any text; for the owner alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<String>,
     /// Providers whose list could not be had.
     pub failed: Vec<FailedList>,
 }
@@ -129,6 +134,7 @@ impl From<&Listing> for ShownListing {
         Self {
             models: listing.models.iter().map(ShownModel::from).collect(),
             aliases: listing.aliases.clone(),
+            patterns: listing.patterns.clone(),
             failed: failed.collect(),
         }
     }
@@ -189,14 +195,14 @@ pub(crate) async fn list(
         let old = if fresh && list.is_err() { system.old_models(&name).await } else { None };
         (name, list, old)
     });
+    let aliases = |are_patterns: bool| {
+        let all = settings.models.aliases.iter();
+        let wanted = all.filter(|alias| only.is_none() && alias.is_pattern() == are_patterns);
+        wanted.map(|alias| alias.name.clone()).collect()
+    };
     let mut listing = Listing {
-        aliases: settings
-            .models
-            .aliases
-            .iter()
-            .filter(|alias| only.is_none() && !alias.is_pattern())
-            .map(|alias| alias.name.clone())
-            .collect(),
+        aliases: aliases(false),
+        patterns: aliases(true),
         models: Vec::new(),
         failed: Vec::new(),
         old: Vec::new(),

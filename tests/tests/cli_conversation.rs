@@ -46,18 +46,77 @@ async fn an_interrupt_ends_the_answer_and_not_the_conversation() {
     let provider = answering([stalled, Answer::text(["Here I am."]).into()]).await;
     let mut terminal = Terminal::open(&home_of(&provider), &["chat"]);
     terminal.type_line("tell me").await;
-    terminal.wait_for("a long story").await;
+    // The last word may go on, until it is over.
+    terminal.wait_for("a long").await;
     terminal.press(CTRL_C).await;
+    terminal.wait_for("story").await;
     terminal.wait_for("cancelled").await;
     provider.wait_for(|stats| stats.route(openai::CHAT).cancelled == 1, LIMIT).await.unwrap();
     terminal.type_line("still there?").await;
     terminal.wait_for("Here I am.").await;
     let all = [("user", "tell me"), ("assistant", "a long story"), ("user", "still there?")];
     assert_eq!(said(&requests(&provider)[1]), pairs(&all), "what was seen is part of the conversation");
+    // What is typed is cleared; where nothing is, the second one ends.
+    terminal.type_line("").await;
+    terminal.wait_for("> ").await;
+    terminal.press("never said").await;
+    terminal.wait_for("never said").await;
+    terminal.press(CTRL_C).await;
+    terminal.press("\r").await;
+    terminal.wait_for("> ").await;
+    terminal.press(CTRL_C).await;
+    terminal.wait_for("again ends").await;
     terminal.wait_for("> ").await;
     terminal.press(CTRL_C).await;
     let (status, screen) = terminal.end().await;
     assert_eq!(status.code(), Some(130), "{screen}");
+    assert_eq!(requests(&provider).len(), 2, "what was cleared is not said");
+}
+
+#[tokio::test]
+async fn what_is_pasted_is_one_message_and_one_entry_of_history() {
+    let provider = saying("Noted.").await;
+    let home = home_of(&provider);
+    let mut terminal = Terminal::open(&home, &["chat"]);
+    terminal.wait_for("> ").await;
+    terminal.paste("fn main() {\n    let a = 1;\n}\n").await;
+    terminal.wait_for("let a").await;
+    assert!(requests(&provider).is_empty(), "it is not said before Enter is pressed");
+    terminal.press("what is it?\r").await;
+    terminal.wait_for("Noted.").await;
+    const ALT_ENTER: &str = "\u{1b}\r";
+    terminal.wait_for("> ").await;
+    terminal.press(&format!("one{ALT_ENTER}two\r")).await;
+    terminal.wait_for("Noted.").await;
+    terminal.wait_for("> ").await;
+    terminal.press(CTRL_D).await;
+    terminal.end().await;
+    let pasted = "fn main() {\n    let a = 1;\n}\nwhat is it?";
+    assert_eq!(said(&requests(&provider)[0]), pairs(&[("user", pasted)]));
+    assert_eq!(said(&requests(&provider)[1]).last().unwrap().1, "one\ntwo");
+
+    let mut terminal = Terminal::open(&home, &["chat"]);
+    terminal.wait_for("> ").await;
+    const PREVIOUS: &str = "\u{10}";
+    terminal.press(PREVIOUS).await;
+    terminal.wait_for("two").await;
+    terminal.press("\r").await;
+    terminal.wait_for("Noted.").await;
+    assert_eq!(said(&requests(&provider)[2]), pairs(&[("user", "one\ntwo")]));
+}
+
+#[tokio::test]
+async fn an_end_in_the_middle_of_a_message_says_what_there_is() {
+    let provider = saying("Noted.").await;
+    let mut terminal = Terminal::open(&home_of(&provider), &["chat"]);
+    terminal.type_line("half\\").await;
+    terminal.wait_for(". ").await;
+    terminal.press(CTRL_D).await;
+    terminal.wait_for("Noted.").await;
+    terminal.wait_for("> ").await;
+    terminal.press(CTRL_D).await;
+    assert_eq!(terminal.end().await.0.code(), Some(0));
+    assert_eq!(said(&requests(&provider)[0]), pairs(&[("user", "half")]));
 }
 
 #[tokio::test]

@@ -22,6 +22,14 @@ impl Output {
         self.terminal
     }
 
+    /// How many columns the terminal has by now; 0 where that is not known.
+    pub(crate) fn columns(&self) -> usize {
+        match terminal_size::terminal_size_of(&self.out) {
+            Some((columns, _)) if self.terminal => columns.0.into(),
+            _ => 0,
+        }
+    }
+
     /// Text that somebody else made, shown at once. A pipe gets it byte for byte, a terminal without escape sequences.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
         if self.terminal { self.bytes(harmless(text).as_bytes()) } else { self.bytes(text.as_bytes()) }

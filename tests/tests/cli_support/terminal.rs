@@ -20,11 +20,10 @@ pub(crate) struct Terminal {
     pty: Pty,
     child: Child,
     pub(crate) screen: String,
-    /// The same, byte for byte.
-    bytes: Vec<u8>,
-    size: (u16, u16),
     /// How much of the screen was waited for.
     seen: usize,
+    /// What a person sees of it.
+    emulator: vt100::Parser,
 }
 
 impl Terminal {
@@ -34,9 +33,9 @@ impl Terminal {
     }
 
     /// The same on a terminal of so many rows and columns.
-    pub(crate) fn sized(home: &Home, arguments: &[&str], size: (u16, u16)) -> Self {
+    pub(crate) fn sized(home: &Home, arguments: &[&str], (rows, columns): (u16, u16)) -> Self {
         let (pty, inner) = pty_process::open().unwrap();
-        pty.resize(Size::new(size.0, size.1)).unwrap();
+        pty.resize(Size::new(rows, columns)).unwrap();
         let command = home.command(arguments);
         let command = command.as_std();
         let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
@@ -49,7 +48,29 @@ impl Terminal {
             .kill_on_drop(true)
             .spawn(inner)
             .unwrap();
-        Self { pty, child, screen: String::new(), bytes: Vec::new(), size, seen: 0 }
+        // One of no size shows nothing; what is sent to it is as of any other.
+        let emulator = vt100::Parser::new(rows.max(1), columns.max(1), 10_000);
+        Self { pty, child, screen: String::new(), seen: 0, emulator }
+    }
+
+    /// Makes it another size, as a person does with a window.
+    pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
+        self.pty.resize(Size::new(rows, columns)).unwrap();
+        self.emulator.screen_mut().set_size(rows, columns);
+    }
+
+    /// What a person sees, line by line, without the blanks at their ends.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let (_, columns) = self.emulator.screen().size();
+        self.emulator.screen().rows(0, columns).map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// The letters that are shown so.
+    pub(crate) fn styled(&self, is_so: impl Fn(&vt100::Cell) -> bool) -> String {
+        let (rows, columns) = self.emulator.screen().size();
+        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let cells = cells.filter_map(|(row, column)| self.emulator.screen().cell(row, column));
+        cells.filter(|cell| is_so(cell)).map(vt100::Cell::contents).collect()
     }
 
     async fn read(&mut self) -> bool {
@@ -59,18 +80,16 @@ impl Terminal {
             .await
             .unwrap_or_else(|_| panic!("nothing more on the screen: {:?}", &self.screen[self.seen..]))
             .unwrap_or_default();
+        self.emulator.process(&piece[..length]);
         self.screen.push_str(&String::from_utf8_lossy(&piece[..length]));
-        self.bytes.extend_from_slice(&piece[..length]);
         length > 0
     }
 
     /// What is to be seen now, and what can be scrolled back to: a row each, without the spaces at its end.
     pub(crate) fn rows(&self) -> Vec<String> {
-        let (rows, columns) = self.size;
-        let mut parser = vt100::Parser::new(rows, columns, 10_000);
-        parser.process(&self.bytes);
+        let mut screen = self.emulator.screen().clone();
+        let (_, columns) = screen.size();
         let mut seen = Vec::new();
-        let screen = parser.screen_mut();
         screen.set_scrollback(usize::MAX);
         for back in (1..=screen.scrollback()).rev() {
             screen.set_scrollback(back);
@@ -114,6 +133,19 @@ impl Terminal {
     /// Presses keys.
     pub(crate) async fn press(&mut self, keys: &str) {
         self.pty.write_all(keys.as_bytes()).await.unwrap();
+    }
+
+    /// Waits until a person sees these lines somewhere, one below the other.
+    pub(crate) async fn wait_for_lines(&mut self, wanted: &[&str]) {
+        while !self.lines().windows(wanted.len()).any(|lines| lines == wanted) {
+            let more = self.read().await;
+            assert!(more, "it ended without {wanted:?}: {:#?}", self.lines());
+        }
+    }
+
+    /// Pastes a text, as a terminal tells a program that it is one.
+    pub(crate) async fn paste(&mut self, text: &str) {
+        self.press(&format!("\u{1b}[200~{}\u{1b}[201~", text.replace('\n', "\r"))).await;
     }
 
     /// Types a line at the prompt.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use greenroom::{
-    Runtime, SessionState,
+    Runtime, SessionState, StoreKind,
     config::{Discovery, Settings},
     frontends::http::{Door, Holder, HolderKind, Inside, OwnerArgs, serve_owner},
 };
@@ -96,6 +96,11 @@ impl Holding {
 
     pub(super) fn settings(&self) -> Arc<Settings> {
         self.runtime.settings()
+    }
+
+    /// Whether what is said in a session outlives this process.
+    pub(super) fn keeps(&self) -> bool {
+        self.runtime.store().state == StoreKind::Ok
     }
 
     /// Whether this holder was asked to end.

@@ -107,6 +107,11 @@ impl<'a> Link<'a> {
         self.current.lock().await.default_model.clone()
     }
 
+    /// Whether sessions are kept by whoever answers.
+    pub(crate) async fn keeps(&self) -> bool {
+        self.current.lock().await.holding.as_ref().is_none_or(Holding::keeps)
+    }
+
     /// Asks until somebody answers. What is not to be done twice (`once`) is not asked again when it is not known what
     /// became of it.
     pub(crate) async fn ask(&self, ask: Ask, once: bool) -> Result<Answer, Failure> {

@@ -116,6 +116,11 @@ impl<'a> Talk<'a> {
         self.link.ask(ask.json(&asked(model, system).into()), false).await.map(drop)
     }
 
+    /// What is known of the session.
+    pub(crate) async fn info(&self) -> Result<SessionInfo, Failure> {
+        read(self.link.ask(Ask::get(path(&["sessions", &self.id], &[])), false).await?).await
+    }
+
     /// The next event; `None` if the session is gone. Safe to drop while it waits.
     pub(crate) async fn next(&mut self) -> Result<Option<LogEvent>, Failure> {
         match &mut self.events {

@@ -1,12 +1,13 @@
 //! A conversation on a terminal.
 
 use greenroom::Part;
-use rustyline::{DefaultEditor, error::ReadlineError};
 
 use super::{
     Opening, WORKERS,
     answer::{Asked, ask},
-    command::{Command, HELP},
+    command::{Command, said},
+    complete::Completions,
+    editing::{Typed, editor, read},
     history::History,
     screen::Plain,
 };
@@ -19,167 +20,121 @@ use crate::cli::{
     signals::Interrupt,
 };
 
-const PROMPT: &str = "> ";
-const MORE: &str = ". ";
-
 /// Talks until the person leaves.
 pub(super) fn run(context: &Context, mut opening: Opening) -> Result<Exit, Failure> {
-    let mut editor = DefaultEditor::new().map_err(|error| terminal(&error))?;
-    let history = History::load(context, &mut editor);
     block_on(WORKERS, async {
         let link = opening.link(context).await?;
-        let outcome = talk(context, &link, &mut editor, &history, opening).await;
+        let outcome = talk(context, &link, opening).await;
         link.leave().await;
         outcome
     })
 }
 
-async fn talk(
-    context: &Context,
-    link: &Link<'_>,
-    editor: &mut DefaultEditor,
-    history: &History,
-    opening: Opening,
-) -> Result<Exit, Failure> {
+async fn talk(context: &Context, link: &Link<'_>, opening: Opening) -> Result<Exit, Failure> {
+    let mut editor = editor(Completions::new(link))?;
+    let history = History::load(context, &mut editor);
     let talk = opening.talk(link).await?;
-    let mut conversation = Conversation { context, link, talk, opening, so_far: None };
+    let mut conversation = Conversation { context, link, talk, opening, so_far: None, answered_by: None };
     notes::note("/help says what can be typed; Ctrl-D ends");
+    let mut is_leaving = false;
     loop {
-        let typed = match read(editor) {
-            Ok(typed) => typed,
-            Err(ReadlineError::Eof) => return Ok(Exit::Done),
-            Err(ReadlineError::Interrupted) => return Ok(Exit::Interrupted),
-            Err(error) => return Err(terminal(&error)),
+        let typed = match read(&mut editor)? {
+            Typed::Text(typed) => typed,
+            Typed::Eof => return Ok(Exit::Done),
+            Typed::Interrupted if is_leaving => return Ok(Exit::Interrupted),
+            Typed::Interrupted => {
+                is_leaving = true;
+                notes::note("Ctrl-C again ends, as Ctrl-D does");
+                continue;
+            }
         };
+        is_leaving = false;
         if typed.trim().is_empty() {
             continue;
         }
-        history.add(editor, &typed);
-        let exit = match Command::parse(&typed) {
-            Some(command) => conversation.obey(command).await?,
-            None => conversation.say(typed).await?,
-        };
-        if let Some(exit) = exit {
+        history.add(&mut editor, &typed);
+        if let Some(exit) = conversation.go_on_with(&typed).await? {
             return Ok(exit);
         }
     }
 }
 
-/// A line; several where each but the last ends with a backslash.
-fn read(editor: &mut DefaultEditor) -> Result<String, ReadlineError> {
-    let mut typed = editor.readline(PROMPT)?;
-    while let Some(line) = typed.strip_suffix('\\') {
-        typed = format!("{line}\n{}", editor.readline(MORE)?);
-    }
-    Ok(typed)
-}
-
-fn terminal(error: &ReadlineError) -> Failure {
-    Failure::failed(format!("can't read from the terminal: {error}"), "give the question as an argument, or pipe it in")
-}
-
-struct Conversation<'a> {
-    context: &'a Context,
-    link: &'a Link<'a>,
-    talk: Talk<'a>,
-    opening: Opening,
+/// A conversation that is under way.
+pub(super) struct Conversation<'a> {
+    pub(super) context: &'a Context,
+    pub(super) link: &'a Link<'a>,
+    pub(super) talk: Talk<'a>,
+    pub(super) opening: Opening,
     /// All that was said up to the last answer, if nobody keeps it.
-    so_far: Option<Vec<u8>>,
+    pub(super) so_far: Option<Vec<u8>>,
+    /// Who gave the last answer, as PROVIDER/MODEL, unless another model is asked since.
+    pub(super) answered_by: Option<String>,
 }
 
 impl Conversation<'_> {
-    /// Says something and shows the answer. A failed one is told, and the conversation goes on.
-    async fn say(&mut self, text: String) -> Result<Option<Exit>, Failure> {
-        if !self.talk.is_there() {
-            self.go_on().await?;
-        }
+    /// Does what was typed, until Ctrl-C. What fails is told, and the conversation goes on.
+    async fn go_on_with(&mut self, typed: &str) -> Result<Option<Exit>, Failure> {
         let interrupt = Interrupt::listen()?;
-        match self.answer(text, &interrupt).await {
-            Ok(Exit::Interrupted) => notes::note("cancelled"),
-            Ok(_) => {}
-            Err(Failure::ReaderGone) => return Err(Failure::ReaderGone),
+        let outcome = match Command::parse(typed) {
+            Some(command) => tokio::select! {
+                outcome = self.obey(command) => outcome,
+                () = interrupt.came() => {
+                    notes::note("cancelled");
+                    Ok(None)
+                }
+            },
+            None => self.say(said(typed).to_owned(), &interrupt).await.map(|exit| {
+                if exit == Exit::Interrupted {
+                    notes::note("cancelled");
+                }
+                None
+            }),
+        };
+        match outcome {
+            Err(Failure::ReaderGone) => Err(Failure::ReaderGone),
             Err(failure) => {
                 failure.report();
+                Ok(None)
             }
+            done => done,
         }
-        Ok(None)
+    }
+
+    /// Says something and shows the answer.
+    async fn say(&mut self, text: String, interrupt: &Interrupt) -> Result<Exit, Failure> {
+        self.be_there().await?;
+        let mut parts = vec![Part::text(text)];
+        parts.extend_from_slice(&self.opening.images);
+        let turn = self.talk.send(&parts).await?.turn;
+        self.opening.images.clear();
+        let asked = Asked { talk: &mut self.talk, turn, interrupt };
+        let mut screen = Plain::new(Output::new(), &self.context.environment);
+        let outcome = ask(asked, &mut screen).await;
+        self.answered_by = screen.answered_by();
+        drop(screen);
+        self.remember().await;
+        outcome
     }
 
     /// Goes on with a conversation that ended with the greenroom that had it.
-    async fn go_on(&mut self) -> Result<(), Failure> {
-        self.talk = match self.so_far.take() {
-            Some(so_far) => {
-                let talk = Talk::ephemeral_of(self.link, &so_far).await?;
-                self.so_far = Some(so_far);
-                talk
-            }
+    pub(super) async fn be_there(&mut self) -> Result<(), Failure> {
+        if self.talk.is_there() {
+            return Ok(());
+        }
+        self.talk = match &self.so_far {
+            Some(so_far) => Talk::ephemeral_of(self.link, so_far).await?,
             None => self.opening.talk(self.link).await?,
         };
         Ok(())
     }
 
-    async fn answer(&mut self, text: String, interrupt: &Interrupt) -> Result<Exit, Failure> {
-        let mut parts = vec![Part::text(text)];
-        parts.append(&mut self.opening.images);
-        let turn = self.talk.send(&parts).await?.turn;
-        let asked = Asked { talk: &mut self.talk, turn, interrupt };
-        let outcome = ask(asked, &mut Plain::new(Output::new(), &self.context.environment)).await;
-        self.remember().await;
-        outcome
-    }
-
     /// Keeps what was said, where nobody else does.
-    async fn remember(&mut self) {
+    pub(super) async fn remember(&mut self) {
         if !self.talk.is_durable() && self.talk.is_there() {
             match self.talk.export().await {
                 Ok(so_far) => self.so_far = Some(so_far),
                 Err(failure) => tracing::debug!("what was said so far is not known any more: {failure:?}"),
             }
         }
-    }
-
-    async fn obey(&mut self, command: Command<'_>) -> Result<Option<Exit>, Failure> {
-        match command {
-            Command::Exit => return Ok(Some(Exit::Done)),
-            Command::Help => Output::new().text(HELP)?,
-            Command::Reset => match &self.opening.session {
-                Some(id) => {
-                    notes::error(&format!("this conversation is kept as {id}"));
-                    notes::hint(
-                        "leave, and begin one of another id with --session; `greenroom sessions remove` forgets",
-                    );
-                }
-                None => {
-                    self.talk = self.opening.talk(self.link).await?;
-                    self.so_far = None;
-                    notes::note("a new conversation begins");
-                }
-            },
-            Command::Model(Some(name)) => {
-                self.talk.update(Some(name), None).await?;
-                self.opening.model = Some(name.to_owned());
-                self.remember().await;
-                notes::note(&format!("{name} answers from now on"));
-            }
-            Command::Model(None) => {
-                let default = self.link.default_model().await;
-                let name = self.opening.model.as_ref().or(default.as_ref());
-                notes::note(name.map_or("the default model of the first provider answers", String::as_str));
-            }
-            Command::System(Some(text)) => {
-                self.talk.update(None, Some(text)).await?;
-                self.opening.system = Some(text.to_owned());
-                self.remember().await;
-                notes::note("the instructions are followed from now on");
-            }
-            Command::System(None) => {
-                notes::note(self.opening.system.as_deref().unwrap_or("there are no instructions"));
-            }
-            Command::Unknown(name) => {
-                notes::error(&format!("there is no command {name}"));
-                notes::hint("/help lists them; put a space before the slash to say it to the model");
-            }
-        }
-        Ok(None)
     }
 }

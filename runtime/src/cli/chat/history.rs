@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use rustyline::{DefaultEditor, error::ReadlineError};
+use rustyline::error::ReadlineError;
 
+use super::editing::Typing;
 use crate::cli::{context::Context, data_dir::open_private, failure::Failure, notes};
 
 const NAME: &str = "history";
@@ -14,7 +15,7 @@ pub(super) struct History(Option<PathBuf>);
 
 impl History {
     /// Has the editor know what was typed before. A conversation goes on without it.
-    pub(super) fn load(context: &Context, editor: &mut DefaultEditor) -> Self {
+    pub(super) fn load(context: &Context, editor: &mut Typing<'_>) -> Self {
         let outcome = context.data_dir().and_then(|dir| {
             let path = dir.at(NAME);
             // Made here, so that it is never there with another mode, and so that a link is not followed.
@@ -36,7 +37,7 @@ impl History {
     }
 
     /// Keeps what was typed.
-    pub(super) fn add(&self, editor: &mut DefaultEditor, typed: &str) {
+    pub(super) fn add(&self, editor: &mut Typing<'_>, typed: &str) {
         let added = editor.add_history_entry(typed);
         let kept = match &self.0 {
             // At once, so that it is there however the conversation ends.

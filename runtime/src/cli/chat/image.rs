@@ -19,10 +19,11 @@ pub(crate) fn images(paths: &[PathBuf]) -> Result<Vec<Part>, Failure> {
     paths.iter().map(|path| load(path)).collect()
 }
 
-fn load(path: &Path) -> Result<Part, Failure> {
+/// The picture in a file.
+pub(super) fn load(path: &Path) -> Result<Part, Failure> {
     let bytes = read(path).map_err(|error| {
         let hint = match error.kind() {
-            io::ErrorKind::NotFound => "check the path given by --image",
+            io::ErrorKind::NotFound => "check the path that --image or /image names",
             _ => "give a file that this user may read",
         };
         Failure::usage(format!("can't read the image {}: {error}", path.display()), hint)

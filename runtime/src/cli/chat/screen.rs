@@ -1,4 +1,4 @@
-//! How answers are shown: as text, or as lines of JSON.
+//! How answers are shown: as text, styled on a terminal, or as lines of JSON.
 
 use std::io::{self, Write as _};
 
@@ -11,12 +11,14 @@ use greenroom::{
 
 use super::{
     answer::Show,
+    markdown::{Markdown, Piece, painted},
     retold::{Next, Retold},
 };
 use crate::cli::{
     Failure,
-    notes::{self, harmless, may_style},
+    notes::{self, harmless},
     output::Output,
+    style::Style,
 };
 
 const DIM: &str = "\u{1b}[2m";
@@ -25,39 +27,46 @@ const PLAIN: &str = "\u{1b}[0m";
 /// The answer's text on standard output; all else on standard error.
 pub(super) struct Plain {
     output: Output,
+    /// Styles the text, where standard output is a terminal that may be given colours.
+    markdown: Option<Markdown>,
     /// Whether thinking is shown, on standard error.
     thinking: bool,
     /// Thinking was shown last, and its line is open.
     thinking_open: bool,
-    shown: Shown,
+    /// Whether some of the answer's text has come; the last word of it may be held back.
+    has_text: bool,
+    has_open_line: bool,
     retold: Retold,
     refused: bool,
     calls: Vec<String>,
+    /// Who answers, as PROVIDER/MODEL.
+    answering: Option<String>,
     /// What is told once the answer is over, in place of breaking into it.
     later: Vec<String>,
 }
 
-/// What of the answer is on standard output.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Nothing,
-    OpenLine,
-    WholeLines,
-}
-
 impl Plain {
     pub(super) fn new(output: Output, environment: &Environment) -> Self {
-        let thinking = may_style(environment);
+        let thinking = Style::of_errors(environment) == Style::Colours;
+        let markdown = (Style::of_output(environment) == Style::Colours).then(Markdown::new);
         Self {
             output,
+            markdown,
             thinking,
             thinking_open: false,
-            shown: Shown::Nothing,
+            has_text: false,
+            has_open_line: false,
             retold: Retold::default(),
             refused: false,
             calls: Vec::new(),
+            answering: None,
             later: Vec::new(),
         }
+    }
+
+    /// Who answered, as PROVIDER/MODEL, if anybody began to.
+    pub(super) fn answered_by(&mut self) -> Option<String> {
+        self.answering.take()
     }
 
     fn hear(&mut self, position: u64, delta: &str) -> Result<(), Failure> {
@@ -79,17 +88,37 @@ impl Plain {
 
     fn say(&mut self, delta: &str) -> Result<(), Failure> {
         self.close_thinking();
-        self.output.text(delta)?;
-        self.shown = if delta.ends_with('\n') { Shown::WholeLines } else { Shown::OpenLine };
+        self.has_text |= !delta.is_empty();
+        let Some(markdown) = &mut self.markdown else {
+            self.output.text(delta)?;
+            self.has_open_line = !delta.ends_with('\n');
+            return Ok(());
+        };
+        // The terminal may be made wider or narrower at any time.
+        markdown.set_columns(self.output.columns());
+        let pieces = markdown.handle(delta);
+        self.paint(&pieces)
+    }
+
+    fn paint(&mut self, pieces: &[Piece]) -> Result<(), Failure> {
+        if let Some(last) = pieces.last() {
+            self.output.bytes(painted(pieces).as_bytes())?;
+            self.has_open_line = !last.text.ends_with('\n');
+        }
         Ok(())
     }
 
-    fn think(&mut self, delta: &str) {
-        if self.thinking {
-            self.thinking_open = true;
-            let mut terminal = io::stderr().lock();
-            let _nobody_reads = write!(terminal, "{DIM}{}{PLAIN}", harmless(delta)).and_then(|()| terminal.flush());
+    fn think(&mut self, delta: &str) -> Result<(), Failure> {
+        if !self.thinking {
+            return Ok(());
         }
+        if self.output.is_terminal() {
+            self.close_line()?;
+        }
+        self.thinking_open = true;
+        let mut terminal = io::stderr().lock();
+        let _nobody_reads = write!(terminal, "{DIM}{}{PLAIN}", harmless(delta)).and_then(|()| terminal.flush());
+        Ok(())
     }
 
     fn close_thinking(&mut self) {
@@ -109,7 +138,7 @@ impl Plain {
     }
 
     fn hand_on(&mut self, from: &str, to: &str, kind: ErrorKind) -> Result<(), Failure> {
-        if self.shown == Shown::Nothing {
+        if !self.has_text {
             return self.note(&format!("{from} failed ({kind}); asking {to}"));
         }
         let told = format!("{from} broke off ({kind}); {to} went on");
@@ -120,10 +149,12 @@ impl Plain {
         self.note(&told)
     }
 
+    /// Shows what is held back, and ends its line.
     fn close_line(&mut self) -> Result<(), Failure> {
-        if self.shown == Shown::OpenLine {
+        let held = self.markdown.as_mut().map(Markdown::finish).unwrap_or_default();
+        self.paint(&held)?;
+        if std::mem::take(&mut self.has_open_line) {
             self.output.bytes(b"\n")?;
-            self.shown = Shown::WholeLines;
         }
         Ok(())
     }
@@ -131,7 +162,7 @@ impl Plain {
     fn finish(&mut self, reason: &FinishReason) -> Result<(), Failure> {
         let told = match reason {
             FinishReason::Stop if self.refused => "the model refused".to_owned(),
-            FinishReason::Stop if self.shown == Shown::Nothing => "the answer is empty".to_owned(),
+            FinishReason::Stop if !self.has_text => "the answer is empty".to_owned(),
             FinishReason::Stop => return Ok(()),
             FinishReason::Length => {
                 "the answer was cut off: it reached the most tokens that it may have (defaults.max_tokens of the provider)"
@@ -159,8 +190,9 @@ impl Show for Plain {
                 self.refused = true;
                 self.hear(event.position, delta)
             }
-            EventBody::Thinking { delta } => {
-                self.think(delta);
+            EventBody::Thinking { delta } => self.think(delta),
+            EventBody::Route { provider, model, .. } => {
+                self.answering = Some(format!("{provider}/{model}"));
                 Ok(())
             }
             EventBody::ToolCall { name, .. } => {
@@ -207,7 +239,7 @@ impl Show for Plain {
     }
 
     fn has_shown(&self) -> bool {
-        self.shown != Shown::Nothing
+        self.has_text
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) async fn call(
 pub(in super::super) fn visible(mut shown: ShownListing, who: &Who) -> ShownListing {
     shown.models.retain(|model| who.may_name(&format!("{}/{}", model.provider, model.id)));
     shown.aliases.retain(|alias| who.may_name(alias));
+    shown.patterns.clear();
     shown
 }
 
