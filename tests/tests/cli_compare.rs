@@ -235,13 +235,14 @@ async fn pictures_are_shown_to_all() {
 
 #[tokio::test]
 async fn a_model_that_fails_stops_no_other() {
-    let refused = || openai::error(401, "invalid_request_error", Some("invalid_api_key"), "no such key").always();
+    // A key that is refused would be the other's as well.
+    let refused = || openai::error(404, "invalid_request_error", Some("model_not_found"), "no such thing").always();
     let provider = two(refused(), Answer::text(["All is well."]).stream().always()).await;
     let home = home_of(&provider);
     let (status, rows) = Terminal::sized(&home, &BOTH, USUAL).end_rows().await;
     assert_eq!(status.code(), Some(1), "{rows:#?}");
     let left = sides(&rows).iter().map(|sides| sides.0).collect::<Vec<_>>().join(" ");
-    assert!(left.contains("error: ") && left.contains("no such key") && left.contains("hint: "), "{rows:#?}");
+    assert!(left.contains("error: ") && left.contains("no such thing") && left.contains("hint: "), "{rows:#?}");
     assert!(left.contains("failed") && sides(&rows).iter().any(|sides| sides.1 == "All is well."), "{rows:#?}");
     assert!(!rows.concat().contains(KEY));
 }
