@@ -69,7 +69,12 @@ pub(super) fn is_held(dir: &Path) -> io::Result<bool> {
 
 /// Waits until nobody has the store open, for a moment. Whether that is so.
 pub(super) fn wait_until_free(dir: &Path) -> bool {
-    let until = Instant::now() + LOCK_WAIT;
+    is_free_within(dir, LOCK_WAIT)
+}
+
+/// The same, but no longer than this.
+pub(super) fn is_free_within(dir: &Path, longest: Duration) -> bool {
+    let until = Instant::now() + longest;
     // What can't be opened is held by nobody.
     while is_held(dir).unwrap_or(false) {
         if Instant::now() >= until {

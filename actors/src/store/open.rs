@@ -3,13 +3,14 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
     Durability, OpenError, StoreError,
     backend::Backend,
     before,
-    disk::{Disk, is_held, log_of, wait_until_free},
+    disk::{Disk, is_free_within, is_held, log_of, wait_until_free},
     format::{self, Schema},
 };
 
@@ -126,9 +127,14 @@ fn check_shape(dir: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// How long somebody may seem to hold a store who does not: whoever looks whether it is held has its lock for an instant, and
+/// a child that is started has this process's files, a lock among them, until its own program begins.
+const SEEMING: Duration = Duration::from_millis(50);
+
 fn check_free(dir: &Path) -> Result<(), OpenError> {
     match is_held(dir) {
         Ok(false) => Ok(()),
+        Ok(true) if is_free_within(dir, SEEMING) => Ok(()),
         Ok(true) => Err(OpenError::Held { path: dir.to_owned() }),
         Err(source) => Err(unwritable(&log_of(dir), source)),
     }
