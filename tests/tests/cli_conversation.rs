@@ -62,7 +62,10 @@ async fn an_interrupt_ends_the_answer_and_not_the_conversation() {
     terminal.press("never said").await;
     terminal.wait_for("never said").await;
     terminal.press(CTRL_C).await;
+    terminal.wait_for("> ").await;
     terminal.press("\r").await;
+    // Between two prompts the terminal is as it was, and Ctrl-C no key.
+    terminal.wait_for("\u{1b}[?2004h").await;
     terminal.wait_for("> ").await;
     terminal.press(CTRL_C).await;
     terminal.wait_for("again ends").await;
