@@ -33,6 +33,22 @@ local function answer_to(command)
   return text_of(answer_buffer())
 end
 
+-- What was said to the server last. Once that is killed, every call of it is let go of, told or not.
+local last_sent = {}
+local chansend = vim.fn.chansend
+vim.fn.chansend = function(channel, line)
+  local before = last_sent
+  last_sent = vim.json.decode(line)
+  last_sent.before = before.id
+  return chansend(channel, line)
+end
+
+local function wait_until_given_up()
+  wait_for('word to the server that a call is given up', function()
+    return last_sent.method == 'notifications/cancelled' and last_sent.params.requestId == last_sent.before
+  end)
+end
+
 vim.notify = function(message)
   table.insert(seen.notices, message)
 end
@@ -62,6 +78,7 @@ wait_for('the first words', function()
 end)
 seen.answering = greenroom.answering()
 vim.cmd('GreenroomStop')
+wait_until_given_up()
 wait_for_answers()
 seen.stopped = text_of(paused)
 
@@ -72,6 +89,7 @@ wait_for('the first words again', function()
   return text_of(wiped) == 'one\ntwo'
 end)
 vim.api.nvim_buf_delete(wiped, { force = true })
+wait_until_given_up()
 wait_for_answers()
 
 -- The server dies midway; the next question starts another.
