@@ -79,6 +79,7 @@ async fn an_interrupt_cancels_all_answers_and_leaves_the_terminal_as_it_was() {
     provider.wait_for(|stats| stats.route(openai::CHAT).cancelled == 2, LIMIT).await.unwrap();
     terminal.wait_for("cancelled").await;
     terminal.until_echo_is(true).await;
+    terminal.read_to_end().await;
     let screen = terminal.screen.clone();
     let (status, rows) = terminal.end_rows().await;
     assert_eq!(status.code(), Some(130), "{rows:#?}");
@@ -109,13 +110,18 @@ async fn answers_that_outgrow_the_screen_are_whole_in_what_can_be_scrolled_back_
 async fn what_outgrows_the_screen_can_be_read_while_it_goes_on() {
     let provider = two(stalled(&numbered("left", 70)), stalled(&numbered("right", 4))).await;
     let mut terminal = Terminal::sized(&home_of(&provider), &BOTH, (10, 80));
-    terminal.until(|rows| sides(rows).iter().any(|sides| sides.0 == "left69.")).await;
-    terminal.until(|rows| sides(rows).iter().any(|sides| sides.1 == "right3.")).await;
-    let rows = terminal.rows();
-    let visible = &rows[rows.len() - 10..];
-    assert_eq!(sides(visible)[0], (MODEL, OTHER), "each column has its model: {rows:#?}");
-    assert!(sides(&rows).contains(&("left1.", "right1.")), "what is final stays above: {rows:#?}");
-    assert!(visible.iter().any(|row| row.contains("more above")), "{rows:#?}");
+    // All in one picture, which may come in pieces: each column has its model, and what is final stays above.
+    terminal
+        .until(|rows| {
+            let (all, visible) = (sides(rows), &rows[rows.len() - 10..]);
+            let has = |wanted: fn(&(&str, &str)) -> bool| all.iter().any(wanted);
+            has(|sides| sides.0 == "left69.")
+                && has(|sides| sides.1 == "right3.")
+                && has(|sides| *sides == ("left1.", "right1."))
+                && sides(visible).first() == Some(&(MODEL, OTHER))
+                && visible.iter().any(|row| row.contains("more above"))
+        })
+        .await;
     terminal.press(CTRL_C).await;
     let (status, rows) = terminal.end_rows().await;
     assert_eq!(status.code(), Some(130));

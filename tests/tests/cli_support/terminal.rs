@@ -154,16 +154,21 @@ impl Terminal {
         self.press(&format!("{line}\r")).await;
     }
 
+    /// Reads until nobody holds the other side: what the program wrote last is on the screen then.
+    pub(crate) async fn read_to_end(&mut self) {
+        while self.read().await {}
+    }
+
     /// Reads to the end of the program, and gives how it ended and all [rows](Self::rows).
     pub(crate) async fn end_rows(mut self) -> (ExitStatus, Vec<String>) {
-        while self.read().await {}
+        self.read_to_end().await;
         let status = tokio::time::timeout(LIMIT, self.child.wait()).await.unwrap().unwrap();
         (status, self.rows())
     }
 
     /// Reads to the end of the program, and gives how it ended and all that was on the screen.
     pub(crate) async fn end(mut self) -> (ExitStatus, String) {
-        while self.read().await {}
+        self.read_to_end().await;
         (tokio::time::timeout(LIMIT, self.child.wait()).await.unwrap().unwrap(), self.screen)
     }
 }
