@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, EmbedRequest, Embeddings, ErrorKind, LeftOut,
+    ChatError, EmbedRequest, Embeddings, ErrorKind,
     gemini::{
         Dialect, GeminiDecoder, ModelEntry, ThinkingForm, decode_answer, decode_count, decode_embeddings, decode_error,
         decode_models, encode_count, encode_embed_request, encode_request,
@@ -16,9 +16,10 @@ use url::Url;
 
 use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink,
-    drive::{self, Language},
+    drive::Language,
     embeddings::{counted, join, within},
     endpoint::Endpoint,
+    exchange::{self, log_left_out, streamed},
     scrub::hide_input,
     transport::Transport,
 };
@@ -155,9 +156,7 @@ pub(crate) async fn chat(
         whole: &|body| decode_answer(body, &names),
         error: &decode_error,
     };
-    let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
-    let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-    outcome.map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))
+    exchange::chat(endpoint, streamed(request).body(encoded.body), language, call, sink).await
 }
 
 /// Asks how many tokens a prompt has, by a request that has its address and its credential.
@@ -172,13 +171,7 @@ pub(crate) async fn count(
 ) -> Result<u64, ChatError> {
     let encoded = encode_count(call.request, call.provider, call.model, dialect);
     log_left_out(call.provider, &encoded.left_out);
-    let request = request.header("content-type", "application/json").body(encoded.body);
-    let fetch = endpoint.fetch(request, call.credential, &decode_error);
-    let body = tokio::time::timeout(call.deadlines.first_content, fetch)
-        .await
-        .map_err(|_| ChatError::new(ErrorKind::Timeout, "the provider did not count the tokens in time"))?
-        .map_err(|error| endpoint.scrub(error, call.credential, Some(call.request)))?;
-    decode_count(&body)
+    decode_count(&exchange::count(endpoint, request, encoded.body, call, &decode_error).await?)
 }
 
 /// A path with a version before it, unless the address ends with one.
@@ -205,12 +198,6 @@ pub(crate) fn dialect(call: ChatCall<'_>) -> Dialect {
 /// That a model can think says nothing of whether it will, which is what `reasoning` is of: the catalogue knows.
 fn info(entry: ModelEntry) -> ModelInfo {
     ModelInfo { name: entry.name, context: entry.context, max_output: entry.max_output, ..ModelInfo::named(entry.id) }
-}
-
-fn log_left_out(provider: &str, left_out: &[LeftOut]) {
-    for left_out in left_out {
-        tracing::debug!(provider, at = left_out.at, "left out of a request: {}", left_out.what);
-    }
 }
 
 impl Provider for Gemini {

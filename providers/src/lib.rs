@@ -18,6 +18,7 @@ pub mod demo;
 pub mod drive;
 mod embeddings;
 mod endpoint;
+mod exchange;
 pub mod gemini;
 pub mod llamacpp;
 pub mod ollama;

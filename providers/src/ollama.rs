@@ -16,9 +16,10 @@ use url::Url;
 
 use crate::{
     Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, PullCall, PullSink, Sink,
-    drive::{self, ERROR_WAIT, Language, WHOLE_BODY, read_bounded, read_error},
+    drive::{ERROR_WAIT, Language, WHOLE_BODY, read_bounded, read_error},
     embeddings::{counted, within},
     endpoint::Endpoint,
+    exchange::{self, log_left_out},
     scrub::hide_input,
     transport::{Transport, root_cause, send_failure},
 };
@@ -202,15 +203,12 @@ impl Provider for Ollama {
     fn chat<'a>(&'a self, call: ChatCall<'a>, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<(), ChatError>> {
         Box::pin(async move {
             let encoded = encode_request(call.request, call.model);
-            for left_out in &encoded.left_out {
-                tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
-            }
+            log_left_out(call.provider, &encoded.left_out);
             let request =
                 self.post("api/chat", call.credential, encoded.body)?.header("accept", "application/x-ndjson");
             let language = Language { decoder: &mut OllamaDecoder::new(), whole: &decode_answer, error: &decode_error };
-            let outcome = drive::chat(request, language, call.deadlines, sink).await;
-            outcome.map_err(|error| {
-                let error = self.explain(self.0.scrub(error, call.credential, Some(call.request)));
+            exchange::chat(&self.0, request, language, call, sink).await.map_err(|error| {
+                let error = self.explain(error);
                 match error.kind {
                     ErrorKind::NotFound => {
                         let hint = format!("fetch it: `greenroom pull {}/{}`", call.provider, call.model);

@@ -13,9 +13,10 @@ use serde_json::{Map, Value};
 
 use crate::{
     ChatCall, Credential, EmbedCall, ModelInfo, Sink,
-    drive::{self, Language},
+    drive::Language,
     embeddings::{counted, join},
     endpoint::Endpoint,
+    exchange::{self, log_left_out, streamed},
     scrub::hide_input,
 };
 
@@ -59,11 +60,6 @@ pub(crate) fn of_model(mut dialect: Dialect, info: &ModelInfo) -> Dialect {
     dialect
 }
 
-/// With the headers of a request whose answer is streamed.
-pub(crate) fn streamed(request: RequestBuilder) -> RequestBuilder {
-    request.header("content-type", "application/json").header("accept", "text/event-stream")
-}
-
 /// Asks for one answer; see [`Provider::chat`](crate::Provider::chat).
 ///
 /// # Errors
@@ -90,9 +86,7 @@ pub(crate) async fn send(
 ) -> Result<(), ChatError> {
     let dialect = of_model(*dialect, call.info);
     let encoded = encode_request(call.request, call.provider, call.model, &dialect);
-    for left_out in &encoded.left_out {
-        tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
-    }
+    log_left_out(call.provider, &encoded.left_out);
     let encoded = encoded.with_fields(asked.fields, Wire::OpenaiChat, call.request);
     let request = streamed(request);
     let choices = choices(call.request);
@@ -102,8 +96,7 @@ pub(crate) async fn send(
         whole: &|body| decode_answer(body, choices, &names),
         error: &asked.error.unwrap_or(decode_error),
     };
-    let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-    outcome.map_err(|error| asked.endpoint.scrub(error, call.credential, Some(call.request)))
+    exchange::chat(asked.endpoint, request.body(encoded.body), language, call, sink).await
 }
 
 /// Makes texts into vectors, so many in one request at most; see [`Provider::embed`](crate::Provider::embed).

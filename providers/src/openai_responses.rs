@@ -12,10 +12,10 @@ use url::Url;
 
 use crate::{
     ChatCall, ModelInfo, Sink,
-    drive::{self, Language},
-    embeddings::within,
+    drive::Language,
     endpoint::Endpoint,
-    openai_chat::{Asked, streamed},
+    exchange::{self, log_left_out, streamed},
+    openai_chat::Asked,
     provider::unsupported,
 };
 
@@ -40,9 +40,7 @@ pub(crate) async fn send(
     sink: &mut dyn Sink,
 ) -> Result<(), ChatError> {
     let encoded = encode_request(call.request, call.provider, call.model, dialect);
-    for left_out in &encoded.left_out {
-        tracing::debug!(provider = call.provider, at = left_out.at, "left out of a request: {}", left_out.what);
-    }
+    log_left_out(call.provider, &encoded.left_out);
     let encoded = encoded.with_fields(asked.fields, Wire::OpenaiResponses, call.request);
     let request = streamed(request);
     let request = match is_chatgpt(asked.endpoint.base(call.credential)) {
@@ -55,8 +53,7 @@ pub(crate) async fn send(
         whole: &|body| decode_answer(body, &names),
         error: &asked.error.unwrap_or(decode_error),
     };
-    let outcome = drive::chat(request.body(encoded.body), language, call.deadlines, sink).await;
-    outcome.map_err(|error| asked.endpoint.scrub(error, call.credential, Some(call.request)))
+    exchange::chat(asked.endpoint, request.body(encoded.body), language, call, sink).await
 }
 
 /// How many tokens a prompt has; see [`Provider::count_tokens`](crate::Provider::count_tokens).
@@ -67,13 +64,12 @@ pub(crate) async fn count(kind: &str, endpoint: &Endpoint, call: ChatCall<'_>) -
     let dialect = dialect(endpoint.base(call.credential), call.model, call.info);
     let encoded = encode_count(call.request, call.provider, call.model, &dialect);
     let request = endpoint.bearer(Method::POST, "responses/input_tokens", call.credential)?;
-    let request = request.header("content-type", "application/json").body(encoded.body);
-    match within(call.deadlines.first_content, endpoint.fetch(request, call.credential, &decode_error)).await {
+    match exchange::count(endpoint, request, encoded.body, call, &decode_error).await {
         Ok(body) => decode_count(&body),
         Err(error) if matches!(error.details.status, Some(404 | 405 | 501)) && error.details.code.is_none() => {
             Err(unsupported(kind, "count tokens"))
         }
-        Err(error) => Err(endpoint.scrub(error, call.credential, Some(call.request))),
+        Err(error) => Err(error),
     }
 }
 

@@ -19,13 +19,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use greenroom_wire::{
-    ChatError, Embeddings, ErrorKind, LeftOut,
+    ChatError, Embeddings, ErrorKind,
     bedrock::{Dialect, base_model, encode_count, encode_request},
 };
 use url::Url;
 
 use crate::{
-    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink, embeddings::within, endpoint::Endpoint,
+    Capabilities, ChatCall, Credential, EmbedCall, ModelInfo, Provider, Sink,
+    embeddings::within,
+    endpoint::Endpoint,
+    exchange::{counted, log_left_out},
     transport::Transport,
 };
 use client::Clients;
@@ -76,10 +79,7 @@ impl Bedrock {
             let counted = request.mutate_request(self.sent(encoded.body)?).send().await;
             counted.map_err(error::of_request)
         };
-        let counted = tokio::time::timeout(call.deadlines.first_content, asked)
-            .await
-            .map_err(|_| ChatError::new(ErrorKind::Timeout, "the provider did not count the tokens in time"))?;
-        let tokens = counted.map_err(|error| self.endpoint.scrub(error, call.credential, Some(call.request)))?;
+        let tokens = counted(&self.endpoint, call, asked).await?;
         u64::try_from(tokens.input_tokens)
             .map_err(|_| ChatError::new(ErrorKind::Protocol, "the provider answered with no count"))
     }
@@ -91,12 +91,6 @@ fn dialect(call: ChatCall<'_>) -> Dialect {
     match call.info.reasoning {
         Some(false) => by_id.without_thinking(),
         _ => by_id,
-    }
-}
-
-fn log_left_out(provider: &str, left_out: &[LeftOut]) {
-    for left_out in left_out {
-        tracing::debug!(provider, at = left_out.at, "left out of a request: {}", left_out.what);
     }
 }
 
