@@ -77,7 +77,7 @@ pub use usage::{
 
 use greenroom_actors::{Candidate, System, TokenCount, chats, store::Store};
 use greenroom_config::{Discovery, Environment, Problems, Settings, Source};
-use greenroom_providers::Facts;
+use greenroom_providers::{Catalog, Facts};
 use greenroom_wire::{
     EmbedRequest, Embeddings,
     fold::{Fold, Folded},
@@ -124,6 +124,16 @@ pub struct Counted {
 }
 
 impl Counted {
+    /// Counts for a model that no provider here has and that is known all the same, named `kind/model` or by its id alone; its
+    /// kind is given as the provider. By its own vocabulary where that is published, else an estimate; nobody is asked. `None`
+    /// if nothing is known of it. Not cheap: not for async threads.
+    #[must_use]
+    pub fn by_name(request: &ChatRequest) -> Option<Self> {
+        let (kind, id) = Catalog::embedded().find(&request.model)?;
+        let count = greenroom_providers::tokens::count(id, request);
+        Some(Self { provider: kind.to_owned(), model: id.to_owned(), tokens: count.tokens, error: count.error })
+    }
+
     fn of(who: Candidate, count: TokenCount) -> Self {
         Self { provider: who.provider.to_string(), model: who.model.id, tokens: count.tokens, error: count.error }
     }

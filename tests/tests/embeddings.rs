@@ -133,6 +133,23 @@ async fn tokens_are_counted_here_or_by_the_provider_or_estimated() {
     let about = home.run(&["tokens", "word", "-m", "counts/g"]).await.succeeded().stdout;
     assert!(about.starts_with("about 10 "), "{about}");
     assert_eq!(home.run(&["tokens", "word", "-m", "nobody/m"]).await.code(), Some(2));
+
+    // One that is known is counted for, though nobody here has it: beside a running greenroom as well.
+    let known = async |home: &Home| {
+        for (model, is) in [("gpt-4.1", "openai/gpt-4.1"), ("openai/gpt-4.1", "openai/gpt-4.1")] {
+            let own = home.run_with_input(&["tokens", "-m", model, "--json"], &text).await.succeeded();
+            let own: Value = serde_json::from_str(own.stdout.trim()).expect("JSON");
+            assert_eq!(own, json!({"model": is, "tokens": 408, "exact": true, "error": null}));
+        }
+        let about = home.run(&["tokens", "word", "-m", "claude-sonnet-4-5", "--json"]).await.succeeded();
+        let about: Value = serde_json::from_str(about.stdout.trim()).expect("JSON");
+        assert_eq!((&about["model"], &about["exact"]), (&json!("anthropic/claude-sonnet-4-5"), &json!(false)));
+        assert_eq!(home.run(&["tokens", "word", "-m", "nobody/m"]).await.code(), Some(2));
+    };
+    known(&home).await;
+    known(&Home::new()).await;
+    let _daemon = home.serve(&[]).await;
+    known(&home).await;
     assert_eq!(home.run(&["tokens", "-m", "lab/m"]).await.code(), Some(2));
 }
 

@@ -98,6 +98,10 @@ pub struct Entry {
     pub info: ModelInfo,
 }
 
+/// The kinds of providers that a model is looked for at whose provider nobody says, its makers before who serves it as well.
+const KINDS: [&str; 9] =
+    ["openai", "anthropic", "gemini", "ollama", "vertex", "bedrock", "copilot", "azure", "openrouter"];
+
 /// How models are found. Lines are counted without the first.
 #[derive(Debug, Default)]
 struct Index {
@@ -193,6 +197,17 @@ impl Catalog {
         };
         id.clone_into(&mut entry.info.id);
         Some(entry)
+    }
+
+    /// Which kind of provider has a model that is named so, as `kind/id` or by its id alone: the makers go first. `None` if
+    /// nothing is known of it. Gives the id as well.
+    pub fn find<'a>(&self, name: &'a str) -> Option<(&'static str, &'a str)> {
+        let knows = |kind: &'static str, id: &'a str| self.lookup(kind, id).map(|_| (kind, id));
+        let named = name.split_once('/').and_then(|(first, id)| {
+            let kind = KINDS.iter().find(|kind| **kind == first)?;
+            knows(kind, id)
+        });
+        named.or_else(|| KINDS.iter().find_map(|kind| knows(kind, name)))
     }
 
     /// The provider's own entry.

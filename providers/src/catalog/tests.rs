@@ -238,6 +238,17 @@ fn an_endless_catalogue_is_not_read_to_its_end() {
     assert!(matches!(Catalog::read(Broken), Err(CatalogError::Read(_))));
 }
 
+#[test]
+fn a_model_is_found_by_its_name_alone_at_its_maker() {
+    let find = |name| CATALOG.find(name);
+    assert_eq!(find("gpt-4.1"), Some(("openai", "gpt-4.1")));
+    assert_eq!(find("anthropic/claude-sonnet-4-5"), Some(("anthropic", "claude-sonnet-4-5")));
+    assert_eq!(find("claude-sonnet-4-5"), Some(("anthropic", "claude-sonnet-4-5")));
+    assert_eq!(find("vertex/claude-sonnet-4-5"), Some(("vertex", "claude-sonnet-4-5")));
+    assert_eq!(find("meta-llama/llama-3.3-70b-instruct"), Some(("openrouter", "meta-llama/llama-3.3-70b-instruct")));
+    assert_eq!((find("nobody/m"), find("openai/nothing"), find("")), (None, None, None));
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(tail in "(a|b|\t|\n|1|/|:|;|chat|T|\\PC){0,60}") {

@@ -93,31 +93,36 @@ impl Daemon {
     /// Makes a text into a vector.
     pub(crate) async fn embed(&self, model: &str, text: &str) -> Result<Embedded, Failure> {
         let ask = Ask::new(Method::POST, path(&["embeddings"], &[]));
-        self.made(ask.json(&json!({"model": model, "input": [text]}))).await
+        let made = self.made(ask.json(&json!({"model": model, "input": [text]}))).await?;
+        made.map_err(|error| Failure::answer(&error, false))
     }
 
-    /// Counts a text's tokens.
-    pub(crate) async fn count_tokens(&self, model: &str, text: &str) -> Result<Counted, Failure> {
+    /// Counts a text's tokens, or says why the provider doesn't.
+    pub(crate) async fn count_tokens(
+        &self,
+        model: &str,
+        text: &str,
+    ) -> Result<Result<Counted, event::Failure>, Failure> {
         let ask = Ask::new(Method::POST, path(&["tokens"], &[]));
         self.made(ask.json(&json!({"model": model, "text": text}))).await
     }
 
-    /// What a provider makes of something, told as here where it makes nothing of it.
-    async fn made<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Failure> {
+    /// What a provider makes of something, or why it makes nothing of it.
+    async fn made<T: DeserializeOwned>(&self, ask: Ask) -> Result<Result<T, event::Failure>, Failure> {
         #[derive(Deserialize)]
         struct Refused {
             error: event::Failure,
         }
         let answer = self.0.ask(&ask.patient()).await.map_err(|lost| failure(&lost))?;
         if answer.status.is_success() {
-            return read(answer).await;
+            return read(answer).await.map(Ok);
         }
         let status = answer.status;
         let body = answer.whole().await.map_err(|lost| failure(&lost))?;
-        Err(match serde_json::from_slice(&body) {
-            Ok(Refused { error }) => Failure::answer(&error, false),
-            Err(_) => refused(status),
-        })
+        match serde_json::from_slice(&body) {
+            Ok(Refused { error }) => Ok(Err(error)),
+            Err(_) => Err(refused(status)),
+        }
     }
 
     /// Whether a provider's profiles get in.
