@@ -4,6 +4,7 @@ pub(crate) mod allowed;
 pub(crate) mod identifiers;
 pub(crate) mod marks;
 pub(crate) mod order;
+pub(crate) mod tools;
 pub(crate) mod words;
 
 use serde::Serialize;

@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod batch;
 pub mod bedrock;
+mod calls;
 pub mod chat;
 pub mod copilot;
 mod count;

@@ -6,12 +6,12 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     block::{Block, Broken, Making, is_delta},
-    calls::Calls,
     shape::{Delta, Event, Head, Str, Tag},
     usage::Counts,
 };
 use crate::{
     anthropic::error::decode_error_event,
+    calls::Calls,
     chat::{Extra, Wire},
     decode::StreamState,
     error::{ChatError, ErrorKind},
@@ -54,7 +54,7 @@ impl Assembler {
             id: String::new(),
             blocks: Vec::new(),
             last: None,
-            calls: Calls::default(),
+            calls: Calls::new("toolu"),
             counts: Counts::default(),
             said_at_start: Vec::new(),
             finish: None,

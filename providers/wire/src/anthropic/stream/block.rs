@@ -2,11 +2,8 @@
 
 use serde_json::{Map, Value, json, value::RawValue};
 
-use super::{
-    calls::Calls,
-    shape::{self, Delta, Str, Tag},
-};
-use crate::{chat::ToolCallKind, event::ChatEvent, names::ToolNames, queue::Queue};
+use super::shape::{self, Delta, Str, Tag};
+use crate::{calls::Calls, chat::ToolCallKind, event::ChatEvent, names::ToolNames, queue::Queue};
 
 /// What an event or a block can fail for, in words fit to show; they never quote it.
 pub(super) type Broken = &'static str;

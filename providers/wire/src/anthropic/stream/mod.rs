@@ -2,7 +2,6 @@
 
 mod assembler;
 mod block;
-mod calls;
 mod shape;
 mod usage;
 

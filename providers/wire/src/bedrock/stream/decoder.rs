@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::{block::Block, calls::Calls};
+use super::block::Block;
 use crate::{
     bedrock::event::{ConverseEvent, TokenCounts},
+    calls::Calls,
     chat::{Extra, ToolCallKind, Wire},
     decode::StreamState,
     error::{ChatError, ErrorKind},
@@ -43,7 +44,7 @@ impl ConverseDecoder {
             names,
             id: id.into(),
             started: false,
-            calls: Calls::default(),
+            calls: Calls::new("tooluse"),
             blocks: Vec::new(),
             finish: None,
             state: StreamState::Open,
@@ -168,7 +169,7 @@ impl ConverseDecoder {
             return self.fail("a tool call has no name");
         }
         self.end_block(block);
-        let (index, id) = self.calls.next(id, &self.id);
+        let (index, id) = self.calls.begin(Some(&id), &self.id);
         let name = self.names.name(&name).to_owned();
         self.queue.push(ChatEvent::ToolCallStarted { index, id, name, kind: ToolCallKind::Function });
         self.begin(block, Block::Call { index });

@@ -55,7 +55,7 @@ impl Assembler {
             skipped: 0,
             started: false,
             id: String::new(),
-            calls: Calls::default(),
+            calls: Calls::new(),
             counts: Counts::default(),
             has_said_prompt: false,
             said: Said::default(),

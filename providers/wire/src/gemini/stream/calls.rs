@@ -1,27 +1,28 @@
 //! Tool calls of one answer: their numbers, ids and arguments.
 
-use std::collections::HashSet;
-
 use serde_json::{json, value::RawValue};
 
 use super::{pieces::Pieces, shape::Call};
-use crate::{chat::ToolCallKind, event::ChatEvent, names::ToolNames, object::Str, queue::Queue};
+use crate::{calls, chat::ToolCallKind, event::ChatEvent, names::ToolNames, object::Str, queue::Queue};
 
 /// What a call can fail for, in words fit to show; they never quote it.
 type Broken = &'static str;
 
 /// The calls so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Calls {
-    ids: HashSet<String>,
-    count: u32,
+    begun: calls::Calls,
     /// The call whose arguments come in pieces.
     open: Option<(u32, Pieces)>,
 }
 
 impl Calls {
+    pub(super) fn new() -> Self {
+        Self { begun: calls::Calls::new("call"), open: None }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.begun.is_empty()
     }
 
     /// Takes a call, or a piece of one; `signature` is its part's, and `answer` the answer's id.
@@ -40,7 +41,7 @@ impl Calls {
         let index = match Str::filled(&call.name) {
             Some(name) => {
                 self.close(queue);
-                let (index, id) = self.begin(Str::filled(&call.id), answer)?;
+                let (index, id) = self.begun.begin(Str::filled(&call.id), answer);
                 let name = names.name(name).to_owned();
                 queue.push(ChatEvent::ToolCallStarted { index, id, name, kind: ToolCallKind::Function });
                 self.open = Some((index, Pieces::default()));
@@ -77,26 +78,6 @@ impl Calls {
             queue.arguments(index, &pieces.finish());
             queue.push(ChatEvent::ToolCallDone { index });
         }
-    }
-
-    fn begin(&mut self, given: Option<&str>, answer: &str) -> Result<(u32, String), Broken> {
-        let index = self.count;
-        self.count = self.count.checked_add(1).ok_or("there are too many tool calls")?;
-        let id = match given {
-            Some(id) if !self.ids.contains(id) => id.to_owned(),
-            _ => {
-                // The answer's id makes it unique in the conversation.
-                let is_of_id = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-                let of: String = answer.chars().filter(is_of_id).take(40).collect();
-                let of = if of.is_empty() { of } else { of + "_" };
-                (index..)
-                    .map(|number| format!("call_{of}{number}"))
-                    .find(|id| !self.ids.contains(id))
-                    .expect("an unbounded range has a number that finitely many calls have not taken")
-            }
-        };
-        self.ids.insert(id.clone());
-        Ok((index, id))
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     line::{Call, Line, Said},
 };
 use crate::{
+    calls::Calls,
     chat::ToolCallKind,
     decode::StreamState,
     error::{ChatError, ErrorKind},
@@ -28,8 +29,7 @@ pub(in crate::ollama) struct Assembler {
     /// When the answer began, in digits: what makes the ids of its calls unique in a conversation.
     began: String,
     extras: Extras,
-    /// The ids of the calls so far.
-    calls: Vec<String>,
+    calls: Calls,
 }
 
 impl Default for Assembler {
@@ -41,7 +41,7 @@ impl Default for Assembler {
             started: false,
             began: String::new(),
             extras: Extras::default(),
-            calls: Vec::new(),
+            calls: Calls::new("call"),
         }
     }
 }
@@ -129,10 +129,9 @@ impl Assembler {
         let Some(name) = function.and_then(|function| Str::filled(&function.name)) else {
             return Err("a tool call has no name".into());
         };
-        let index = u32::try_from(self.calls.len()).map_err(|_| "there are too many tool calls")?;
         let arguments = function.and_then(|function| function.arguments).map(arguments).transpose()?;
-        let id = self.id(Str::filled(&call.id), index);
-        self.calls.push(id.clone());
+        // Older servers give none, and a number is unique in this answer alone.
+        let (index, id) = self.calls.begin(Str::filled(&call.id), &self.began);
         self.queue.push(ChatEvent::ToolCallStarted { index, id, name: name.to_owned(), kind: ToolCallKind::Function });
         self.queue.arguments(index, &arguments.unwrap_or_default());
         let at = format!("/message/tool_calls/{index}");
@@ -142,19 +141,6 @@ impl Assembler {
         }
         self.queue.push(ChatEvent::ToolCallDone { index });
         Ok(())
-    }
-
-    /// The call's own id; older servers give none, and a number is unique in this answer alone.
-    fn id(&self, given: Option<&str>, index: u32) -> String {
-        let is_free = |id: &str| !self.calls.iter().any(|call| call == id);
-        if let Some(given) = given.filter(|id| is_free(id)) {
-            return given.to_owned();
-        }
-        let of = if self.began.is_empty() { String::new() } else { format!("{}_", self.began) };
-        (index..)
-            .map(|number| format!("call_{of}{number}"))
-            .find(|id| is_free(id))
-            .expect("an unbounded range has a number that finitely many calls have not taken")
     }
 
     fn complete(&mut self, line: &Line<'_>) {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::chunk::{CallDelta, FunctionDelta, Str};
-use crate::{chat::ToolCallKind, event::ChatEvent, names::ToolNames, queue::Queue};
+use crate::{calls::free_id, chat::ToolCallKind, event::ChatEvent, names::ToolNames, queue::Queue};
 
 /// The answer's id, and what its names of tools mean.
 type OfAnswer<'a> = (&'a str, &'a ToolNames);
@@ -231,18 +231,8 @@ impl Calls {
     }
 
     fn begin(&mut self, fragment: &Fragment<'_>, answer: &str) -> usize {
-        let taken = |id: &str| self.0.iter().any(|call| call.id == id);
-        let id = match fragment.id {
-            Some(id) if !taken(id) => id.to_owned(),
-            _ => {
-                // The answer's id makes it unique in the conversation; 64 characters is the most that OpenAI accepts.
-                let of: String = answer.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
-                (self.0.len()..)
-                    .map(|number| if of.is_empty() { format!("call_{number}") } else { format!("call_{of}_{number}") })
-                    .find(|id| !taken(id))
-                    .expect("an unbounded range has a number that finitely many calls have not taken")
-            }
-        };
+        let number = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        let id = free_id("call", fragment.id, answer, number, |id| self.0.iter().all(|call| call.id != id));
         self.0.push(Call {
             choice: fragment.choice,
             index: fragment.index,

@@ -3,21 +3,23 @@
 use super::{own, report_foreign};
 use crate::{
     chat::{Tool, ToolChoice, Wire},
-    encode::{LeftOut, identifiers::Names, put_some},
+    encode::{
+        LeftOut,
+        identifiers::Names,
+        put_some,
+        tools::{self, own_tools},
+    },
     json::{put_comma, put_key, put_str, put_value},
 };
 
 pub(super) fn put_tools<'a>(out: &mut Vec<u8>, tools: &'a [Tool], names: &mut Names<'a>, left_out: &mut Vec<LeftOut>) {
-    let ours = |tool: &Tool| matches!(tool, Tool::Function { .. } | Tool::Native { wire: Wire::OpenaiResponses, .. });
-    for (index, _) in tools.iter().enumerate().filter(|(_, tool)| !ours(tool)) {
-        left_out.push(LeftOut { at: format!("tools[{index}]"), what: "another wire's own tool" });
-    }
-    if !tools.iter().any(ours) {
+    let tools = own_tools(Wire::OpenaiResponses, tools, left_out);
+    if tools.is_empty() {
         return;
     }
     put_key(out, "tools");
     out.push(b'[');
-    for (index, tool) in tools.iter().enumerate().filter(|(_, tool)| ours(tool)) {
+    for (index, tool) in tools {
         put_comma(out);
         match tool {
             Tool::Native { json, .. } => put_value(out, json),
@@ -49,27 +51,13 @@ pub(super) fn put_tools<'a>(out: &mut Vec<u8>, tools: &'a [Tool], names: &mut Na
     out.push(b']');
 }
 
+/// Writes `tool_choice`, if there is one that this wire can say.
 pub(super) fn put_tool_choice<'a>(
     out: &mut Vec<u8>,
     choice: Option<&'a ToolChoice>,
     names: &mut Names<'a>,
     left_out: &mut Vec<LeftOut>,
 ) {
-    let Some(choice) = choice else { return };
-    if matches!(choice, ToolChoice::Native { wire, .. } if *wire != Wire::OpenaiResponses) {
-        left_out.push(LeftOut { at: "tool_choice".into(), what: "another wire's own choice" });
-        return;
-    }
-    put_key(out, "tool_choice");
-    match choice {
-        ToolChoice::Auto => put_str(out, "auto"),
-        ToolChoice::None => put_str(out, "none"),
-        ToolChoice::Required => put_str(out, "required"),
-        ToolChoice::Function { name } => {
-            out.extend_from_slice(b"{\"type\":\"function\",\"name\":");
-            put_str(out, names.name(name));
-            out.push(b'}');
-        }
-        ToolChoice::Native { json, .. } => put_value(out, json),
-    }
+    let around: (&[u8], &[u8]) = (b"{\"type\":\"function\",\"name\":", b"}");
+    tools::put_tool_choice(out, Wire::OpenaiResponses, choice, names, left_out, around);
 }

@@ -5,12 +5,12 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    calls::Calls,
     item::{Broken, Item, Making},
     shape::{Event, Response, Str, Tag},
     usage::read_usage,
 };
 use crate::{
+    calls::Calls,
     chat::{Extra, Wire},
     decode::StreamState,
     error::{ChatError, ErrorKind},
@@ -54,7 +54,7 @@ impl Assembler {
             items: Vec::new(),
             has_items: false,
             refused: false,
-            calls: Calls::default(),
+            calls: Calls::new("call"),
             server_tools: BTreeMap::new(),
             usage: None,
         }

@@ -4,11 +4,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::{Map, Value, json, value::RawValue};
 
-use super::{
-    calls::Calls,
-    shape::{Begun, CallItem, Event, ImageItem, MessageItem, Part, ReasoningItem, Str, Tag},
-};
+use super::shape::{Begun, CallItem, Event, ImageItem, MessageItem, Part, ReasoningItem, Str, Tag};
 use crate::{
+    calls::Calls,
     chat::{Extra, ToolCallKind, Wire},
     event::ChatEvent,
     names::ToolNames,

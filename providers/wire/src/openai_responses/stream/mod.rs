@@ -1,7 +1,6 @@
 //! The stream of an answer, as a state machine.
 
 mod assembler;
-mod calls;
 mod item;
 mod shape;
 mod usage;
