@@ -26,6 +26,9 @@ const DRAIN: usize = 16 * 1024;
 const ERROR_BODY: usize = 64 * 1024;
 /// How long an error's body is waited for: its status is known, and another candidate may be waiting.
 pub(crate) const ERROR_WAIT: Duration = Duration::from_secs(5);
+/// How long is looked once more when a deadline has passed: a process that was kept from running for that long (by others, or
+/// because it was stopped) finds the deadline gone before it is told of what has come meanwhile.
+pub(crate) const LAST_LOOK: Duration = Duration::from_millis(50);
 /// Most bytes of an answer that isn't streamed.
 pub(crate) const WHOLE_BODY: usize = 32 * 1024 * 1024;
 
@@ -87,8 +90,12 @@ pub async fn chat(
 
 /// Waits for something before the first content, no longer than the watchdog allows.
 pub(crate) async fn watched<T>(watchdog: &mut Watchdog, what: impl Future<Output = T>) -> Result<T, ChatError> {
+    let mut what = pin!(what);
     let (deadline, verdict) = watchdog.deadline();
-    match tokio::time::timeout_at(Instant::from_std(deadline), what).await {
+    if let Ok(done) = tokio::time::timeout_at(Instant::from_std(deadline), what.as_mut()).await {
+        return Ok(done);
+    }
+    match tokio::time::timeout(LAST_LOOK, what).await {
         Ok(done) => Ok(done),
         Err(_) => Err(watchdog.failure(verdict).expect("before a finish reason every verdict is a failure")),
     }
@@ -136,29 +143,37 @@ async fn stream(
 ) -> Result<(), ChatError> {
     let mut events = Vec::new();
     let mut timer = pin!(sleep_until(Instant::from_std(watchdog.deadline().0)));
+    let mut looked = false;
     loop {
         let mut any = 0;
-        tokio::select! {
+        let came = tokio::select! {
             biased;
-            chunk = body.next() => match chunk {
-                Some(bytes) => {
-                    decoder.handle_bytes(&bytes);
-                    any = bytes.len();
-                }
-                None => end(&mut body, decoder)?,
-            },
+            came = body.next() => Some(came),
             () = timer.as_mut() => {
                 // The timer is set anew only when it fires, not for each read: most reads come long before it.
-                let (deadline, verdict) = watchdog.deadline();
+                let (deadline, _) = watchdog.deadline();
                 if Instant::now().into_std() < deadline {
                     timer.as_mut().reset(Instant::from_std(deadline));
+                    looked = false;
                     continue;
                 }
-                match watchdog.failure(verdict) {
-                    Some(failure) => return Err(failure),
-                    None => decoder.handle_end(),
+                // Once for each deadline, or heartbeats would hold it off.
+                match std::mem::replace(&mut looked, true) {
+                    true => None,
+                    false => tokio::time::timeout(LAST_LOOK, body.next()).await.ok(),
                 }
             }
+        };
+        match came {
+            Some(Some(bytes)) => {
+                decoder.handle_bytes(&bytes);
+                any = bytes.len();
+            }
+            Some(None) => end(&mut body, decoder)?,
+            None => match watchdog.failure(watchdog.deadline().1) {
+                Some(failure) => return Err(failure),
+                None => decoder.handle_end(),
+            },
         }
         if any > 0 {
             // The connection's own task hands over one piece at a time; letting it run gathers what has come.
@@ -184,6 +199,7 @@ async fn stream(
         let (deadline, verdict) = watchdog.deadline();
         if verdict != verdict_before && Instant::from_std(deadline) < timer.deadline() {
             timer.as_mut().reset(Instant::from_std(deadline));
+            looked = false;
         }
     }
 }

@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on ends")]
 
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    ops::ControlFlow,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use greenroom_providers::{
     ChatCall, Credential, Deadlines, ModelInfo, Provider, Sink, SinkState,
@@ -97,7 +103,7 @@ impl Taken {
     }
 }
 
-async fn ask(base: String, tools: Vec<Tool>, taken: &mut Taken) -> Result<(), ChatError> {
+async fn ask(base: String, tools: Vec<Tool>, sink: &mut dyn Sink) -> Result<(), ChatError> {
     let args = OpenAiArgs {
         transport: Arc::new(Transport::new(Duration::from_secs(1))),
         base: base.parse().unwrap(),
@@ -115,7 +121,7 @@ async fn ask(base: String, tools: Vec<Tool>, taken: &mut Taken) -> Result<(), Ch
         credential: &credential,
         deadlines: &DEADLINES,
     };
-    provider.chat(call, taken).await
+    provider.chat(call, sink).await
 }
 
 /// Asks a server that does this.
@@ -213,6 +219,50 @@ async fn silence_before_and_after_content_is_a_time_out() {
     assert_eq!(after_head.0.kind, ErrorKind::Timeout);
     let stalled = failure(vec![say(STREAM), chunk(TEXT), Do::Wait(Duration::from_secs(60))]).await;
     assert_eq!((stalled.0.kind, stalled.1.as_str()), (ErrorKind::Timeout, "Hel"));
+}
+
+/// Holds up the only thread there is when the first word comes, until the rest of the answer is there and its deadline has passed:
+/// as a process is that others keep from running.
+struct HeldUp {
+    taken: Taken,
+    far_side: Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>,
+}
+
+impl Sink for HeldUp {
+    fn take(&mut self, events: &mut Vec<ChatEvent>) -> SinkState {
+        let state = self.taken.take(events);
+        if !self.taken.text().is_empty()
+            && let Some((go_on, said)) = self.far_side.take()
+        {
+            go_on.send(()).unwrap();
+            said.recv().unwrap();
+            std::thread::sleep(DEADLINES.idle);
+        }
+        state
+    }
+}
+
+#[tokio::test]
+async fn what_came_while_nothing_here_could_run_goes_before_a_time_out() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let ((go_on, may_go_on), (has_said, said)) = (mpsc::channel(), mpsc::channel());
+    let far_side = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let _request = socket.read(&mut [0; 8192]).unwrap();
+        let mut tell = |said: Do| match said {
+            Do::Say(text) => socket.write_all(text.as_bytes()).unwrap(),
+            Do::Wait(_) | Do::Repeat(..) => {}
+        };
+        [say(STREAM), chunk(TEXT)].into_iter().for_each(&mut tell);
+        may_go_on.recv().unwrap();
+        [chunk(FINISH), chunk(DONE)].into_iter().for_each(&mut tell);
+        has_said.send(()).unwrap();
+    });
+    let mut sink = HeldUp { taken: Taken::default(), far_side: Some((go_on, said)) };
+    ask(base, Vec::new(), &mut sink).await.unwrap();
+    assert!(sink.taken.is_finished(), "{:?}", sink.taken.events);
+    far_side.join().unwrap();
 }
 
 #[tokio::test]

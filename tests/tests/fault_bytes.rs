@@ -47,7 +47,7 @@ fn most_memory(greenroom: &Greenroom) -> Option<u64> {
     Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? / 1024)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_compressed_answer_is_read_and_a_broken_one_is_gone_on_from() {
     let no_answer = |name, plays: fn(Wire) -> Attempt| {
         Fault::always(name, plays).alone(BROKEN, 2, Mark::Model("protocol", 5, 5)).with_other(Second, 1, Mark::None)
@@ -109,7 +109,7 @@ fn gzip_head_of(status: u16) -> Attempt {
     Attempt::new().status(status).header("content-type", "application/json").header("content-encoding", "gzip")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_without_end_ends_at_its_bound() {
     let faults = vec![
         Fault::always("an answer without end", |wire| {
@@ -154,7 +154,7 @@ async fn an_answer_without_end_ends_at_its_bound() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_without_end_is_none() {
     let faults = vec![
         Fault::always("an event without end", |wire| {

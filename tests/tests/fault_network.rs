@@ -57,7 +57,7 @@ async fn self_signed() -> (String, Arc<[AtomicUsize; 2]>) {
     (url, seen)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_cannot_be_reached_safely_is_handed_on() {
     let (url, [came, spoke]) = {
         let (url, seen) = self_signed().await;
@@ -81,7 +81,7 @@ async fn who_cannot_be_reached_safely_is_handed_on() {
     assert_eq!(spoke(), 0, "a certificate was trusted that nobody signed");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_key_follows_a_redirect() {
     let elsewhere = server(Wire::OpenAi, vec![Wire::OpenAi.good().always()]).await;
     let redirects = |name, status: u16, to: String| {

@@ -33,7 +33,7 @@ fn chats(server: &ScriptedProvider) -> usize {
     server.requests().iter().filter(|request| request.method == "POST").count()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_fails_every_second_time_is_not_noticed() {
     for wire in BOTH {
         let flapping = (0..10).flat_map(|_| [wire.error(500), wire.good()]);
@@ -74,7 +74,7 @@ async fn comes_back(wire: Wire, failing: Attempt, times: u32) {
     assert_eq!(state_of(api, "first").await["profiles"][0]["models"], serde_json::json!([]));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_is_well_again_is_asked_first_again() {
     let tests = BOTH.into_iter().flat_map(|wire| {
         [

@@ -32,7 +32,7 @@ fn http_date(seconds: u64) -> String {
     format!("{weekday}, {} {month} {} {} GMT", &moment[8..10], &moment[..4], &moment[11..19])
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_are_kept_to_and_never_hammered() {
     let cooling = |least, most| Mark::Model("rate_limited", least, most);
     let faults = vec![
@@ -77,7 +77,7 @@ async fn limits_are_kept_to_and_never_hammered() {
     play(faults, "").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_are_tried_once_more_and_handed_on() {
     let overloaded = |name, status| {
         Fault::always(name, move |wire| wire.error(status))
@@ -129,7 +129,7 @@ async fn failures_are_tried_once_more_and_handed_on() {
     play(faults, "").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_request_is_to_blame_for_is_not_sent_around() {
     let too_long = |wire: Wire| wire.refusal("context_length_exceeded", "prompt is too long: 12 tokens > 8 maximum");
     let faults = vec![

@@ -31,7 +31,7 @@ fn silent(name: &'static str, plays: impl Fn(Wire) -> Attempt + Send + Sync + 's
         .told("within 0.400 s")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_begin_is_asked_once_and_handed_on() {
     let faults = vec![
         silent("no answer at all", |_| Attempt::silent()),
@@ -82,7 +82,7 @@ async fn who_does_not_begin_is_asked_once_and_handed_on() {
     play(faults, "").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_falls_silent_midway_is_gone_on_for() {
     let stalls = |name, timeouts, plays: fn(Wire) -> Attempt| {
         Fault::new(name, move |wire| wire.recovering(plays(wire)))
@@ -112,7 +112,7 @@ async fn who_falls_silent_midway_is_gone_on_for() {
     play(faults, "").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_falls_silent_again_and_again_ends_in_one_error() {
     let faults = vec![
         Fault::always("what was shown stays, and the error follows it", |wire| wire.begun().stall())

@@ -24,7 +24,7 @@ fn no_answer(name: &'static str, plays: impl Fn(Wire) -> Attempt + Send + Sync +
     Fault::always(name, plays).alone(BROKEN, 2, Mark::Model("protocol", 5, 5)).with_other(Second, 1, Mark::None)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_breaks_midway_goes_on_from_there() {
     let faults = vec![
         broken_midway("it is cut", |wire| wire.begun().cut()),
@@ -59,7 +59,7 @@ async fn an_answer_that_breaks_midway_goes_on_from_there() {
     play(faults, "").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_within_an_answer_is_gone_on_from() {
     let said = |name, status, again| {
         let fault =
@@ -79,7 +79,7 @@ async fn an_error_within_an_answer_is_gone_on_from() {
     play(faults, "").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_is_not_taken_for_one() {
     let json = |body: String| Attempt::new().status(200).header("content-type", "application/json").body(body);
     let events = |body: String| Attempt::new().status(200).header("content-type", "text/event-stream").send(body);
@@ -129,7 +129,7 @@ fn events_of(body: &str) -> Attempt {
     Attempt::new().header("content-type", "text/event-stream").send(body)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_harms_nothing_is_not_noticed() {
     let under = |name, kind: Option<&'static str>| {
         Fault::always(name, move |wire| {
@@ -190,7 +190,7 @@ async fn what_harms_nothing_is_not_noticed() {
     play(faults, "").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_beginning_of_an_answer_is_taken_back_where_it_is_not_taken() {
     let faults = vec![
         Fault::new("who does not take a beginning is asked in words", |wire| wire.recovering(wire.begun().cut()))
@@ -212,7 +212,7 @@ async fn the_beginning_of_an_answer_is_taken_back_where_it_is_not_taken() {
     play(faults, "").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_failed_attempt_used_is_not_told_for_the_answer() {
     for wire in [Wire::OpenAi, Wire::Anthropic] {
         // It counts the prompt, and fails.

@@ -16,7 +16,11 @@ use greenroom_wire::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{Bedrock, connector::Seen, error, events::event};
-use crate::{ChatCall, Sink, drive::watched, watchdog::Watchdog};
+use crate::{
+    ChatCall, Sink,
+    drive::{LAST_LOOK, watched},
+    watchdog::Watchdog,
+};
 
 /// Most events decoded before the sink is told.
 const DRAIN: usize = 64;
@@ -77,6 +81,7 @@ impl Answer {
         sink: &mut dyn Sink,
     ) -> Result<(), ChatError> {
         let mut timer = pin!(sleep_until(Instant::from_std(watchdog.deadline().0)));
+        let mut looked = false;
         loop {
             let verdict_before = watchdog.deadline().1;
             tokio::select! {
@@ -100,11 +105,17 @@ impl Answer {
                     let (deadline, verdict) = watchdog.deadline();
                     if Instant::now().into_std() < deadline {
                         timer.as_mut().reset(Instant::from_std(deadline));
+                        looked = false;
                         continue;
                     }
-                    match watchdog.failure(verdict) {
-                        Some(failure) => return Err(failure),
-                        None => self.decoder.handle_end(),
+                    let came = match std::mem::replace(&mut looked, true) {
+                        true => None,
+                        false => tokio::time::timeout(LAST_LOOK, stream.recv()).await.ok(),
+                    };
+                    match (came, watchdog.failure(verdict)) {
+                        (Some(received), _) => self.take(received),
+                        (None, Some(failure)) => return Err(failure),
+                        (None, None) => self.decoder.handle_end(),
                     }
                 }
             }
@@ -123,6 +134,7 @@ impl Answer {
             let (deadline, verdict) = watchdog.deadline();
             if verdict != verdict_before && Instant::from_std(deadline) < timer.deadline() {
                 timer.as_mut().reset(Instant::from_std(deadline));
+                looked = false;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The table of faults: what a provider does, what its client then sees, how often the provider was asked, and what is
 //! left of it in the state of the providers.
 //!
-//! A row is played in eight ways, all at once before one daemon: the failing provider speaks either wire, the client has
+//! A row is played in eight ways, before one daemon: the failing provider speaks either wire, the client has
 //! its answer streamed or whole, and there is a good provider behind (of the other wire) or none.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_tests::{Attempt, Script, ScriptedProvider};
+use tokio::sync::Semaphore;
 
 use self::cell::Cell;
 pub use self::marks::Mark;
@@ -27,6 +28,10 @@ use http_support::Greenroom;
 /// Less waiting than any window is long that a failure opens, so that none is waited for. (By default the first window of
 /// a limit is as long as the waiting, and a few milliseconds decide.)
 const BUDGET: &str = "[failover]\nmax_wait = \"4s\"\n";
+
+/// How many rows are played at once: with more, those that are to be answered wait for each other's work longer than greenroom waits
+/// for what comes after a finish reason.
+const AT_ONCE: usize = 16;
 
 /// Where a failing provider is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,7 +227,15 @@ pub async fn play(faults: Vec<Fault>, sections: &str) -> Greenroom {
     let aliases: String = cells.iter().map(Cell::alias).collect();
     let sections = format!("{BUDGET}{sections}");
     let greenroom = Greenroom::start(&format!("{sections}{providers}[models.aliases]\n{aliases}")).await;
-    let played = cells.into_iter().map(|cell| (cell.label(), tokio::spawn(cell.play(greenroom.api.clone()))));
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let played = cells.into_iter().map(|cell| {
+        let (label, api, places) = (cell.label(), greenroom.api.clone(), Arc::clone(&places));
+        let played = tokio::spawn(async move {
+            let _place = places.acquire().await;
+            cell.play(api).await
+        });
+        (label, played)
+    });
     let mut wrong = Vec::new();
     for (label, played) in played.collect::<Vec<_>>() {
         let said = played.await.unwrap_or_else(|panic| Err(panic.to_string()));
