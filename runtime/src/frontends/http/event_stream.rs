@@ -1,6 +1,7 @@
 //! What every stream of server-sent events has: its headers, and a word when it is silent.
 
 use std::{
+    convert::Infallible,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -14,10 +15,15 @@ use axum::{
     },
     response::Response,
 };
+use bytes::Bytes;
+use hyper::body::Frame;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{site::App, who::Who};
+use super::{
+    site::{App, EndsWithServer},
+    who::Who,
+};
 
 /// Said last to who only reads.
 const STOPPING: &[u8] = b": greenroom is shutting down\n\n";
@@ -56,6 +62,48 @@ impl Ending {
         }
         self.shut_out.as_mut().poll(cx).is_ready().then_some(SHUT_OUT)
     }
+}
+
+/// A body of server-sent events that ends with the server, and with its reader's token.
+struct Ends<B> {
+    body: B,
+    ending: Ending,
+    over: bool,
+}
+
+impl<B> hyper::body::Body for Ends<B>
+where
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        if this.over {
+            return Poll::Ready(None);
+        }
+        if let Some(last) = this.ending.poll(cx) {
+            this.over = true;
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(last)))));
+        }
+        Pin::new(&mut this.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over || self.body.is_end_stream()
+    }
+}
+
+/// A response of server-sent events about what is there all the same, whoever reads it: it ends with the server, and with the
+/// token by which it is read.
+pub(super) fn reading_stream<B>(body: B, app: &App, who: &Who) -> Response
+where
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
+{
+    let mut response = event_stream(Body::new(Ends { body, ending: Ending::new(app, who), over: false }));
+    response.extensions_mut().insert(EndsWithServer);
+    response
 }
 
 /// Notices when nothing was said for a while. A token costs it a look at the clock; the timer is only set anew when it

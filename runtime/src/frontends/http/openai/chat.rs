@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use greenroom_wire::{
-    ChatError, ChatEvent, ErrorKind,
+    ChatError, ChatEvent,
     openai_chat::{ServedRequest, StreamWriter, decode_request, whole_answer},
 };
 
@@ -15,12 +15,11 @@ use super::{
     super::{
         answer::{Whole, caller},
         answer_stream::{self, Form},
-        body,
         errors::failed,
         site::App,
         who::Who,
     },
-    now,
+    now, received,
 };
 use crate::{Caller, heeded};
 
@@ -30,26 +29,12 @@ pub(in super::super) async fn chat(State(app): State<Arc<App>>, who: Who, reques
         Ok(caller) => caller,
         Err(error) => return failed(&error),
     };
-    let body = match body::read(request, app.max_body).await {
-        Ok(body) => body,
-        Err(refusal) => return refusal.into_response(),
-    };
-    if body.is_empty() {
-        let error = ChatError::new(ErrorKind::InvalidRequest, "the request has no body");
-        return failed(&error.with_hint("send a JSON object with 'model' and 'messages'"));
-    }
-    let served = decode_request(&body);
-    // Pictures make it large, and the answer may take minutes.
-    drop(body);
-    if let Ok(served) = &served
-        && let Err(not_allowed) = who.may_ask(Some(&served.request.model), &app.runtime)
-    {
-        return not_allowed.refusal().into_response();
-    }
+    let served = received::read(&app, request, "'model' and 'messages'", decode_request).await;
+    let served = served.and_then(|served| received::allow(&app, &who, &served.request.model).map(|()| served));
     match served {
         Ok(served) if served.stream => streamed(&app, served, caller).await,
         Ok(served) => whole(&app, served, caller).await,
-        Err(error) => failed(&error),
+        Err(refused) => *refused,
     }
 }
 

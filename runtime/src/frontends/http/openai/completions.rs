@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use greenroom_wire::{
@@ -16,12 +16,11 @@ use super::{
     super::{
         answer::{Whole, caller},
         answer_stream::{self, Form},
-        body,
         errors::failed,
         site::App,
         who::Who,
     },
-    now,
+    now, received,
 };
 use crate::{Answer, Caller, Runtime, heeded};
 
@@ -34,22 +33,11 @@ pub(in super::super) async fn completions(State(app): State<Arc<App>>, who: Who,
         Ok(caller) => caller,
         Err(error) => return failed(&error),
     };
-    let body = match body::read(request, app.max_body).await {
-        Ok(body) => body,
-        Err(refusal) => return refusal.into_response(),
-    };
-    if body.is_empty() {
-        let error = ChatError::new(ErrorKind::InvalidRequest, "the request has no body");
-        return failed(&error.with_hint("send a JSON object with 'model' and 'prompt'"));
-    }
-    let served = match decode_completion(&body) {
+    let served = received::read(&app, request, "'model' and 'prompt'", decode_completion).await;
+    let served = match served.and_then(|served| received::allow(&app, &who, served.model()).map(|()| served)) {
         Ok(served) => served,
-        Err(error) => return failed(&error),
+        Err(refused) => return *refused,
     };
-    drop(body);
-    if let Err(not_allowed) = who.may_ask(Some(served.model()), &app.runtime) {
-        return not_allowed.refusal().into_response();
-    }
     let response = match served.stream {
         true => streamed(&app, served, caller).await,
         false => whole(&app, &served, caller).await,

@@ -5,37 +5,26 @@ use std::sync::Arc;
 use axum::{
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header::CACHE_CONTROL},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
-use greenroom_wire::{
-    ChatError, ErrorKind,
-    openai_chat::{decode_embed_request, embeddings_body},
-};
+use greenroom_wire::openai_chat::{decode_embed_request, embeddings_body};
 
-use super::super::{
-    body,
-    errors::{failed, json_response, say_way},
-    site::App,
-    who::Who,
+use super::{
+    super::{
+        errors::{failed, json_response, say_way},
+        site::App,
+        who::Who,
+    },
+    received,
 };
 
 /// Makes texts into vectors. The client's leaving cancels it.
 pub(in super::super) async fn embeddings(State(app): State<Arc<App>>, who: Who, request: Request) -> Response {
-    let body = match body::read(request, app.max_body).await {
-        Ok(body) => body,
-        Err(refusal) => return refusal.into_response(),
-    };
-    if body.is_empty() {
-        let error = ChatError::new(ErrorKind::InvalidRequest, "the request has no body");
-        return failed(&error.with_hint("send a JSON object with 'model' and 'input'"));
-    }
-    let served = match decode_embed_request(&body) {
+    let served = received::read(&app, request, "'model' and 'input'", decode_embed_request).await;
+    let served = match served.and_then(|served| received::allow(&app, &who, &served.request.model).map(|()| served)) {
         Ok(served) => served,
-        Err(error) => return failed(&error),
+        Err(refused) => return *refused,
     };
-    if let Err(not_allowed) = who.may_ask(Some(&served.request.model), &app.runtime) {
-        return not_allowed.refusal().into_response();
-    }
     match app.runtime.embed_for(&served.request, who.access().client().into()).await {
         Ok(made) => {
             let told = if made.embeddings.model.is_empty() { &made.model } else { &made.embeddings.model };

@@ -4,6 +4,7 @@ mod chat;
 mod completions;
 mod embeddings;
 mod models;
+mod received;
 mod responses;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -10,15 +10,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
 use hyper::body::Frame;
 use serde::Deserialize;
 
 use super::{
     super::{
-        event_stream::{Ending, Silence, event_stream},
-        site::{App, EndsWithServer},
+        event_stream::{Silence, reading_stream},
+        site::App,
         who::Who,
     },
     errors::ApiError,
@@ -69,23 +69,14 @@ pub(super) async fn events(
     let last_seen = headers.get("last-event-id").filter(|id| !id.is_empty());
     let last_seen = last_seen.map(|id| id.to_str().unwrap_or("?"));
     let reader = session.reader(from.0.place(last_seen, &session).await?).await?;
-    let body = Events {
-        reader,
-        silence: Silence::new(app.heartbeat),
-        ending: Ending::new(&app, &who),
-        scratch: Vec::new(),
-        over: false,
-    };
-    let mut response = event_stream(Body::new(body));
-    response.extensions_mut().insert(EndsWithServer);
-    Ok(response)
+    let body = Events { reader, silence: Silence::new(app.heartbeat), scratch: Vec::new(), over: false };
+    Ok(reading_stream(body, &app, &who))
 }
 
 /// The events of a session, written for the client. Dropping it leaves the session as it is.
 struct Events {
     reader: Reader,
     silence: Silence,
-    ending: Ending,
     scratch: Vec<u8>,
     over: bool,
 }
@@ -96,13 +87,6 @@ impl hyper::body::Body for Events {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = &mut *self;
-        if this.over {
-            return Poll::Ready(None);
-        }
-        if let Some(last) = this.ending.poll(cx) {
-            this.over = true;
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(last)))));
-        }
         match this.reader.poll_pull(cx) {
             Poll::Ready(Some(events)) => {
                 this.silence.broken();

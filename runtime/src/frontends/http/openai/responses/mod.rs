@@ -24,12 +24,9 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
-use greenroom_wire::{
-    ChatError, ErrorKind,
-    openai_responses::{ServedRequest, decode_request, whole_response},
-};
+use greenroom_wire::openai_responses::{ServedRequest, decode_request, whole_response};
 
 pub(in super::super) use self::routes::routes as response_routes;
 use self::{
@@ -39,12 +36,12 @@ use self::{
 use super::{
     super::{
         answer::{Whole, caller},
-        answer_stream, body,
+        answer_stream,
         errors::failed,
         site::App,
         who::Who,
     },
-    now,
+    now, received,
 };
 use crate::{Caller, StoreKind, heeded};
 
@@ -54,31 +51,20 @@ pub(in super::super) async fn responses(State(app): State<Arc<App>>, who: Who, r
         Ok(caller) => caller,
         Err(error) => return failed(&error),
     };
-    let body = match body::read(request, app.max_body).await {
-        Ok(body) => body,
-        Err(refusal) => return refusal.into_response(),
-    };
-    if body.is_empty() {
-        let error = ChatError::new(ErrorKind::InvalidRequest, "the request has no body");
-        return failed(&error.with_hint("send a JSON object with 'model' and 'input'"));
-    }
     let can_keep = matches!(app.runtime.store().state, StoreKind::Ok | StoreKind::Degraded);
-    let wanted = decode_request(&body).and_then(|served| match wanted(served, can_keep)? {
-        Wanted::Kept(keeping) => check_depth(&body).map(|()| Wanted::Kept(keeping)),
-        stateless => Ok(stateless),
-    });
-    // Pictures make it large, and the answer may take minutes.
-    drop(body);
-    if let Ok(Wanted::Stateless(served)) = &wanted
-        && let Err(not_allowed) = who.may_ask(Some(&served.request.model), &app.runtime)
-    {
-        return not_allowed.refusal().into_response();
-    }
-    match wanted {
+    let wanted =
+        received::read(&app, request, "'model' and 'input'", |body| match wanted(decode_request(body)?, can_keep)? {
+            Wanted::Kept(keeping) => check_depth(body).map(|()| Wanted::Kept(keeping)),
+            stateless => Ok(stateless),
+        });
+    match wanted.await {
         Ok(Wanted::Kept(keeping)) => kept::answer(&app, &who, *keeping, caller).await,
-        Ok(Wanted::Stateless(served)) if served.stream => streamed(&app, *served, caller).await,
-        Ok(Wanted::Stateless(served)) => whole(&app, *served, caller).await,
-        Err(error) => failed(&error),
+        Ok(Wanted::Stateless(served)) => match received::allow(&app, &who, &served.request.model) {
+            Ok(()) if served.stream => streamed(&app, *served, caller).await,
+            Ok(()) => whole(&app, *served, caller).await,
+            Err(refused) => *refused,
+        },
+        Err(refused) => *refused,
     }
 }
 

@@ -3,23 +3,16 @@
 //! What a process had shown when it was killed may be lost, and what was shown then is shown otherwise by the next, which
 //! begins a new epoch of the log. So numbers go on far higher in each epoch, and a client that was shown what is lost is told so.
 
-use std::{
-    collections::VecDeque,
-    convert::Infallible,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::collections::VecDeque;
 
-use axum::{body::Body, response::Response};
-use bytes::Bytes;
+use axum::response::Response;
 use greenroom_wire::{ChatError, ChatEvent, ErrorKind, openai_responses::StreamWriter};
-use hyper::body::Frame;
 
 use super::{
     super::super::{
         answer_stream::{AnswerStream, End, Form},
-        event_stream::{Ending, event_stream},
-        site::{App, EndsWithServer},
+        event_stream::reading_stream,
+        site::App,
         who::Who,
     },
     found::Found,
@@ -40,9 +33,7 @@ pub(super) async fn stream(app: &App, who: &Who, found: Found, after: Option<u64
     epochs.retain(|begin| *begin > found.id.position);
     let form = Numbered { head: found.head(), epochs, after };
     let body = AnswerStream::new(CutEvents::new(found.events), form, app.heartbeat);
-    let mut response = event_stream(Body::new(Ends { body, ending: Ending::new(app, who), over: false }));
-    response.extensions_mut().insert(EndsWithServer);
-    Ok(response)
+    Ok(reading_stream(body, app, who))
 }
 
 /// Events with numbers that last.
@@ -124,34 +115,6 @@ pub(super) fn write_end(writer: &mut StreamWriter, error: &ChatError, end: End, 
         End::Failed => writer.write_error(error, out),
         End::Cancelled => writer.write_cancelled(out),
         End::Broken => writer.write_break(error, out),
-    }
-}
-
-/// A body that ends with the server, and with its reader's token.
-struct Ends {
-    body: AnswerStream<Numbered, CutEvents>,
-    ending: Ending,
-    over: bool,
-}
-
-impl hyper::body::Body for Ends {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let this = &mut *self;
-        if this.over {
-            return Poll::Ready(None);
-        }
-        if let Some(last) = this.ending.poll(cx) {
-            this.over = true;
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(last)))));
-        }
-        Pin::new(&mut this.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.over || self.body.is_end_stream()
     }
 }
 
