@@ -111,11 +111,13 @@ async fn what_is_typed_meanwhile_is_not_seen_among_the_answers() {
 #[tokio::test]
 async fn whatever_ends_the_program_gives_the_terminal_back_with_what_was_typed() {
     // Who is killed has to be known, and the shell outlives the key to see what is left.
-    const SCRIPT: &str =
-        r#"trap : QUIT; sh -c 'echo "pid $$."; exec "$0" "$@"' "$@"; echo "ended $?."; read -r line; echo "has $line.""#;
+    const SCRIPT: &str = r#"trap : QUIT; sh -c 'echo "pid $$."; exec "$0" "$@"' "$@"; echo "ended $?."; read -r line; echo "has $line.""#;
     for (signal, code) in [(Some(Signal::TERM), 143), (Some(Signal::HUP), 129), (None, 131)] {
         let provider = two(stalled("some words"), stalled("other words")).await;
-        let mut terminal = Terminal::shell(&home_of(&provider), SCRIPT, &BOTH, USUAL);
+        let home = home_of(&provider);
+        // A command that is not asked by others has nothing to end in order.
+        let _daemon = home.serve(&[]).await;
+        let mut terminal = Terminal::shell(&home, SCRIPT, &BOTH, USUAL);
         terminal.until(|rows| sides(rows).contains(&("some words", "other words"))).await;
         terminal.until_echo_is(false).await;
         let pid = terminal.screen.split_once("pid ").unwrap().1.split_once('.').unwrap().0.parse().unwrap();

@@ -8,6 +8,7 @@ mod editing;
 mod history;
 mod image;
 mod input;
+mod lines;
 mod markdown;
 mod names;
 mod obey;
