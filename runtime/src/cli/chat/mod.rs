@@ -12,6 +12,7 @@ mod lines;
 mod markdown;
 mod names;
 mod obey;
+mod page;
 mod retold;
 mod screen;
 mod spent;
@@ -26,6 +27,7 @@ pub(crate) use self::{
     answer::{Asked, Show, ask},
     image::images,
     input::question,
+    page::Page,
     retold::{Next, Retold},
 };
 use super::{
