@@ -126,11 +126,14 @@ async fn whatever_ends_the_program_gives_the_terminal_back_with_what_was_typed()
                 terminal.press("later\r").await;
                 kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
             }
-            // A key that is a signal has the terminal throw away what was typed before it.
-            None => terminal.press(&format!("{CTRL_BACKSLASH}later\r")).await,
+            None => terminal.press(&format!("thrown away\r{CTRL_BACKSLASH}")).await,
         }
         terminal.wait_for(&format!("ended {code}.")).await;
         terminal.until_echo_is(true).await;
+        if signal.is_none() {
+            // A key that is a signal throws away what was typed before it.
+            terminal.press("later\r").await;
+        }
         terminal.wait_for("has later.").await;
         provider.wait_for(|stats| stats.open() == 0, LIMIT).await.unwrap();
     }

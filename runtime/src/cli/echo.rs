@@ -1,6 +1,7 @@
 //! The terminal's echo, which is off while rows are written over: what is typed then would stand among them.
 //!
-//! What is typed is neither read nor thrown away, so that whoever reads next has it, and the keys of signals go on working.
+//! What is typed is not read, so that whoever reads next has it. The keys of signals go on working, and throw away what was
+//! typed before them, as they do elsewhere.
 //! The terminal is given back however the program ends, but by a signal that no program can catch.
 
 pub(crate) use self::system::{EchoOff, give_back};
@@ -14,7 +15,7 @@ mod system {
 
     use rustix::{
         process::{Signal, getpgrp, getpid, getsid, kill_process},
-        termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr},
+        termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcsetattr},
     };
     use tokio::signal::unix::{self, SignalKind, signal};
 
@@ -49,9 +50,19 @@ mod system {
             }
             let mut silent = before.clone();
             silent.local_modes.remove(TYPED);
+            // A key that is a signal would throw away part of what is being drawn, and so move or switch what is below.
+            silent.local_modes.insert(LocalModes::NOFLSH);
             // Flushing would throw away what was typed.
             if tcsetattr(io::stdout(), OptionalActions::Now, &silent).is_ok() {
                 self.before = Some(before);
+            }
+        }
+
+        /// Throws away what was typed before a key that is a signal, as the terminal itself does while its echo is on.
+        fn discard_typed(&self) {
+            let is_wanted = |before: &Termios| !before.local_modes.contains(LocalModes::NOFLSH);
+            if self.before.as_ref().is_some_and(is_wanted) && is_ours() {
+                let _it_may_be_gone = tcflush(io::stdout(), QueueSelector::IFlush);
             }
         }
 
@@ -111,6 +122,7 @@ mod system {
     }
 
     struct Heard {
+        interrupts: unix::Signal,
         stops: unix::Signal,
         continues: unix::Signal,
         hang_ups: unix::Signal,
@@ -120,6 +132,7 @@ mod system {
     impl Heard {
         fn listen() -> io::Result<Self> {
             Ok(Self {
+                interrupts: signal(SignalKind::interrupt())?,
                 stops: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
                 continues: signal(SignalKind::from_raw(Signal::CONT.as_raw()))?,
                 hang_ups: signal(SignalKind::hangup())?,
@@ -130,13 +143,18 @@ mod system {
         async fn heed(mut self) {
             loop {
                 tokio::select! {
+                    // What else it means is for others to say.
+                    _ = self.interrupts.recv() => terminal().discard_typed(),
                     _ = self.stops.recv() => stop(),
                     _ = self.continues.recv() => {
                         let mut terminal = terminal();
                         (terminal.is_stopping, terminal.was_stopped) = (false, true);
                     }
                     _ = self.hang_ups.recv() => signals::exit(128 + Signal::HUP.as_raw()),
-                    _ = self.quits.recv() => signals::exit(128 + Signal::QUIT.as_raw()),
+                    _ = self.quits.recv() => {
+                        terminal().discard_typed();
+                        signals::exit(128 + Signal::QUIT.as_raw())
+                    }
                 }
             }
         }
@@ -151,6 +169,7 @@ mod system {
         {
             let mut terminal = terminal();
             terminal.is_stopping = true;
+            terminal.discard_typed();
             terminal.turn_on();
         }
         if kill_process(getpid(), Signal::STOP).is_err() {
