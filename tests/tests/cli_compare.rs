@@ -4,11 +4,12 @@
 mod cli_support;
 
 use cli_support::running::Running;
-use cli_support::terminal::{CTRL_C, Terminal};
+use cli_support::terminal::{CTRL_BACKSLASH, CTRL_C, CTRL_Z, Terminal};
 use cli_support::{KEY, LIMIT, MODEL, answering, assert_failed, home_of, lines, pairs, requests, said};
 use greenroom_tests::harness::{Home, Signal};
 use greenroom_tests::openai::{self, Answer};
 use greenroom_tests::{Attempt, ScriptedProvider, When};
+use rustix::process::{Pid, kill_process};
 use serde_json::{Value, json};
 
 const OTHER: &str = "other-model";
@@ -74,7 +75,7 @@ async fn an_interrupt_cancels_all_answers_and_leaves_the_terminal_as_it_was() {
     let mut terminal = Terminal::sized(&home, &BOTH, USUAL);
     // Both are there while both go on.
     terminal.until(|rows| sides(rows).contains(&("some words", "other words"))).await;
-    terminal.until_echo_is(true).await;
+    terminal.until_echo_is(false).await;
     terminal.press(CTRL_C).await;
     provider.wait_for(|stats| stats.route(openai::CHAT).cancelled == 2, LIMIT).await.unwrap();
     terminal.wait_for("cancelled").await;
@@ -89,6 +90,114 @@ async fn an_interrupt_cancels_all_answers_and_leaves_the_terminal_as_it_was() {
     let (without, with) = ("\u{1b}[?7l", "\u{1b}[?7h");
     assert!(screen.rfind(without) < screen.rfind(with), "{screen:?}");
     assert!(!screen.replace(without, "").replace(with, "").contains("\u{1b}[?"), "{screen:?}");
+}
+
+#[tokio::test]
+async fn what_is_typed_meanwhile_is_not_seen_among_the_answers() {
+    let provider = two(stalled("some words"), stalled("other words")).await;
+    let mut terminal = Terminal::sized(&home_of(&provider), &BOTH, USUAL);
+    terminal.until(|rows| sides(rows).contains(&("some words", "other words"))).await;
+    terminal.until_echo_is(false).await;
+    terminal.press(&format!("typed\r\rmore{CTRL_C}")).await;
+    terminal.read_to_end().await;
+    // The terminal itself would have written them, and what Ctrl-C is.
+    assert!(!["typed", "more\r", "^C"].iter().any(|text| terminal.screen.contains(text)), "{:?}", terminal.screen);
+    let (status, rows) = terminal.end_rows().await;
+    assert_eq!(status.code(), Some(130), "{rows:#?}");
+    let titles = rows.iter().filter(|row| sides(std::slice::from_ref(row)).contains(&(MODEL, OTHER))).count();
+    assert_eq!(titles, 1, "no row was pushed out of the picture: {rows:#?}");
+}
+
+#[tokio::test]
+async fn whatever_ends_the_program_gives_the_terminal_back_with_what_was_typed() {
+    // Who is killed has to be known, and the shell outlives the key to see what is left.
+    const SCRIPT: &str = r#"trap : QUIT; sh -c 'echo "pid $$."; exec "$0" "$@"' "$@"; echo "ended $?."; read -r line; echo "has $line.""#;
+    for (signal, code) in [(Some(Signal::TERM), 143), (Some(Signal::HUP), 129), (None, 131)] {
+        let provider = two(stalled("some words"), stalled("other words")).await;
+        let home = home_of(&provider);
+        // A command that is not asked by others has nothing to end in order.
+        let _daemon = home.serve(&[]).await;
+        let mut terminal = Terminal::shell(&home, SCRIPT, &BOTH, USUAL);
+        terminal.until(|rows| sides(rows).contains(&("some words", "other words"))).await;
+        terminal.until_echo_is(false).await;
+        let pid = terminal.screen.split_once("pid ").unwrap().1.split_once('.').unwrap().0.parse().unwrap();
+        match signal {
+            Some(signal) => {
+                terminal.press("later\r").await;
+                kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+            }
+            None => terminal.press(&format!("thrown away\r{CTRL_BACKSLASH}")).await,
+        }
+        terminal.wait_for(&format!("ended {code}.")).await;
+        terminal.until_echo_is(true).await;
+        if signal.is_none() {
+            // A key that is a signal throws away what was typed before it.
+            terminal.press("later\r").await;
+        }
+        terminal.wait_for("has later.").await;
+        provider.wait_for(|stats| stats.open() == 0, LIMIT).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_terminal_is_the_shells_while_the_program_is_stopped() {
+    const SCRIPT: &str = r#"set -m; "$@"; echo "stopped."; read -r line; fg; echo "ended $?.""#;
+    let provider = two(stalled("some words"), stalled("other words")).await;
+    let mut terminal = Terminal::shell(&home_of(&provider), SCRIPT, &BOTH, USUAL);
+    terminal.until(|rows| sides(rows).contains(&("some words", "other words"))).await;
+    terminal.until_echo_is(false).await;
+    terminal.press(CTRL_Z).await;
+    terminal.wait_for("stopped.").await;
+    terminal.until_echo_is(true).await;
+    terminal.press("\r").await;
+    terminal.until_echo_is(false).await;
+    // What the shell wrote stays, and the answers go on below it.
+    terminal
+        .until(|rows| {
+            let stopped = rows.iter().position(|row| row == "stopped.").unwrap_or_default();
+            stopped > 0 && sides(&rows[stopped..]).contains(&("some words", "other words"))
+        })
+        .await;
+    terminal.press(CTRL_C).await;
+    terminal.wait_for("ended 130.").await;
+    terminal.until_echo_is(true).await;
+}
+
+#[tokio::test]
+async fn thinking_is_shown_as_long_as_there_are_no_words_and_kept_where_none_come() {
+    let thinks = |text, words| Answer::new().reasoning([text]).then_text([words, "never"]);
+    let provider = two(thinks("pondering", "never").stall_after(1), thinks("musing", "words").stall_after(2)).await;
+    let home = home_of(&provider);
+    let mut terminal = Terminal::sized(&home, &BOTH, USUAL);
+    terminal.until(|rows| sides(rows).contains(&("pondering", "words"))).await;
+    assert!(terminal.styled(vt100::Cell::dim).contains("pondering"), "{:#?}", terminal.rows());
+    terminal.press(CTRL_C).await;
+    let (status, rows) = terminal.end_rows().await;
+    assert_eq!(status.code(), Some(130));
+    assert!(sides(&rows).contains(&("pondering", "words")), "{rows:#?}");
+    assert!(!rows.concat().contains("musing") && rows.concat().matches("pondering").count() == 1, "{rows:#?}");
+}
+
+#[tokio::test]
+async fn a_terminal_that_is_wide_again_has_the_answers_side_by_side_again() {
+    let provider = two(stalled(&numbered("left", 30)), stalled(&numbered("right", 30))).await;
+    let mut terminal = Terminal::sized(&home_of(&provider), &BOTH, (10, 80));
+    let are_beside = |rows: &[String]| sides(&rows[rows.len() - 10..]).contains(&("left29.", "right29."));
+    terminal.until(are_beside).await;
+    terminal.resize(10, 40);
+    terminal.until(|rows| rows.contains(&"left29.".to_owned())).await;
+    terminal.resize(10, 80);
+    terminal.until(are_beside).await;
+    terminal.press(CTRL_C).await;
+    let (status, rows) = terminal.end_rows().await;
+    assert_eq!(status.code(), Some(130));
+    for number in 0..30 {
+        for name in ["left", "right"] {
+            let wanted = format!("{name}{number}.");
+            assert!(rows.concat().contains(&wanted), "{wanted} in {rows:#?}");
+        }
+    }
+    assert!(sides(&rows).contains(&("left29.", "right29.")), "{rows:#?}");
 }
 
 #[tokio::test]

@@ -77,6 +77,56 @@ async fn an_interrupt_ends_the_answer_and_not_the_conversation() {
 }
 
 #[tokio::test]
+async fn an_interrupt_at_the_prompt_of_a_terminal_without_editing_does_what_it_does_elsewhere() {
+    let provider = saying("Noted.").await;
+    let mut home = home_of(&provider);
+    home.env("TERM", "dumb");
+    let mut terminal = Terminal::open(&home, &["chat"]);
+    // Before the first answer as well as behind one.
+    terminal.wait_for("> ").await;
+    terminal.press(CTRL_C).await;
+    terminal.wait_for("again ends").await;
+    for text in ["one", "two"] {
+        terminal.type_line(text).await;
+        terminal.wait_for("Noted.").await;
+        terminal.wait_for("> ").await;
+        terminal.press("never said").await;
+        terminal.wait_for("never said").await;
+        terminal.press(CTRL_C).await;
+        terminal.wait_for("again ends").await;
+    }
+    terminal.type_line("half\\").await;
+    terminal.wait_for(". ").await;
+    terminal.press(CTRL_C).await;
+    terminal.wait_for("> ").await;
+    terminal.press(CTRL_C).await;
+    terminal.wait_for("again ends").await;
+    terminal.wait_for("> ").await;
+    terminal.press(CTRL_C).await;
+    let (status, screen) = terminal.end().await;
+    assert_eq!(status.code(), Some(130), "{screen}");
+    let all = [("user", "one"), ("assistant", "Noted."), ("user", "two")];
+    assert_eq!(requests(&provider).len(), 2, "what was cleared is not said");
+    assert_eq!(said(&requests(&provider)[1]), pairs(&all));
+}
+
+#[tokio::test]
+async fn an_end_at_the_prompt_of_a_terminal_without_editing_ends_the_conversation() {
+    let provider = saying("Noted.").await;
+    let mut home = home_of(&provider);
+    home.env("TERM", "dumb");
+    let mut terminal = Terminal::open(&home, &["chat"]);
+    terminal.type_line("half\\").await;
+    terminal.wait_for(". ").await;
+    terminal.press(CTRL_D).await;
+    terminal.wait_for("Noted.").await;
+    terminal.wait_for("> ").await;
+    terminal.press(CTRL_D).await;
+    assert_eq!(terminal.end().await.0.code(), Some(0));
+    assert_eq!(said(&requests(&provider)[0]), pairs(&[("user", "half")]));
+}
+
+#[tokio::test]
 async fn what_is_pasted_is_one_message_and_one_entry_of_history() {
     let provider = saying("Noted.").await;
     let home = home_of(&provider);

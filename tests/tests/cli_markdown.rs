@@ -70,6 +70,20 @@ async fn an_answer_is_styled_and_wrapped_however_it_comes() {
 }
 
 #[tokio::test]
+async fn emphasis_holds_across_the_lines_of_a_paragraph_and_no_further() {
+    let answer = "Some **bold\nwords** and `code\nspans`, and **stars\nalone.\n\nNext **one**\n";
+    for length in [1, 5, 1000] {
+        let pieces = pieces(answer, length);
+        let provider = answering([Answer::text(pieces.iter().map(String::as_str))]).await;
+        let mut terminal = Terminal::sized(&home_of(&provider), &["chat", "hello"], (20, 40));
+        let seen = ["Some bold", "words and code", "spans, and **stars", "alone.", "", "Next one"];
+        terminal.wait_for_lines(&seen).await;
+        assert_eq!(terminal.styled(vt100::Cell::bold), "boldwordsone", "pieces of {length}");
+        assert_eq!(terminal.styled(|cell| cell.fgcolor() == vt100::Color::Idx(6)), "codespans");
+    }
+}
+
+#[tokio::test]
 async fn words_appear_as_they_come_and_what_is_held_back_as_it_breaks_off() {
     let cut = Answer::text(["Once upon a ", "time **there ", "never"]).stall_after(2);
     let provider = answering([cut]).await;

@@ -1,7 +1,7 @@
 //! Rows at the end of a terminal that are written over as long as something is under way.
 //!
-//! Nothing of the terminal is switched over for that (neither its input, nor its cursor, nor another screen) but for the
-//! time of one write, so that however the program ends there is nothing to restore.
+//! Nothing that is written switches the terminal over (neither its cursor, nor to another screen) but for the time of one
+//! write, so that however the program ends there is nothing of that to restore.
 
 use super::{Failure, output::Output};
 
@@ -32,6 +32,11 @@ impl Live {
     ) -> Result<(), Failure> {
         let bytes = self.bytes(settled, live, columns);
         output.bytes(bytes.as_bytes())
+    }
+
+    /// The rows are not to be written over any more: something else may stand below them.
+    pub(crate) fn forget(&mut self) {
+        self.shown.clear();
     }
 
     fn bytes(&mut self, settled: &[Row], live: &[Row], columns: usize) -> String {

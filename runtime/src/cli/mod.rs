@@ -11,6 +11,7 @@ mod context;
 mod daemon;
 mod data_dir;
 mod doctor;
+mod echo;
 mod embed;
 mod failure;
 mod ipc;

@@ -5,7 +5,7 @@ use std::{io, process};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, echo};
 
 /// Listens for Ctrl-C until it is dropped. The first one is told; a second ends the program at once, so that one which
 /// hangs, say on a pipe that nobody reads, can be left.
@@ -25,7 +25,7 @@ impl Interrupt {
             interrupts.recv().await;
             tell.cancel();
             interrupts.recv().await;
-            process::exit(Exit::Interrupted as i32);
+            exit(Exit::Interrupted as i32);
         });
         Ok(Self { told, listener })
     }
@@ -42,6 +42,12 @@ impl Drop for Interrupt {
     }
 }
 
+/// Ends the program at once, whatever it does. The terminal is as it was before.
+pub(crate) fn exit(code: i32) -> ! {
+    echo::give_back();
+    process::exit(code)
+}
+
 /// Cancels `stop` at the first signal that asks a daemon to end; the second ends the program at once.
 pub(crate) fn stop_on_signals(stop: &CancellationToken) -> Result<(), Failure> {
     let mut asked = system::Stops::listen().map_err(|error| cannot_listen(&error))?;
@@ -50,7 +56,7 @@ pub(crate) fn stop_on_signals(stop: &CancellationToken) -> Result<(), Failure> {
         asked.recv().await;
         stop.cancel();
         let number = asked.recv().await;
-        process::exit(128 + number);
+        exit(128 + number);
     });
     Ok(())
 }

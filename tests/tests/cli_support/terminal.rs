@@ -8,12 +8,14 @@ use greenroom_tests::harness::Home;
 use pty_process::{Pty, Size};
 use rustix::termios::{LocalModes, tcgetattr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use super::LIMIT;
 
 pub(crate) const CTRL_C: &str = "\u{3}";
 pub(crate) const CTRL_D: &str = "\u{4}";
+pub(crate) const CTRL_Z: &str = "\u{1a}";
+pub(crate) const CTRL_BACKSLASH: &str = "\u{1c}";
 
 /// The program on a terminal of its own.
 pub(crate) struct Terminal {
@@ -34,9 +36,22 @@ impl Terminal {
 
     /// The same on a terminal of so many rows and columns.
     pub(crate) fn sized(home: &Home, arguments: &[&str], (rows, columns): (u16, u16)) -> Self {
+        Self::of(&home.command(arguments), (rows, columns))
+    }
+
+    /// A script of a shell on such a terminal, in which `"$@"` is the program with these arguments.
+    pub(crate) fn shell(home: &Home, script: &str, arguments: &[&str], size: (u16, u16)) -> Self {
+        let program = home.command(arguments);
+        let program = program.as_std();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script, "sh"]).arg(program.get_program()).args(arguments).current_dir(home.path());
+        shell.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self::of(&shell, size)
+    }
+
+    fn of(command: &Command, (rows, columns): (u16, u16)) -> Self {
         let (pty, inner) = pty_process::open().unwrap();
         pty.resize(Size::new(rows, columns)).unwrap();
-        let command = home.command(arguments);
         let command = command.as_std();
         let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
         let child = pty_process::Command::new(command.get_program())
@@ -44,7 +59,7 @@ impl Terminal {
             .env_clear()
             .env("TERM", "xterm")
             .envs(variables)
-            .current_dir(home.path())
+            .current_dir(command.get_current_dir().unwrap())
             .kill_on_drop(true)
             .spawn(inner)
             .unwrap();

@@ -165,6 +165,11 @@ impl<'a> Link<'a> {
         std::mem::forget(self.termination.holdings().token());
     }
 
+    /// From here on the program ends itself when it is told to, whether or not it holds.
+    pub(crate) fn heed_termination(&self) {
+        self.termination.listen();
+    }
+
     /// Ends what of it is here. A holder stays until the turns that run are over.
     pub(crate) async fn leave(self) {
         self.leave_at(&CancellationToken::new()).await;

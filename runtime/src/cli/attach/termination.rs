@@ -1,10 +1,10 @@
 //! Being told to end while one holds.
 
-use std::{process, sync::OnceLock};
+use std::sync::OnceLock;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::cli::signals::terminated;
+use crate::cli::signals::{exit, terminated};
 
 /// SIGTERM, for as long as the program runs once it has held: what it holds ends in order before it does.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl Termination {
                 told.cancel();
                 holdings.close();
                 holdings.wait().await;
-                process::exit(128 + number);
+                exit(128 + number);
             });
         });
     }

@@ -7,7 +7,7 @@ use super::{
     answer::{Asked, ask},
     command::{Command, said},
     complete::Completions,
-    editing::{Typed, editor, read},
+    editing::{Typed, Typing, read},
     history::History,
     screen::Plain,
 };
@@ -31,14 +31,14 @@ pub(super) fn run(context: &Context, mut opening: Opening) -> Result<Exit, Failu
 }
 
 async fn talk(context: &Context, link: &Link<'_>, opening: Opening) -> Result<Exit, Failure> {
-    let mut editor = editor(Completions::new(link))?;
-    let history = History::load(context, &mut editor);
+    let mut typing = Typing::new(Completions::new(link), &context.environment)?;
+    let history = History::load(context, &mut typing);
     let talk = opening.talk(link).await?;
     let mut conversation = Conversation { context, link, talk, opening, so_far: None, answered_by: None };
     notes::note("/help says what can be typed; Ctrl-D ends");
     let mut is_leaving = false;
     loop {
-        let typed = match read(&mut editor)? {
+        let typed = match read(&mut typing).await? {
             Typed::Text(typed) => typed,
             Typed::Eof => return Ok(Exit::Done),
             Typed::Interrupted if is_leaving => return Ok(Exit::Interrupted),
@@ -52,7 +52,7 @@ async fn talk(context: &Context, link: &Link<'_>, opening: Opening) -> Result<Ex
         if typed.trim().is_empty() {
             continue;
         }
-        history.add(&mut editor, &typed);
+        history.add(&mut typing, &typed);
         if let Some(exit) = conversation.go_on_with(&typed).await? {
             return Ok(exit);
         }

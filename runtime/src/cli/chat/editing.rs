@@ -1,5 +1,6 @@
 //! The line that a person types, or lines: what keys do, and what is pasted.
 
+use greenroom::config::Environment;
 use rustyline::{
     Cmd, CompletionType, ConditionalEventHandler, Config, Context, Editor, Event, EventContext, EventHandler, Helper,
     KeyCode, KeyEvent, Modifiers, Movement, RepeatCount,
@@ -11,57 +12,83 @@ use rustyline::{
     validate::Validator,
 };
 
-use super::complete::Completions;
+use super::{
+    complete::Completions,
+    lines::{Lines, are_plain},
+};
 use crate::cli::Failure;
 
 const PROMPT: &str = "> ";
 const MORE: &str = ". ";
 
 /// Reads what a person types.
-pub(super) type Typing<'a> = Editor<Helping<'a>, FileHistory>;
+pub(super) struct Typing<'a> {
+    /// What was typed before is its to know, whoever reads.
+    pub(super) editor: Editor<Helping<'a>, FileHistory>,
+    /// Where the editor can do nothing.
+    lines: Option<Lines>,
+}
 
 /// What came of reading.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Typed {
     /// This, which may be of several lines.
     Text(String),
-    /// Ctrl-C, where nothing was typed.
+    /// Ctrl-C, where nothing was typed as far as that is known.
     Interrupted,
     /// The end.
     Eof,
 }
 
-/// An editor whose Tab completes by these. What is pasted is one text, as far as the terminal tells it apart.
-pub(super) fn editor(completions: Completions<'_>) -> Result<Typing<'_>, Failure> {
-    let config = Config::builder().completion_type(CompletionType::List).bracketed_paste(true).build();
-    let mut editor = Editor::with_config(config).map_err(|error| terminal(&error))?;
-    editor.set_helper(Some(Helping(completions)));
-    editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
-    editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(ClearFirst)));
-    Ok(editor)
+impl<'a> Typing<'a> {
+    /// An editor whose Tab completes by these. What is pasted is one text, as far as the terminal tells it apart.
+    ///
+    /// # Errors
+    /// The terminal can't be used.
+    pub(super) fn new(completions: Completions<'a>, environment: &Environment) -> Result<Self, Failure> {
+        let config = Config::builder().completion_type(CompletionType::List).bracketed_paste(true).build();
+        let mut editor = Editor::with_config(config).map_err(|error| unreadable(&error))?;
+        editor.set_helper(Some(Helping(completions)));
+        editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
+        editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(ClearFirst)));
+        Ok(Self { editor, lines: are_plain(environment).then(Lines::new) })
+    }
+
+    async fn line(&mut self, prompt: &str) -> Result<Typed, Failure> {
+        if let Some(lines) = &mut self.lines {
+            return lines.read(prompt).await;
+        }
+        match self.editor.readline(prompt) {
+            Ok(typed) => Ok(Typed::Text(typed)),
+            Err(ReadlineError::Interrupted) => Ok(Typed::Interrupted),
+            Err(ReadlineError::Eof) => Ok(Typed::Eof),
+            Err(error) => Err(unreadable(&error)),
+        }
+    }
 }
 
 /// Reads a message; a line that ends with a backslash goes on in the next. Ctrl-C there gives all of it up.
-pub(super) fn read(editor: &mut Typing<'_>) -> Result<Typed, Failure> {
-    let mut typed = match editor.readline(PROMPT) {
-        Err(ReadlineError::Interrupted) => return Ok(Typed::Interrupted),
-        Err(ReadlineError::Eof) => return Ok(Typed::Eof),
-        Err(error) => return Err(terminal(&error)),
-        Ok(typed) => typed,
+///
+/// # Errors
+/// The terminal can't be read.
+pub(super) async fn read(typing: &mut Typing<'_>) -> Result<Typed, Failure> {
+    let mut typed = match typing.line(PROMPT).await? {
+        Typed::Text(typed) => typed,
+        other => return Ok(other),
     };
     while let Some(line) = typed.strip_suffix('\\') {
-        typed = match editor.readline(MORE) {
-            Err(ReadlineError::Interrupted) => String::new(),
+        typed = match typing.line(MORE).await? {
+            Typed::Interrupted => String::new(),
             // What was typed so far is said; the end comes again by itself if it is one.
-            Err(ReadlineError::Eof) => line.to_owned(),
-            Err(error) => return Err(terminal(&error)),
-            Ok(more) => format!("{line}\n{more}"),
+            Typed::Eof => line.to_owned(),
+            Typed::Text(more) => format!("{line}\n{more}"),
         };
     }
     Ok(Typed::Text(typed))
 }
 
-fn terminal(error: &ReadlineError) -> Failure {
+/// That the terminal can't be read.
+pub(super) fn unreadable(error: &dyn std::error::Error) -> Failure {
     Failure::failed(format!("can't read from the terminal: {error}"), "give the question as an argument, or pipe it in")
 }
 

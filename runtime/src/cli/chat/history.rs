@@ -15,12 +15,12 @@ pub(super) struct History(Option<PathBuf>);
 
 impl History {
     /// Has the editor know what was typed before. A conversation goes on without it.
-    pub(super) fn load(context: &Context, editor: &mut Typing<'_>) -> Self {
+    pub(super) fn load(context: &Context, typing: &mut Typing<'_>) -> Self {
         let outcome = context.data_dir().and_then(|dir| {
             let path = dir.at(NAME);
             // Made here, so that it is never there with another mode, and so that a link is not followed.
             let opened = open_private(&path, true).and_then(|file| close_to_others(&file));
-            let loaded = opened.map_err(ReadlineError::Io).and_then(|()| editor.load_history(&path));
+            let loaded = opened.map_err(ReadlineError::Io).and_then(|()| typing.editor.load_history(&path));
             loaded
                 .map(|()| path.clone())
                 .map_err(|error| Failure::failed(format!("can't use {}: {error}", path.display()), ""))
@@ -37,11 +37,11 @@ impl History {
     }
 
     /// Keeps what was typed.
-    pub(super) fn add(&self, editor: &mut Typing<'_>, typed: &str) {
-        let added = editor.add_history_entry(typed);
+    pub(super) fn add(&self, typing: &mut Typing<'_>, typed: &str) {
+        let added = typing.editor.add_history_entry(typed);
         let kept = match &self.0 {
             // At once, so that it is there however the conversation ends.
-            Some(path) if matches!(added, Ok(true)) => editor.append_history(path),
+            Some(path) if matches!(added, Ok(true)) => typing.editor.append_history(path),
             _ => added.map(|_| ()),
         };
         if let Err(error) = kept {

@@ -8,9 +8,11 @@ mod editing;
 mod history;
 mod image;
 mod input;
+mod lines;
 mod markdown;
 mod names;
 mod obey;
+mod page;
 mod retold;
 mod screen;
 mod spent;
@@ -25,6 +27,7 @@ pub(crate) use self::{
     answer::{Asked, Show, ask},
     image::images,
     input::question,
+    page::Page,
     retold::{Next, Retold},
 };
 use super::{

@@ -11,7 +11,7 @@ use greenroom::{
 
 use super::{
     answer::Show,
-    markdown::{Markdown, Piece, painted},
+    page::Page,
     retold::{Next, Retold},
 };
 use crate::cli::{
@@ -26,16 +26,13 @@ const PLAIN: &str = "\u{1b}[0m";
 
 /// The answer's text on standard output; all else on standard error.
 pub(super) struct Plain {
-    output: Output,
-    /// Styles the text, where standard output is a terminal that may be given colours.
-    markdown: Option<Markdown>,
+    page: Page,
     /// Whether thinking is shown, on standard error.
     thinking: bool,
     /// Thinking was shown last, and its line is open.
     thinking_open: bool,
     /// Whether some of the answer's text has come; the last word of it may be held back.
     has_text: bool,
-    has_open_line: bool,
     retold: Retold,
     refused: bool,
     calls: Vec<String>,
@@ -48,14 +45,11 @@ pub(super) struct Plain {
 impl Plain {
     pub(super) fn new(output: Output, environment: &Environment) -> Self {
         let thinking = Style::of_errors(environment) == Style::Colours;
-        let markdown = (Style::of_output(environment) == Style::Colours).then(Markdown::new);
         Self {
-            output,
-            markdown,
+            page: Page::new(output, environment),
             thinking,
             thinking_open: false,
             has_text: false,
-            has_open_line: false,
             retold: Retold::default(),
             refused: false,
             calls: Vec::new(),
@@ -79,7 +73,7 @@ impl Plain {
 
     /// Shows all of an answer again that was shown otherwise.
     fn say_anew(&mut self, whole: &str) -> Result<(), Failure> {
-        self.close_line()?;
+        self.page.close_line()?;
         self.note(
             "the greenroom that answered was lost, and some of its last words with it; the answer is shown anew",
         )?;
@@ -89,31 +83,15 @@ impl Plain {
     fn say(&mut self, delta: &str) -> Result<(), Failure> {
         self.close_thinking();
         self.has_text |= !delta.is_empty();
-        let Some(markdown) = &mut self.markdown else {
-            self.output.text(delta)?;
-            self.has_open_line = !delta.ends_with('\n');
-            return Ok(());
-        };
-        // The terminal may be made wider or narrower at any time.
-        markdown.set_columns(self.output.columns());
-        let pieces = markdown.handle(delta);
-        self.paint(&pieces)
-    }
-
-    fn paint(&mut self, pieces: &[Piece]) -> Result<(), Failure> {
-        if let Some(last) = pieces.last() {
-            self.output.bytes(painted(pieces).as_bytes())?;
-            self.has_open_line = !last.text.ends_with('\n');
-        }
-        Ok(())
+        self.page.text(delta)
     }
 
     fn think(&mut self, delta: &str) -> Result<(), Failure> {
         if !self.thinking {
             return Ok(());
         }
-        if self.output.is_terminal() {
-            self.close_line()?;
+        if self.page.is_terminal() {
+            self.page.close_line()?;
         }
         self.thinking_open = true;
         let mut terminal = io::stderr().lock();
@@ -130,8 +108,8 @@ impl Plain {
     /// Says something beside the answer. On a terminal both are one page, so it starts on a line of its own.
     fn note(&mut self, text: &str) -> Result<(), Failure> {
         self.close_thinking();
-        if self.output.is_terminal() {
-            self.close_line()?;
+        if self.page.is_terminal() {
+            self.page.close_line()?;
         }
         notes::note(text);
         Ok(())
@@ -142,21 +120,11 @@ impl Plain {
             return self.note(&format!("{from} failed ({kind}); asking {to}"));
         }
         let told = format!("{from} broke off ({kind}); {to} went on");
-        if self.output.is_terminal() {
+        if self.page.is_terminal() {
             self.later.push(told);
             return Ok(());
         }
         self.note(&told)
-    }
-
-    /// Shows what is held back, and ends its line.
-    fn close_line(&mut self) -> Result<(), Failure> {
-        let held = self.markdown.as_mut().map(Markdown::finish).unwrap_or_default();
-        self.paint(&held)?;
-        if std::mem::take(&mut self.has_open_line) {
-            self.output.bytes(b"\n")?;
-        }
-        Ok(())
     }
 
     fn finish(&mut self, reason: &FinishReason) -> Result<(), Failure> {
@@ -177,7 +145,7 @@ impl Plain {
             FinishReason::Pause => "the provider paused the answer before its end".to_owned(),
             FinishReason::Other(word) => format!("the answer ended for a reason of the provider's own: {word}"),
         };
-        self.close_line()?;
+        self.page.close_line()?;
         self.note(&told)
     }
 }
@@ -218,7 +186,7 @@ impl Show for Plain {
                 self.retold.clear();
                 self.calls.clear();
                 self.refused = false;
-                self.close_line()?;
+                self.page.close_line()?;
                 self.note("the answer broke off; it is made anew")
             }
             EventBody::TurnFinished { reason } => {
@@ -233,7 +201,7 @@ impl Show for Plain {
 
     fn end(&mut self) -> Result<(), Failure> {
         self.close_thinking();
-        self.close_line()?;
+        self.page.close_line()?;
         self.later.drain(..).for_each(|told| notes::note(&told));
         Ok(())
     }

@@ -19,8 +19,9 @@ pub(super) struct Answer {
     pub(super) asked: String,
     /// What is shown of it; its text alone is plain.
     pub(super) pieces: Vec<Piece>,
-    /// For a terminal, which is given nothing that it would act upon.
-    for_terminal: bool,
+    audience: Audience,
+    /// What the model thought, as long as no words of the answer have come.
+    thinking: String,
     /// Provider and model that answered last.
     who: Option<(String, String)>,
     thinks: bool,
@@ -36,6 +37,15 @@ pub(super) struct Answer {
     end: Option<End>,
 }
 
+/// For whom an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// It has the text as it came.
+    Program,
+    /// It is given nothing that it would act upon.
+    Terminal { is_shown_thinking: bool },
+}
+
 #[derive(Debug)]
 struct End {
     took: Duration,
@@ -44,11 +54,12 @@ struct End {
 }
 
 impl Answer {
-    pub(super) fn new(asked: &str, for_terminal: bool) -> Self {
+    pub(super) fn new(asked: &str, audience: Audience) -> Self {
         Self {
             asked: asked.to_owned(),
             pieces: Vec::new(),
-            for_terminal,
+            audience,
+            thinking: String::new(),
             who: None,
             thinks: false,
             refused: false,
@@ -71,7 +82,7 @@ impl Answer {
                 self.refused = true;
                 self.hear(delta, at);
             }
-            EventBody::Thinking { .. } => self.thinks = true,
+            EventBody::Thinking { delta } => self.think(delta),
             EventBody::ToolCall { name, .. } => self.calls.push(name.clone()),
             EventBody::ToolCallDropped { .. } => {
                 self.calls.pop();
@@ -83,6 +94,7 @@ impl Answer {
                 self.later.push(format!("{from} broke off ({kind}); {to} went on"));
             }
             EventBody::Failover { from, to, kind } => {
+                self.thinking.clear();
                 self.push(Paint::Dim, &format!("{from} failed ({kind}); asking {to}"));
             }
             EventBody::AnswerRestarted | EventBody::Reset { .. } if self.has_text() => {
@@ -104,6 +116,11 @@ impl Answer {
             Err(Failure::Told(told)) => (Exit::Failed, Some(told)),
             Err(_) => (Exit::Failed, None),
         };
+        // Where there is no answer it is all that there is.
+        let thinking = std::mem::take(&mut self.thinking);
+        if !thinking.trim().is_empty() {
+            self.pieces.push(Piece { paint: Paint::Dim, text: thinking.trim().to_owned() });
+        }
         for later in std::mem::take(&mut self.later) {
             self.push(Paint::Dim, &later);
         }
@@ -137,6 +154,11 @@ impl Answer {
             () => "waits",
         };
         Some(format!("… {doing}, {} s", at.as_secs()))
+    }
+
+    /// What the model thinks, to be shown as long as it says nothing; empty once it does, or where thinking is not shown.
+    pub(super) fn thinking(&self) -> &str {
+        &self.thinking
     }
 
     /// How it ended; none as long as it has not.
@@ -186,10 +208,18 @@ impl Answer {
 
     fn hear(&mut self, delta: &str, at: Duration) {
         self.first.get_or_insert(at);
+        self.thinking.clear();
         let delta = self.shown(delta);
         match self.pieces.last_mut() {
             Some(piece) if piece.paint == Paint::Plain => piece.text.push_str(&delta),
             _ => self.pieces.push(Piece { paint: Paint::Plain, text: delta }),
+        }
+    }
+
+    fn think(&mut self, delta: &str) {
+        self.thinks = true;
+        if self.audience == (Audience::Terminal { is_shown_thinking: true }) && !self.has_text() {
+            self.thinking.push_str(&presentable(delta));
         }
     }
 
@@ -199,7 +229,10 @@ impl Answer {
     }
 
     fn shown(&self, text: &str) -> String {
-        if self.for_terminal { presentable(text) } else { text.to_owned() }
+        match self.audience {
+            Audience::Terminal { .. } => presentable(text),
+            Audience::Program => text.to_owned(),
+        }
     }
 
     /// What a person may not expect of an answer that is whole.

@@ -26,6 +26,13 @@ pub(super) struct Place {
     byte: usize,
 }
 
+impl Place {
+    /// Whether nothing is left behind it.
+    pub(super) fn is_end_of(self, pieces: &[Piece]) -> bool {
+        pieces.get(self.piece).is_none_or(|piece| !piece.text.is_empty() && piece.text.len() == self.byte)
+    }
+}
+
 /// An answer as it is to be shown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pane<'a> {
@@ -33,9 +40,17 @@ pub(super) struct Pane<'a> {
     pub(super) pieces: &'a [Piece],
     /// What is before this stays in rows above.
     pub(super) from: Place,
+    /// What the model thinks, of which the last lines are seen as long as that may be written over; empty if that is not shown.
+    pub(super) thinking: &'a str,
     /// How far it is; none once all of it is there.
     pub(super) status: Option<&'a str>,
 }
+
+/// Lines of what a model thinks. More of them would push away what stood on the terminal before, for something that is not
+/// kept.
+const MOST_THOUGHT: usize = 6;
+/// In bytes: what is further back than this, and before the end of a line, is not looked at for the last ones.
+const THOUGHT_LOOKED_AT: usize = 4096;
 
 /// How large a terminal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +178,7 @@ fn window(pane: &Pane<'_>, lines: &[Cell], room: usize, width: usize) -> Vec<Cel
     };
     let status = pane.status.map(beside);
     let for_lines = room.saturating_sub(usize::from(status.is_some()));
+    let thought = thought(pane, for_lines.saturating_sub(lines.len()).min(MOST_THOUGHT), width);
     let mut seen = match lines.len() > for_lines {
         false => lines.to_vec(),
         true => {
@@ -173,8 +189,23 @@ fn window(pane: &Pane<'_>, lines: &[Cell], room: usize, width: usize) -> Vec<Cel
             seen
         }
     };
+    seen.extend(thought);
     seen.extend(status);
     seen
+}
+
+/// The last lines of what a model thinks, as many as there is room for.
+fn thought(pane: &Pane<'_>, room: usize, width: usize) -> Vec<Cell> {
+    if room == 0 || pane.status.is_none() {
+        return Vec::new();
+    }
+    let all = pane.thinking.trim();
+    let near = all.len().saturating_sub(THOUGHT_LOOKED_AT);
+    let from = all.as_bytes()[..near].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let mut lines = wrap(&all[from..], width);
+    lines.drain(..lines.len().saturating_sub(room));
+    let lines = lines.into_iter().skip_while(|line| line.text.is_empty());
+    lines.map(|line| Cell { paint: Paint::Dim, text: line.text.to_owned(), next: Place::default() }).collect()
 }
 
 /// Columns as rows.

@@ -19,7 +19,7 @@ fn shown(panes: &[Pane<'_>], shape: (usize, usize)) -> Composed {
 }
 
 fn pane<'a>(title: &'a str, pieces: &'a [Piece], status: Option<&'a str>) -> Pane<'a> {
-    Pane { title, pieces, from: Place::default(), status }
+    Pane { title, pieces, from: Place::default(), thinking: "", status }
 }
 
 #[test]
@@ -64,6 +64,24 @@ fn white_space_at_the_end_of_an_answer_takes_no_row() {
 }
 
 #[test]
+fn the_last_thoughts_are_seen_as_long_as_there_is_room_and_never_settled() {
+    let (none, words) = ([], [piece("1\n2\n3\n4\n5")]);
+    let thinking = "first\nsecond\n\nthird\n4th\n5th\n6th\n7th\n";
+    let thinks = Pane { thinking, ..pane("x", &none, Some("…")) };
+    let side = |composed: &Composed| -> Vec<String> {
+        composed.live[2..].iter().filter_map(|row| Some(row.text.split_once('│')?.0.trim().to_owned())).collect()
+    };
+    let composed = shown(&[thinks, pane("y", &words, None)], (20, 30));
+    assert_eq!(side(&composed), ["third", "4th", "5th", "6th", "7th", "…"]);
+    // The other column has only so much.
+    let composed = shown(&[thinks, pane("y", &words, None)], (20, 7));
+    assert!(composed.settled.is_empty());
+    assert_eq!(side(&composed), ["5th", "6th", "7th", "…"]);
+    let over = shown(&[Pane { status: None, ..thinks }, pane("y", &words, None)], (20, 30));
+    assert!(!over.settled.iter().any(|row| row.text.contains("th")), "{over:?}");
+}
+
+#[test]
 fn a_terminal_that_is_too_narrow_has_no_columns() {
     assert!(fits(2, 80) && fits(3, 80) && !fits(4, 80));
     assert!(fits(1, 80) && !fits(2, 40));
@@ -88,6 +106,7 @@ fn played(answers: &[Vec<String>], shapes: &[(usize, usize)]) -> Result<Vec<Stri
                 title: "t",
                 pieces: &pieces[at],
                 from: places[at],
+                thinking: "",
                 status: (step < answers[at].len()).then_some("…"),
             })
             .collect();

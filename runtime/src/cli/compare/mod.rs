@@ -19,12 +19,17 @@ use greenroom::{
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use self::{answer::Answer, plain::Plain, screen::Screen};
+use self::{
+    answer::{Answer, Audience},
+    plain::Plain,
+    screen::Screen,
+};
 use super::{
     Exit, Failure,
     attach::{Need, Talk, is_served},
     chat::{Asked, Show, ask, images, link_to, question},
     context::{Context, block_on},
+    echo::EchoOff,
     notes::one_line,
     output::Output,
     signals::Interrupt,
@@ -92,6 +97,9 @@ pub(crate) fn run(context: &Context, args: &CompareArgs) -> Result<Exit, Failure
         };
         let begun = Instant::now();
         let board = RefCell::new(Board::new(args, Style::of_output(&context.environment)));
+        if let Form::Screen { .. } = board.borrow().form {
+            link.heed_termination();
+        }
         let answers = async {
             let one = |(index, model): (usize, &String)| {
                 let mut show = Shown { board: &board, index, begun };
@@ -119,8 +127,15 @@ pub(crate) fn run(context: &Context, args: &CompareArgs) -> Result<Exit, Failure
         };
         let outcome = answers.await;
         drop(interrupt);
-        // Before anything else is said.
-        let exit = outcome.and_then(|_| board.into_inner().close(begun.elapsed()));
+        // Before anything else is said, and the terminal is given back.
+        let board = board.into_inner();
+        let exit = match outcome {
+            Ok(_) => board.close(begun.elapsed()),
+            Err(failure) => {
+                drop(board);
+                Err(failure)
+            }
+        };
         link.leave().await;
         exit
     })
@@ -137,7 +152,7 @@ struct Board {
 
 /// How they are shown.
 enum Form {
-    Screen(Screen),
+    Screen { screen: Screen, echo: EchoOff },
     Plain(Plain),
     Lines,
 }
@@ -163,20 +178,24 @@ impl Board {
         let titles = args.models.iter().map(|model| one_line(model)).collect();
         let form = match (args.json, style.writes_over()) {
             (true, _) => Form::Lines,
-            (false, true) => Form::Screen(Screen::new(style, titles)),
+            (false, true) => Form::Screen { screen: Screen::new(style, titles), echo: EchoOff::begin() },
             (false, false) => Form::Plain(Plain::default()),
         };
         let output = Output::new();
         let is_terminal = output.is_terminal() && !args.json;
-        let for_terminal = matches!(form, Form::Screen(_));
-        let answers = args.models.iter().map(|model| Answer::new(model, for_terminal)).collect();
+        let audience = match form {
+            // Where thinking can't be told from words of the answer it is not shown.
+            Form::Screen { .. } => Audience::Terminal { is_shown_thinking: style == Style::Colours },
+            _ => Audience::Program,
+        };
+        let answers = args.models.iter().map(|model| Answer::new(model, audience)).collect();
         Self { answers, output, form, is_terminal }
     }
 
     fn take(&mut self, index: usize, event: &LogEvent, at: Duration) -> Result<(), Failure> {
         self.answers[index].take(&event.body, at);
         match &mut self.form {
-            Form::Screen(_) => Ok(()),
+            Form::Screen { .. } => Ok(()),
             Form::Plain(plain) => plain.write(&self.answers, &mut self.output),
             // What was asked is known to who asked, and may hold whole pictures.
             Form::Lines if matches!(event.body, EventBody::MessageUser { .. }) => Ok(()),
@@ -187,7 +206,12 @@ impl Board {
     /// What is shown anew from time to time.
     fn show(&mut self, at: Duration) -> Result<(), Failure> {
         match &mut self.form {
-            Form::Screen(screen) => screen.draw(&self.answers, at, &mut self.output),
+            Form::Screen { screen, echo } => {
+                if echo.keep() {
+                    screen.leave_behind();
+                }
+                screen.draw(&self.answers, at, &mut self.output)
+            }
             Form::Plain(plain) => plain.write(&self.answers, &mut self.output),
             Form::Lines => Ok(()),
         }

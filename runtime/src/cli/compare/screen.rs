@@ -23,15 +23,21 @@ pub(super) struct Screen {
     titles: Vec<String>,
     /// Whether the titles of those that are shown now are.
     titled: bool,
-    /// The one that is shown, once there is no room for columns. A terminal that was too narrow once has no columns any
-    /// more: what was shown of each answer by itself can't be told from what is not settled in columns.
-    alone: Option<usize>,
+    /// Whether the terminal is too narrow for columns, so that one answer is shown at a time.
+    is_narrow: bool,
+    /// The first that is not over in rows that stay. Those before it have no column any more.
+    first: usize,
 }
 
 impl Screen {
     pub(super) fn new(style: Style, titles: Vec<String>) -> Self {
         let places = vec![Place::default(); titles.len()];
-        Self { style, live: Live::default(), places, titles, titled: false, alone: None }
+        Self { style, live: Live::default(), places, titles, titled: false, is_narrow: false, first: 0 }
+    }
+
+    /// What was drawn stays where it is, and what comes stands below it.
+    pub(super) fn leave_behind(&mut self) {
+        self.live.forget();
     }
 
     /// Shows the answers as they are now, so long after the question.
@@ -43,25 +49,40 @@ impl Screen {
 
     /// The rows that stay from now on, and those that are to be written over.
     fn rows(&mut self, answers: &[Answer], at: Duration, shape: Shape) -> (Vec<Row>, Vec<Row>) {
-        if self.alone.is_none() && !fits(answers.len(), shape.columns) {
-            self.alone = Some(0);
-            self.titled = false;
-        }
-        let Some(first) = self.alone else { return self.compose(answers, 0, at, shape) };
         let mut settled = Vec::new();
-        for index in first..answers.len() {
-            let (rows, live) = self.compose(&answers[index..=index], index, at, shape);
-            settled.extend(rows);
-            if answers[index].exit().is_none() {
-                self.alone = Some(index);
-                return (settled, live);
-            }
-            self.titled = false;
-            if index + 1 < answers.len() {
+        let is_narrow = !fits(answers.len(), shape.columns);
+        if is_narrow != self.is_narrow {
+            self.is_narrow = is_narrow;
+            // What is in rows of the other form goes on below them, under titles of its own.
+            if std::mem::take(&mut self.titled) {
                 settled.push(Row::default());
             }
         }
-        self.alone = Some(answers.len());
+        if !is_narrow {
+            let first = self.first;
+            if first == answers.len() {
+                return (settled, Vec::new());
+            }
+            let (rows, live) = self.compose(&answers[first..], first, at, shape);
+            settled.extend(rows);
+            return (settled, live);
+        }
+        for index in self.first..answers.len() {
+            let is_over = answers[index].exit().is_some();
+            if !(is_over && self.places[index].is_end_of(&answers[index].pieces)) {
+                let (rows, live) = self.compose(&answers[index..=index], index, at, shape);
+                settled.extend(rows);
+                if !is_over {
+                    self.first = index;
+                    return (settled, live);
+                }
+                if index + 1 < answers.len() {
+                    settled.push(Row::default());
+                }
+            }
+            self.titled = false;
+        }
+        self.first = answers.len();
         (settled, Vec::new())
     }
 
@@ -75,6 +96,7 @@ impl Screen {
             .map(|(index, (answer, status))| Pane {
                 title: &self.titles[first + index],
                 pieces: &answer.pieces,
+                thinking: answer.thinking(),
                 from: self.places[first + index],
                 status: status.as_deref(),
             })
@@ -87,62 +109,5 @@ impl Screen {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use greenroom::event::EventBody;
-
-    use super::{Screen, Shape};
-    use crate::cli::{Exit, compare::answer::Answer, live::Row, style::Style};
-
-    const AT: Duration = Duration::from_secs(1);
-
-    fn said(model: &str, text: &str, is_over: bool) -> Answer {
-        let mut answer = Answer::new(model, true);
-        answer.take(&EventBody::Text { delta: text.to_owned() }, AT);
-        if is_over {
-            answer.end(Ok(Exit::Interrupted), AT);
-        }
-        answer
-    }
-
-    fn text(rows: &[Row]) -> String {
-        rows.iter().map(|row| format!("{}\n", row.text)).collect()
-    }
-
-    fn screen() -> Screen {
-        Screen::new(Style::Lines, vec!["a".to_owned(), "b".to_owned()])
-    }
-
-    #[test]
-    fn a_narrow_terminal_has_one_answer_after_the_other() {
-        let mut screen = screen();
-        let narrow = Shape { columns: 30, rows: 10 };
-        let (settled, live) = screen.rows(&[said("a", "one", false), said("b", "two", true)], AT, narrow);
-        assert!(settled.is_empty() && text(&live).contains("one") && !text(&live).contains("two"), "{live:?}");
-        let (settled, live) = screen.rows(&[said("a", "one", true), said("b", "two", true)], AT, narrow);
-        assert!(live.is_empty());
-        let text = text(&settled);
-        assert!(text.starts_with(&format!("a\n{}\none\n\n", "─".repeat(29))), "{text}");
-        assert!(text.contains(&format!("\n\nb\n{}\ntwo\n", "─".repeat(29))), "{text}");
-        assert_eq!(text.matches("one").count(), 1);
-        let (settled, live) = screen.rows(&[said("a", "one", true), said("b", "two", true)], AT, narrow);
-        assert!(settled.is_empty() && live.is_empty());
-    }
-
-    #[test]
-    fn a_terminal_that_becomes_too_narrow_is_shown_the_rest_of_each_answer() {
-        let mut screen = screen();
-        let long: String = (0..20).map(|number| format!("line{number}.\n")).collect();
-        let answers = [said("a", &long, false), said("b", &long, false)];
-        let (settled, _) = screen.rows(&answers, AT, Shape { columns: 80, rows: 10 });
-        let before = text(&settled);
-        let answers = [said("a", &long, true), said("b", &long, true)];
-        let (settled, live) = screen.rows(&answers, AT, Shape { columns: 40, rows: 10 });
-        assert!(live.is_empty());
-        let all = before + &text(&settled);
-        for number in 0..20 {
-            assert_eq!(all.matches(&format!("line{number}.")).count(), 2, "{number} in {all}");
-        }
-    }
-}
+#[path = "screen_tests.rs"]
+mod tests;

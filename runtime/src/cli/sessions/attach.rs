@@ -17,17 +17,27 @@ use crate::cli::{
     Exit, Failure,
     attach::{Link, Talk},
     notes,
-    output::Output,
     signals::Interrupt,
 };
 
 /// Shows what there is, and then what comes, until somebody leaves.
-pub(super) async fn attach(link: &Link<'_>, id: &str, from: Option<String>, json: bool) -> Result<Exit, Failure> {
+pub(super) async fn attach(
+    link: &Link<'_>,
+    id: &str,
+    from: Option<String>,
+    mut transcript: Transcript,
+) -> Result<Exit, Failure> {
     known(link, id).await?;
+    let outcome = follow(link, id, from, &mut transcript).await;
+    // Whatever came of it, nothing is held back.
+    transcript.end()?;
+    outcome
+}
+
+async fn follow(link: &Link<'_>, id: &str, from: Option<String>, transcript: &mut Transcript) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen()?;
     let mut recent = from.is_none().then(Vec::new);
     let mut talk = Talk::of(link, id, from);
-    let mut transcript = Transcript::new(Output::new(), json);
     let mut typed = io::stdin().is_terminal().then(typed);
     if typed.is_some() {
         notes::note("what is typed is said in the session; Ctrl-D leaves it as it is");
@@ -47,7 +57,7 @@ pub(super) async fn attach(link: &Link<'_>, id: &str, from: Option<String>, json
                     _ => {
                         for event in recent.take().into_iter().flatten().chain([event]) {
                             let is_shown = event.body != EventBody::Synced && !own.remove(&event.position);
-                            if is_shown || json {
+                            if is_shown || transcript.is_of_events() {
                                 transcript.take(&event)?;
                             }
                         }
@@ -55,10 +65,7 @@ pub(super) async fn attach(link: &Link<'_>, id: &str, from: Option<String>, json
                 }
             }
             line = next(&mut typed) => {
-                let Some(line) = line else {
-                    transcript.end()?;
-                    return Ok(Exit::Done);
-                };
+                let Some(line) = line else { return Ok(Exit::Done) };
                 if line.trim().is_empty() {
                     continue;
                 }
@@ -67,10 +74,7 @@ pub(super) async fn attach(link: &Link<'_>, id: &str, from: Option<String>, json
                     Err(failure) => _ = failure.report(),
                 }
             }
-            () = interrupt.came() => {
-                transcript.end()?;
-                return Ok(Exit::Interrupted);
-            }
+            () = interrupt.came() => return Ok(Exit::Interrupted),
         }
     }
 }

@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use clap::{Args, Subcommand};
 use greenroom::SessionInfo;
 
+use self::transcript::Transcript;
 use super::{
     Exit, Failure,
     attach::{Ask, Link, Need, path, read},
@@ -125,10 +126,11 @@ pub(crate) fn run(context: &Context, args: SessionsArgs) -> Result<Exit, Failure
     };
     block_on(WORKERS, async {
         let link = Link::open(context, need, None).await?;
+        let transcript = || Transcript::new(&context.environment, json);
         let outcome = match command {
             SessionsCommand::List => list::list(&link, json).await,
-            SessionsCommand::Show { id } => show::show(&link, &id, json).await,
-            SessionsCommand::Attach { id, from } => attach::attach(&link, &id, from, json).await,
+            SessionsCommand::Show { id } => show::show(&link, &id, transcript()).await,
+            SessionsCommand::Attach { id, from } => attach::attach(&link, &id, from, transcript()).await,
             SessionsCommand::Cancel { id, turn } => change::cancel(&link, &id, turn, json).await,
             SessionsCommand::Budget { id, amount } => change::budget(&link, &id, &amount, json).await,
             SessionsCommand::Remove { id } => change::remove(&link, &id, json).await,

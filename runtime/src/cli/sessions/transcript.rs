@@ -2,29 +2,35 @@
 
 use greenroom::{
     Part,
+    config::Environment,
     event::{EventBody, LogEvent},
     wire::event::FinishReason,
 };
 
 use crate::cli::{
     Failure,
-    chat::{Next, Retold},
+    chat::{Next, Page, Retold},
     output::Output,
 };
 
 /// Shows events of a session, in the order of its log.
 pub(super) struct Transcript {
-    output: Output,
+    page: Page,
     json: bool,
-    /// What was shown last does not end its line.
+    /// An answer is under way, and its text does not end its line.
     open_line: bool,
     /// The text of the turn that is shown.
     retold: Retold,
 }
 
 impl Transcript {
-    pub(super) fn new(output: Output, json: bool) -> Self {
-        Self { output, json, open_line: false, retold: Retold::default() }
+    pub(super) fn new(environment: &Environment, json: bool) -> Self {
+        Self { page: Page::new(Output::new(), environment), json, open_line: false, retold: Retold::default() }
+    }
+
+    /// Whether it is of all events, for a program.
+    pub(super) fn is_of_events(&self) -> bool {
+        self.json
     }
 
     /// Shows an event.
@@ -36,7 +42,7 @@ impl Transcript {
             return Err(Failure::answer(error, self.open_line));
         }
         if self.json {
-            return self.output.json(event);
+            return self.page.beside()?.json(event);
         }
         match &event.body {
             EventBody::MessageUser { parts, .. } => self.said(parts),
@@ -87,7 +93,8 @@ impl Transcript {
 
     /// Nothing more is shown.
     pub(super) fn end(&mut self) -> Result<(), Failure> {
-        if std::mem::take(&mut self.open_line) { self.output.bytes(b"\n") } else { Ok(()) }
+        self.open_line = false;
+        self.page.close_line()
     }
 
     /// What a person said.
@@ -95,12 +102,12 @@ impl Transcript {
         self.end()?;
         let text = text_of(parts);
         let lines: String = text.lines().map(|line| format!("> {line}\n")).collect();
-        self.output.text(&lines)
+        self.page.beside()?.text(&lines)
     }
 
     fn text(&mut self, text: &str) -> Result<(), Failure> {
         self.open_line = !text.ends_with('\n');
-        self.output.text(text)
+        self.page.text(text)
     }
 
     /// The answer was shown otherwise than it is.
@@ -112,7 +119,7 @@ impl Transcript {
     /// Something that nobody said.
     fn aside(&mut self, text: &str) -> Result<(), Failure> {
         self.end()?;
-        self.output.text(&format!("[{}]\n", crate::cli::notes::one_line(text)))
+        self.page.beside()?.text(&format!("[{}]\n", crate::cli::notes::one_line(text)))
     }
 
     fn over(&mut self, aside: Option<String>) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Emphasis, code and links within a line, shown as soon as it is known what they are.
+//! Emphasis, code and links within a heading or a paragraph, shown as soon as it is known what they are.
 
 use super::style::Style;
 
@@ -7,7 +7,7 @@ const MOST_HELD: usize = 500;
 /// Of emphasis within emphasis; deeper it is shown as it was written.
 const DEEPEST: usize = 8;
 
-/// A line as far as it has come.
+/// A text as far as it has come.
 #[derive(Debug, Default)]
 pub(super) struct Inline {
     style: Style,
@@ -34,24 +34,34 @@ enum Step {
 }
 
 impl Inline {
-    /// Begins a line that looks so.
+    /// Begins a text that looks so.
     pub(super) fn begin(&mut self, style: Style) {
         *self = Self { style, ..Self::default() };
     }
 
-    /// Takes a letter and shows what is known.
-    pub(super) fn letter(&mut self, letter: char, show: &mut impl FnMut(&str, Style)) {
+    /// Takes a letter and shows what is known. A line end is one as well: what is open holds beyond it.
+    pub(super) fn letter(&mut self, letter: char, show: &mut dyn FnMut(&str, Style)) {
         self.held.push(letter);
         self.settle(false, show);
     }
 
-    /// The line is over.
-    pub(super) fn end(&mut self, show: &mut impl FnMut(&str, Style)) {
-        self.settle(true, show);
-        self.before = None;
+    /// Whether something is held back.
+    pub(super) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
     }
 
-    fn settle(&mut self, is_whole: bool, show: &mut impl FnMut(&str, Style)) {
+    /// The text is over. Whether it ends with a line end that was held back, which is not shown.
+    pub(super) fn end(&mut self, show: &mut dyn FnMut(&str, Style)) -> bool {
+        let is_line_left = self.held.ends_with('\n');
+        if is_line_left {
+            self.held.pop();
+        }
+        self.settle(true, show);
+        self.before = None;
+        is_line_left
+    }
+
+    fn settle(&mut self, is_whole: bool, show: &mut dyn FnMut(&str, Style)) {
         let held = std::mem::take(&mut self.held);
         let taken = shown(&held, &mut self.before, self.style, is_whole, 0, show);
         self.held = held;
@@ -60,7 +70,7 @@ impl Inline {
 }
 
 /// Shows a whole text.
-pub(super) fn show_whole(text: &str, style: Style, show: &mut impl FnMut(&str, Style)) {
+pub(super) fn show_whole(text: &str, style: Style, show: &mut dyn FnMut(&str, Style)) {
     shown(text, &mut None, style, true, 0, show);
 }
 
@@ -287,6 +297,9 @@ fn link(text: &str, prefix: usize, is_whole: bool) -> Step {
     let Some(end) = closing(&text[close + 1..], b'(', b')') else { return unknown };
     let (from, to) = (close + 2, close + 1 + end);
     let inside = &text[from..to];
+    if inside.contains('\n') {
+        return plain;
+    }
     let address = inside.trim_start();
     let from = from + (inside.len() - address.len());
     // A title may follow, which is shown with it: it is part of what was said.

@@ -1,15 +1,18 @@
 //! Markdown on a terminal, styled as it streams.
 //!
-//! A line is known by how it begins ([`line`]), its text by what is closed within it ([`inline`]); words are put on lines
-//! of the terminal ([`layout`]), and tables are aligned once they are whole ([`table`]). All of it goes by letters and
-//! never by the pieces in which they come, so that any split of the same text is shown the same. No more is held back than
-//! a line, or a table up to a bound. Code is never altered: neither wrapped nor indented.
+//! A line is known by how it begins ([`line`]), its text by what is closed within its paragraph ([`inline`]); words are put
+//! on lines of the terminal ([`layout`]), and tables are aligned once they are whole ([`table`]). All of it goes by letters
+//! and never by the pieces in which they come, so that any split of the same text is shown the same. No more is held back
+//! than a line, what is open in a paragraph, or a table, both of these up to a bound. Code is never altered: neither wrapped
+//! nor indented.
 
 mod inline;
 mod layout;
 mod line;
 mod style;
 mod table;
+
+use std::collections::VecDeque;
 
 pub(in crate::cli) use self::style::{Piece, painted};
 use self::{
@@ -43,6 +46,10 @@ pub(in crate::cli) struct Markdown {
     /// Whether the last line left nothing to go on with: it was blank, or there was none.
     after_blank: bool,
     after_indented: bool,
+    /// Whether the last line was of a paragraph, which a line of text goes on with.
+    goes_on: bool,
+    /// What the lines begin with whose beginning is held back with what is open before them.
+    prefixes: VecDeque<Vec<Piece>>,
     code: Option<Fence>,
 }
 
@@ -65,6 +72,8 @@ struct Line {
     column: usize,
     /// The mark of the item that it begins.
     mark: Option<String>,
+    /// Whether what is open at its end holds in the next one.
+    is_of_paragraph: bool,
 }
 
 #[derive(Debug)]
@@ -95,11 +104,12 @@ impl Markdown {
 
     /// The text is over: gives what was held back of it. What comes next is another one.
     pub(in crate::cli) fn finish(&mut self) -> Vec<Piece> {
+        let is_begun = !self.held.is_empty() || self.line.mark.is_some() || self.line.quotes > 0;
+        if self.state == State::Start && is_begun {
+            self.decide(true);
+        }
         match self.state {
-            State::Start if !self.held.is_empty() || self.line.mark.is_some() || self.line.quotes > 0 => {
-                self.decide(true);
-                self.settle();
-            }
+            State::Start => self.end_paragraph(),
             _ => self.settle(),
         }
         self.end_table();
@@ -124,23 +134,49 @@ impl Markdown {
                 self.decide(false);
             }
             (_, '\n') => self.end_line(),
-            (State::Text, letter) => {
-                let Self { inline, layout, out, .. } = self;
-                inline.letter(letter, &mut |text, style| layout.text(text, style, out));
-            }
+            (State::Text, letter) => self.speak(|inline, show| inline.letter(letter, show)),
             (State::Code, letter) => push(&mut self.out, letter.encode_utf8(&mut [0; 4]), Style::CODE),
         }
     }
 
+    /// Puts on lines what the text is known to say.
+    fn speak<T>(&mut self, speak: impl FnOnce(&mut Inline, &mut dyn FnMut(&str, Style)) -> T) -> T {
+        let Self { inline, layout, out, prefixes, .. } = self;
+        speak(inline, &mut |text, style| {
+            for (number, line) in text.split('\n').enumerate() {
+                if number > 0 {
+                    layout.end(out);
+                    // There is none yet where the next line has not begun.
+                    if let Some(prefix) = prefixes.pop_front() {
+                        layout.begin(&prefix, &prefix, out);
+                    }
+                }
+                layout.text(line, style, out);
+            }
+        })
+    }
+
     fn settle(&mut self) {
-        let Self { inline, layout, out, .. } = self;
-        inline.end(&mut |text, style| layout.text(text, style, out));
-        layout.settle(out);
+        self.speak(|inline, show| inline.end(show));
+        self.layout.settle(&mut self.out);
+    }
+
+    /// Between two lines: the next one is not of the same paragraph, so what is open means itself.
+    fn end_paragraph(&mut self) {
+        self.goes_on = false;
+        if self.speak(|inline, show| inline.end(show)) {
+            self.layout.end(&mut self.out);
+        }
+        debug_assert!(self.prefixes.is_empty(), "each was for a line that is shown");
     }
 
     fn end_line(&mut self) {
         match self.state {
             State::Code => push(&mut self.out, "\n", Style::PLAIN),
+            _ if self.line.is_of_paragraph => {
+                self.goes_on = true;
+                self.speak(|inline, show| inline.letter('\n', show));
+            }
             _ => {
                 self.settle();
                 self.layout.end(&mut self.out);
@@ -175,11 +211,13 @@ impl Markdown {
                     self.line.quotes += 1;
                     self.take(length);
                     if self.line.quotes > self.quotes {
+                        self.end_paragraph();
                         self.lists.clear();
                         self.after_blank = true;
                     }
                 }
                 Start::Item { indent, mark, length } => {
+                    self.end_paragraph();
                     if let Some(outer) = &self.line.mark {
                         // An item in an item's first line.
                         let mut line = self.prefix();
@@ -219,6 +257,9 @@ impl Markdown {
     /// Begins what a line is, now that it is known.
     fn begin(&mut self, start: Start) {
         let held = std::mem::take(&mut self.held);
+        if !matches!(start, Start::Text { .. }) {
+            self.end_paragraph();
+        }
         self.leave_quotes();
         let (after_blank, after_indented) =
             (std::mem::take(&mut self.after_blank), std::mem::take(&mut self.after_indented));
@@ -266,12 +307,13 @@ impl Markdown {
             Start::Text { indent, length } => {
                 // Without a blank line between, it is the item's, however far out it stands.
                 self.leave_lists(self.line.column + indent, !after_blank);
-                self.begin_text(Style::PLAIN);
-                if self.lists.is_empty() && self.line.mark.is_none() {
-                    let Self { layout, out, .. } = self;
-                    layout.text(&held[..length], Style::PLAIN, out);
+                match std::mem::take(&mut self.goes_on) {
+                    true => self.go_on(),
+                    false => self.begin_text(Style::PLAIN),
                 }
-                held[length..].chars().for_each(|letter| self.letter(letter));
+                self.line.is_of_paragraph = true;
+                let is_indented = self.lists.is_empty() && self.line.mark.is_none();
+                held[if is_indented { 0 } else { length }..].chars().for_each(|letter| self.letter(letter));
             }
             Start::Quote(_) | Start::Item { .. } => unreachable!("the caller takes them"),
         }
@@ -311,6 +353,16 @@ impl Markdown {
         }
         self.layout.begin(&first, &hanging, &mut self.out);
         self.inline.begin(style);
+        self.state = State::Text;
+    }
+
+    /// Begins a line in which the text of the last one goes on.
+    fn go_on(&mut self) {
+        let prefix = self.prefix();
+        match self.inline.is_holding() {
+            true => self.prefixes.push_back(prefix),
+            false => self.layout.begin(&prefix, &prefix, &mut self.out),
+        }
         self.state = State::Text;
     }
 
