@@ -40,7 +40,6 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(in crate::frontends) use self::who::{NotAllowed, Who};
 pub use self::{
     admin::AdminToken,
     door::{Door, Holder, HolderKind, Inside},
@@ -51,6 +50,10 @@ use self::{
     door::Comer,
     guard::Guard,
     site::{App, Site},
+};
+pub(in crate::frontends) use self::{
+    errors::whole_seconds,
+    who::{NotAllowed, Who},
 };
 use super::mcp::Added;
 use crate::Runtime;
