@@ -27,6 +27,7 @@ mod mcp_sessions;
 mod models;
 mod openai;
 mod owner;
+mod pull;
 mod sessions;
 mod site;
 mod socket_file;
