@@ -5,7 +5,6 @@
 mod cli_support;
 mod login_support;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cli_support::{LIMIT, running::Running};

@@ -117,7 +117,7 @@ impl Daemon {
         #[serde(tag = "type", rename_all = "snake_case")]
         enum End {
             Done,
-            Failed { error: event::Failure },
+            Failed { error: Box<event::Failure> },
         }
         #[derive(Deserialize)]
         #[serde(untagged)]

@@ -52,7 +52,7 @@ enum Line {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum End {
     Done,
-    Failed { error: Failure },
+    Failed { error: Box<Failure> },
 }
 
 /// Whoever leaves cancels it, up to the provider's socket. It holds no place of an answer, and its server waits for it as for
@@ -66,13 +66,13 @@ async fn pull(State(app): State<Arc<App>>, request: Request) -> Result<Response,
         let mut sink = Sender(sender);
         let end = match runtime.pull(&model, &mut sink).await {
             Ok(()) => End::Done,
-            Err(error) => End::Failed { error: Failure::from(&error) },
+            Err(error) => End::Failed { error: Box::new(Failure::from(&error)) },
         };
         let _left = sink.0.send(Line::End(end)).await;
     }));
     // What can't even begin has a status of its own.
     let first = match lines.recv().await {
-        Some(Line::End(End::Failed { error })) => return Ok(failed_in_api(&error.into())),
+        Some(Line::End(End::Failed { error })) => return Ok(failed_in_api(&ChatError::from(*error))),
         Some(line) => line,
         None => return Ok(failed_in_api(&ChatError::new(ErrorKind::Server, "the pull broke off inside greenroom"))),
     };
