@@ -294,7 +294,8 @@ impl ProfileKey {
     }
 
     /// The reference to a secret in it, if there is one.
-    pub(crate) fn secret(&self) -> Option<&SecretReference> {
+    #[must_use]
+    pub fn secret(&self) -> Option<&SecretReference> {
         match self {
             Self::Identity(Identity::Entra(entra)) => Some(&entra.client_secret),
             key => key.reference(),

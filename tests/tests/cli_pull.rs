@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use cli_support::running::Running;
 use cli_support::terminal::{CTRL_C, Terminal};
-use cli_support::{LIMIT, lines};
-use greenroom_tests::harness::{Home, Signal};
+use cli_support::{KEY, LIMIT, lines, run_well};
+use greenroom_tests::client::post_json;
+use greenroom_tests::harness::{Daemon, Home, Signal};
 use greenroom_tests::ollama;
-use greenroom_tests::{Attempt, ScriptedProvider};
+use greenroom_tests::{Attempt, ScriptedProvider, When};
 use serde_json::{Value, json};
 
 const PULL: &str = "/api/pull";
@@ -119,4 +120,75 @@ async fn a_reader_that_leaves_ends_it() {
     let status = tokio::time::timeout(LIMIT, child.wait()).await.expect("it ends").unwrap();
     assert_eq!(status.code(), Some(0));
     provider.wait_for(|stats| stats.open() == 0, LIMIT).await.unwrap();
+}
+
+/// A daemon with a key that was added to it, before an Ollama that wants that key.
+async fn behind_a_key(pull: Attempt) -> (ScriptedProvider, Home, Daemon) {
+    let refused = ollama::error(401, "unauthorized").always();
+    let provider = ScriptedProvider::start(ollama::pull([pull.when(When::bearer(KEY)).always(), refused])).await;
+    let home = Home::new();
+    home.config(&format!("[providers.home]\nkind = \"ollama\"\nbase_url = \"{}\"\n", provider.url()));
+    let daemon = home.serve(&[]).await;
+    run_well(&home, &["auth", "add", "home", "--no-verify"], KEY).await;
+    (provider, home, daemon)
+}
+
+#[tokio::test]
+async fn beside_a_daemon_a_key_that_was_added_lets_in() {
+    let steps = [step("pulling manifest"), layer("aa", 4), layer("aa", 10), step("success")];
+    let (_provider, home, daemon) = behind_a_key(ollama::lines(&steps)).await;
+    let output = home.run(&["pull", "llama3.2"]).await.succeeded();
+    assert_eq!(output.stdout, "pulling manifest\nfetching sha256:aa\nllama3.2 is there\n");
+    assert_eq!(output.stderr, "");
+    let json = home.run(&["pull", "home/llama3.2", "--json"]).await.succeeded();
+    let expected = json!({"type": "layer", "digest": "sha256:aa", "total": 10 * MEGABYTE, "completed": 4 * MEGABYTE});
+    assert_eq!(lines(&json.stdout)[1], expected);
+
+    let body = json!({"model": "llama3.2"});
+    let answer = post_json(daemon.url(), PULL, Some(&daemon.token()), &body).await.unwrap();
+    assert_eq!(lines(&answer.text()).last().unwrap(), &json!({"type": "done"}));
+    let guest =
+        post_json(daemon.url(), "/api/clients", Some(&daemon.token()), &json!({"name": "guest"})).await.unwrap();
+    let guest = post_json(daemon.url(), PULL, guest.json()["token"].as_str(), &body).await.unwrap();
+    assert_eq!(guest.status, 403, "{}", guest.text());
+    let wrong = post_json(daemon.url(), PULL, Some(&daemon.token()), &json!({"modl": "x"})).await.unwrap();
+    assert_eq!((wrong.status, &wrong.json()["error"]["kind"]), (400, &json!("invalid_request")));
+}
+
+#[tokio::test]
+async fn beside_a_daemon_what_fails_is_told_as_it_is_without_one() {
+    // It fails before its first step, and after it.
+    for steps in [vec![], vec![step("pulling manifest")]] {
+        let failing = [steps, vec![json!({"error": "pull model manifest: file does not exist"})]].concat();
+        let (_provider, home, mut daemon) = behind_a_key(ollama::lines(&failing)).await;
+        let beside = home.run(&["pull", "nothing"]).await;
+        assert_eq!(beside.code(), Some(1), "{beside:?}");
+        daemon.signal(Signal::TERM);
+        assert!(daemon.wait(LIMIT).await.success());
+        let (_provider, alone) = pulling(ollama::lines(&failing)).await;
+        let alone = alone.run(&["pull", "nothing"]).await;
+        assert_eq!((beside.stdout, beside.stderr, beside.status), (alone.stdout, alone.stderr, alone.status));
+    }
+}
+
+#[tokio::test]
+async fn beside_a_daemon_whoever_leaves_cancels_up_to_the_provider() {
+    let (provider, home, _daemon) = behind_a_key(stalled()).await;
+    let mut running = Running::start(&home, &["pull", "llama3.2", "--json"]);
+    running.wait_for("\"completed\":4000000").await;
+    running.signal(Signal::INT);
+    provider.wait_for(|stats| stats.route(PULL).cancelled == 1, LIMIT).await.unwrap();
+    assert_eq!(running.end().await.0, Some(130));
+}
+
+#[tokio::test]
+async fn a_daemon_that_ends_during_a_pull_is_told_of() {
+    let (_provider, home, mut daemon) = behind_a_key(stalled()).await;
+    let mut running = Running::start(&home, &["pull", "llama3.2", "--json"]);
+    running.wait_for("\"completed\":4000000").await;
+    daemon.signal(Signal::KILL);
+    let _killed = daemon.wait(LIMIT).await;
+    let (code, _, errors) = running.end().await;
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("ended during the pull") && errors.contains("what was fetched stays"), "{errors}");
 }

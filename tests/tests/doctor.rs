@@ -7,7 +7,7 @@ use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cli_support::{KEY, LIMIT, MODEL, answering, home_of, lines, run_well};
 use greenroom_tests::client::get;
@@ -134,6 +134,64 @@ async fn offline_nobody_is_asked() {
     assert_eq!(found.code, Some(0));
     found.lacks("ok provider");
     assert!(provider.requests().is_empty());
+}
+
+#[tokio::test]
+async fn offline_no_program_is_run_and_each_is_told_of() {
+    let provider = saying().await;
+    let mut home = quiet(Home::new());
+    let script = home.path().join("print");
+    let ran = home.path().join("ran");
+    fs::write(&script, format!("#!/bin/sh\necho \"$1\" >>{}\necho {KEY}\n", ran.display())).unwrap();
+    set_mode(&script, 0o700);
+    let command = |name: &str| format!("command:{} {name}", script.display());
+    let profiles =
+        |key: &str| format!("profiles = [{{ id = 'one', key = '{key}' }}, {{ id = 'two', key = 'env:KEY_TWO' }}]\n");
+    home.env("KEY_TWO", KEY);
+    lab(
+        &home,
+        &provider.url(),
+        &(profiles(&command("key"))
+            + &format!(
+                "[providers.other]\nkind = 'openai-compatible'\nbase_url = '{0}/v1'\nheaders = {{ x-team = '{1}' }}\n\
+         [providers.third]\nkind = 'openai-compatible'\nbase_url = '{0}/v1'\nkey = '{2}'\n",
+                provider.url(),
+                command("header"),
+                command("third"),
+            )),
+    );
+    let found = doctor_with(&home, &["--offline"]).await;
+    assert!(!ran.exists(), "{:?}", fs::read_to_string(&ran));
+    assert_eq!(found.code, Some(0), "{:#?}", found.lines);
+    let program = format!("the command {} prints it, and is not run offline", script.display());
+    found.has("ok provider lab/one: its key is not looked at", &[&program]);
+    found.has("ok provider other: its header x-team is not looked at", &[&program]);
+    found.has("ok provider third/default: its key is not looked at", &[&program]);
+    found.lacks("ok provider lab/two");
+    assert!(provider.requests().is_empty());
+    // Who has a network is let in by what they print.
+    let found = doctor(&home).await;
+    found.has("ok provider lab/one: it lets in", &[]);
+    found.has("ok provider third/default: it lets in", &[]);
+    let run = fs::read_to_string(&ran).unwrap();
+    assert!(["key\n", "header\n", "third\n"].iter().all(|name| run.contains(name)), "{run}");
+
+    fs::remove_file(&ran).unwrap();
+    let sealed = format!(
+        "[credentials]\npassphrase = '{}'\n[providers.openai]\nbase_url = '{}/v1'\n",
+        command("phrase"),
+        provider.url()
+    );
+    home.config(&sealed);
+    run_well(&home, &["auth", "add", "openai", "--no-verify"], KEY).await;
+    fs::remove_file(&ran).unwrap();
+    let found = doctor_with(&home, &["--offline"]).await;
+    assert!(!ran.exists(), "{:?}", fs::read_to_string(&ran));
+    assert_eq!(found.code, Some(0), "{:#?}", found.lines);
+    found.has("ok store: it opens", &[]);
+    found.has("ok credentials: the passphrase is not looked at", &[&program]);
+    found.has("ok provider: no key is looked at", &["sealed by a passphrase", &program]);
+    doctor(&home).await.has("ok credentials: they are sealed by the passphrase, which is the right one", &[]);
 }
 
 #[tokio::test]
@@ -345,6 +403,74 @@ async fn a_certificate_that_is_none_or_over_is_told() {
     doctor(&home).await.has("problem tls: ", &["can't be served with this key"]);
     with(include_str!("tls_support/expired.pem"), key);
     doctor(&home).await.has("problem tls: the certificate has expired on 2020-02-01", &["renew it"]);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_about_to_end_is_told() {
+    let home = quiet(Home::new());
+    home.config("[server.tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n");
+    let folder = home.config_path().parent().unwrap().to_owned();
+    // Since a week ago, until so many days from now.
+    let valid = |days: u64| {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let mut wanted = rcgen::CertificateParams::new(["green.example".to_owned()]).unwrap();
+        (wanted.not_before, wanted.not_after) =
+            ((SystemTime::now() - 7 * day).into(), (SystemTime::now() + u32::try_from(days).unwrap() * day).into());
+        let key = rcgen::KeyPair::generate().unwrap();
+        fs::write(folder.join("certificate.pem"), wanted.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+        set_mode(&folder.join("key.pem"), 0o600);
+        let last = humantime::format_rfc3339(wanted.not_after.into()).to_string();
+        last.split('T').next().unwrap().to_owned()
+    };
+    let last = valid(3);
+    let found = doctor(&home).await;
+    assert_eq!(found.code, Some(0), "it still serves: {:#?}", found.lines);
+    found.has(&format!("warning tls: the certificate expires on {last}"), &["renew it before that", "restart"]);
+    let last = valid(30);
+    doctor(&home).await.has(&format!("ok tls: the certificate is its key's, and valid until {last}"), &[]);
+}
+
+#[tokio::test]
+#[allow(clippy::print_stderr, reason = "a test that is passed over has to say so")]
+async fn a_catalogue_that_is_old_is_told() {
+    let mut home = quiet(Home::new());
+    let told = doctor(&home).await.line("ok catalogue: ").to_owned();
+    if !home.clock_off("+800d") {
+        eprintln!("passed over: GREENROOM_FAKETIME names no library to set a program's clock with");
+        return;
+    }
+    let models = told.strip_prefix("ok ").and_then(|told| told.strip_suffix(" | ")).unwrap();
+    let warning = format!("warning {models}, and prices have changed since");
+    doctor(&home).await.has(&warning, &["update greenroom", "providers.NAME.models"]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[allow(clippy::print_stderr, reason = "a test that is passed over has to say so")]
+async fn a_disk_that_is_nearly_full_is_told() {
+    // The data directory on a disk of its own, which the program alone sees and which needs no rights.
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("greenroom");
+    let mount = "mount -t tmpfs -o mode=700,size=$ROOM tmpfs \"$XDG_DATA_HOME/greenroom\"";
+    let own = harness::greenroom();
+    let script =
+        format!("#!/bin/sh\nexec unshare -Urm sh -c '{mount} && exec \"$0\" \"$@\"' {} \"$@\"\n", own.display());
+    fs::write(&program, script).unwrap();
+    set_mode(&program, 0o700);
+    let mut home = quiet(Home::of_program(program));
+    fs::create_dir_all(home.data_dir()).unwrap();
+    home.env("ROOM", "8m");
+    let tried = home.run(&["--version"]).await;
+    if tried.code() != Some(0) {
+        eprintln!("passed over: no disk of its own can be had here: {}", tried.stderr);
+        return;
+    }
+    doctor(&home).await.has("problem data directory: only 8 MiB are free for", &["refused", "sessions.disk_quota"]);
+    home.env("ROOM", "64m");
+    doctor(&home).await.has("warning data directory: only 64 MiB are free for", &["sessions.keep"]);
+    home.env("ROOM", "1g");
+    doctor(&home).await.has("ok data directory: ", &["1 GiB are free"]);
 }
 
 #[cfg(target_os = "linux")]

@@ -5,7 +5,6 @@
 mod cli_support;
 mod login_support;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cli_support::{LIMIT, running::Running};
@@ -153,13 +152,10 @@ async fn a_client_secret_that_a_program_prints_goes_with_each_request_for_tokens
 
 /// The daemon with a clock that is so far off, where `GREENROOM_FAKETIME` names the library that makes it so.
 async fn serve_off(home: &mut Home, offset: &str) -> Option<Daemon> {
-    let library = std::env::var("GREENROOM_FAKETIME").ok().filter(|path| Path::new(path).is_file());
-    let Some(library) = library else {
+    if !home.clock_off(offset) {
         eprintln!("passed over: GREENROOM_FAKETIME names no library to set a program's clock with");
         return None;
-    };
-    home.env("LD_PRELOAD", &library).env("FAKETIME", offset).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    home.env("DONT_FAKE_MONOTONIC", "1");
+    }
     Some(home.serve(&[]).await)
 }
 

@@ -252,6 +252,7 @@ async fn routes(api: &Api, heard: &mut Heard) {
         ("GET", "/api/sessions/s/events?from=x"),
         ("GET", "/api/sessions/s/socket"),
         ("GET", "/api/events.schema.json"),
+        ("POST", "/api/pull"),
         ("POST", "/api/ephemeral"),
         ("GET", "/api/holder"),
         ("POST", "/api/hand-over"),

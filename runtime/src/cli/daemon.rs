@@ -4,7 +4,8 @@
 use axum::http::{Method, StatusCode};
 use greenroom::{
     Added, Client as KnownClient, Counted, CredentialInfo, DayRange, Embedded, NewClient, NewLogin, ProviderState,
-    ShownClient, ShownListing, SpendBudget, StoreState, TestedProvider, UsageSum, config::OAuthFlow, event,
+    PullProgress, PullSink, ShownClient, ShownListing, SpendBudget, StoreState, TestedProvider, UsageSum,
+    config::OAuthFlow, event, frontends::http::HolderKind,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -52,6 +53,14 @@ impl Daemon {
             return Ok(None);
         }
         Self::find(context).await
+    }
+
+    /// The daemon, if one runs, for what may take hours: a command that holds the data directory ends as soon as it can. It has
+    /// the keys that were added; there is none for a command that has a configuration of its own.
+    pub(crate) async fn serving(context: &Context) -> Option<Self> {
+        let dir = context.data_path().filter(|_| context.globals.config.is_none())?;
+        let (client, holder) = attach::who(&dir).await?;
+        (holder.kind == HolderKind::Serve).then_some(Self(client))
     }
 
     /// The one that is asked by this.
@@ -107,15 +116,56 @@ impl Daemon {
         self.made(ask.json(&json!({"model": model, "text": text}))).await
     }
 
+    /// Has a model fetched, and tells `sink` how far that has come. Dropping the future cancels.
+    pub(crate) async fn pull(&self, model: &str, sink: &mut dyn PullSink) -> Result<(), Failure> {
+        #[derive(Deserialize)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum End {
+            Done,
+            Failed { error: Box<event::Failure> },
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Line {
+            Progress(PullProgress),
+            End(End),
+        }
+        let ended =
+            || Failure::failed("the greenroom that runs ended during the pull", "pull again: what was fetched stays");
+        let ask = Ask::new(Method::POST, path(&["pull"], &[])).json(&json!({"model": model}));
+        let answer = self.answered(ask).await?.map_err(|error| Failure::answer(&error, false))?;
+        let mut lines = Lines { body: answer.body, read: Vec::new() };
+        loop {
+            let line = lines.next().await.ok_or_else(ended)?;
+            match serde_json::from_slice(&line).map_err(|_| ended())? {
+                Line::Progress(progress) => {
+                    if sink.take(progress).await.is_break() {
+                        return Ok(());
+                    }
+                }
+                Line::End(End::Done) => return Ok(()),
+                Line::End(End::Failed { error }) => return Err(Failure::answer(&error, false)),
+            }
+        }
+    }
+
     /// What a provider makes of something, or why it makes nothing of it.
     async fn made<T: DeserializeOwned>(&self, ask: Ask) -> Result<Result<T, event::Failure>, Failure> {
+        match self.answered(ask).await? {
+            Ok(answer) => read(answer).await.map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// The answer to what a provider is asked, or why it gives none.
+    async fn answered(&self, ask: Ask) -> Result<Result<Answer, event::Failure>, Failure> {
         #[derive(Deserialize)]
         struct Refused {
             error: event::Failure,
         }
         let answer = self.0.ask(&ask.patient()).await.map_err(|lost| failure(&lost))?;
         if answer.status.is_success() {
-            return read(answer).await.map(Ok);
+            return Ok(Ok(answer));
         }
         let status = answer.status;
         let body = answer.whole().await.map_err(|lost| failure(&lost))?;
@@ -222,7 +272,7 @@ impl Daemon {
         });
         let asked = json!({"flow": flow, "client_id": new.client_id});
         let ask = Ask::new(Method::POST, path(&["credentials", &new.provider, &new.profile, "login"], &[]));
-        Ok(LoginLines { body: self.heard(ask.json(&asked)).await?.body, read: Vec::new() })
+        Ok(LoginLines(Lines { body: self.heard(ask.json(&asked)).await?.body, read: Vec::new() }))
     }
 
     /// Hands what a person pasted to a login that is under way.
@@ -264,26 +314,33 @@ fn days(range: &DayRange) -> (Option<String>, Option<String>) {
     (range.since.as_ref().map(ToString::to_string), range.until.as_ref().map(ToString::to_string))
 }
 
-/// The lines of a login. Dropping them ends it.
-pub(crate) struct LoginLines {
+/// A body of lines. Dropping it cancels what they are of.
+struct Lines {
     body: Pieces,
     read: Vec<u8>,
 }
+
+impl Lines {
+    /// The next line; `None` once there is no whole one more. Safe to drop while it waits.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+                return Some(self.read.drain(..=end).collect());
+            }
+            self.read.extend_from_slice(&self.body.next().await?.ok()?);
+        }
+    }
+}
+
+/// The lines of a login. Dropping them ends it.
+pub(crate) struct LoginLines(Lines);
 
 impl LoginLines {
     /// The next step; `None` once somebody is logged in. Safe to drop while it waits.
     pub(crate) async fn next(&mut self) -> Result<Option<Value>, NoLogin> {
         let broken = || Failure::failed("the greenroom that runs ended during the login", "log in again");
-        loop {
-            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.read.drain(..=end).collect();
-                return step(serde_json::from_slice(&line).map_err(|_| broken())?);
-            }
-            match self.body.next().await {
-                Some(Ok(piece)) => self.read.extend_from_slice(&piece),
-                Some(Err(_)) | None => return Err(broken().into()),
-            }
-        }
+        let line = self.0.next().await.ok_or_else(broken)?;
+        step(serde_json::from_slice(&line).map_err(|_| broken())?)
     }
 }
 

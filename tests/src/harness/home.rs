@@ -126,6 +126,17 @@ impl Home {
         self
     }
 
+    /// Has every program run from now on have a clock that is off by this (as `faketime` writes it: `+1h`, `-2d`), but for the
+    /// one that measures how long things take. Whether it can: `GREENROOM_FAKETIME` has to name the library that does it.
+    pub fn clock_off(&mut self, offset: &str) -> bool {
+        let Some(library) = env::var("GREENROOM_FAKETIME").ok().filter(|path| Path::new(path).is_file()) else {
+            return false;
+        };
+        self.env("LD_PRELOAD", &library).env("FAKETIME", offset);
+        self.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+        true
+    }
+
     /// The program with these arguments, to be changed further and started by hand. It is killed if
     /// the child is dropped.
     ///

@@ -3,8 +3,8 @@
 use greenroom_tests::client::{Connection, Response};
 use serde_json::{Value, json};
 
-use super::{Asked, PICTURE, RESULT, Said, Wrong, parameters, schema};
-use crate::http_support::Api;
+use super::{Asked, PICTURE, RESULT, Said, Wrong, lines, parameters, schema, tools, wires::Wire};
+use crate::http_support::{Api, Greenroom};
 
 /// A frontend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,29 +12,42 @@ pub enum Frontend {
     Chat,
     Responses,
     Messages,
+    /// `greenroom ipc`.
+    Lines,
+    /// `ai_chat` of MCP.
+    Tool,
+    /// MCP's tool for the provider's kind.
+    OwnTool,
 }
 
 impl Frontend {
-    pub const ALL: [Self; 3] = [Self::Chat, Self::Responses, Self::Messages];
+    /// Each in the ways in which it answers before this wire: whole, and as a stream.
+    pub fn all(wire: Wire) -> Vec<(Self, bool)> {
+        let both = [Self::Chat, Self::Responses, Self::Messages, Self::Tool];
+        let own = wire.tool().map(|_| Self::OwnTool);
+        let whole = both.into_iter().chain(own);
+        whole.flat_map(|frontend| [(frontend, false), (frontend, true)]).chain([(Self::Lines, true)]).collect()
+    }
 
-    fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/v1/chat/completions",
-            Self::Responses => "/v1/responses",
-            Self::Messages => "/v1/messages",
-        }
+    /// Whether it is a tool, which takes few arguments and tells no thinking.
+    pub fn is_tool(self) -> bool {
+        matches!(self, Self::Tool | Self::OwnTool)
     }
 
     /// Asks for an answer, whole or as a stream.
-    pub async fn ask(self, api: &Api, asked: &Asked, stream: bool) -> Result<Said, Wrong> {
-        let mut body = match self {
-            Self::Chat => chat(asked),
-            Self::Responses => responses(asked),
-            Self::Messages => messages(asked),
+    pub async fn ask(self, greenroom: &Greenroom, wire: Wire, asked: &Asked, stream: bool) -> Result<Said, Wrong> {
+        let api = &greenroom.api;
+        let (path, mut body) = match self {
+            Self::Chat => ("/v1/chat/completions", chat(asked)),
+            Self::Responses => ("/v1/responses", responses(asked)),
+            Self::Messages => ("/v1/messages", messages(asked)),
+            Self::Lines => return lines::ask(greenroom, asked).await,
+            Self::Tool => return tools::ask(api, "ai_chat", asked, stream).await,
+            Self::OwnTool => return tools::ask(api, wire.tool().expect("the kind has one"), asked, stream).await,
         };
         body["model"] = "lab/m".into();
         body["stream"] = stream.into();
-        let response = post(api, self.path(), &body).await;
+        let response = post(api, path, &body).await;
         if response.status != 200 {
             return Err(Wrong::Refused(response.status, response.header("retry-after").map(str::to_owned)));
         }
@@ -45,6 +58,7 @@ impl Frontend {
             (Self::Responses, true) => responses_stream(&events(&response)),
             (Self::Messages, false) => Some(messages_whole(&response.json())),
             (Self::Messages, true) => messages_stream(&events(&response)),
+            (Self::Lines | Self::Tool | Self::OwnTool, _) => unreachable!("they are asked above"),
         };
         said.ok_or(Wrong::Midway)
     }
@@ -69,7 +83,7 @@ fn events(response: &Response) -> Vec<Value> {
     lines.map(|data| serde_json::from_str(data).unwrap()).collect()
 }
 
-fn chat(asked: &Asked) -> Value {
+pub fn chat(asked: &Asked) -> Value {
     let mut content = vec![json!({"type": "text", "text": asked.words})];
     if asked.picture {
         content.push(json!({"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{PICTURE}")}}));
@@ -100,7 +114,7 @@ fn chat(asked: &Asked) -> Value {
     body
 }
 
-fn chat_reason(reason: &Value) -> String {
+pub fn chat_reason(reason: &Value) -> String {
     match reason.as_str() {
         Some("tool_calls") => "calls".into(),
         Some(other) => other.into(),

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails is to fail the test")]
 
 pub mod frontends;
+mod lines;
+pub mod tools;
 pub mod wires;
 
 use serde_json::{Value, json};
@@ -56,6 +58,10 @@ pub enum Wrong {
     Refused(u16, Option<String>),
     /// Within the stream.
     Midway,
+    /// Before the answer or within it, with the kind and the seconds to wait: there are no statuses.
+    Failed(String, Option<u64>),
+    /// The frontend has no word for what is asked, and says so.
+    Unsayable(String),
 }
 
 pub fn schema() -> Value {

@@ -40,6 +40,16 @@ impl Wire {
         (provider, section)
     }
 
+    /// MCP's tool for providers of this wire's kind, where that has one.
+    pub fn tool(self) -> Option<&'static str> {
+        match self {
+            Self::Anthropic => Some("ai_claude_chat"),
+            Self::Gemini => Some("ai_gemini_chat"),
+            Self::Ollama => Some("ai_ollama_chat"),
+            Self::Chat | Self::Responses | Self::Bedrock => None,
+        }
+    }
+
     fn routes(self) -> Vec<Route> {
         let attempts = self.attempts();
         match self {

@@ -14,7 +14,10 @@ use greenroom::{
     has_store, look_up,
 };
 
-use super::finding::{Finding, Report};
+use super::{
+    finding::{Finding, Report},
+    programs,
+};
 use crate::cli::{
     Failure, attach, context::Context, daemon::Daemon, data_dir::check_owner, failure::with_causes, lock, token,
 };
@@ -41,7 +44,12 @@ pub(super) struct Place {
     pub(super) daemon: Option<Daemon>,
 }
 
-pub(super) async fn check(context: &Context, loaded: Option<&Loaded>, report: &mut Report) -> Result<Place, Failure> {
+pub(super) async fn check(
+    context: &Context,
+    loaded: Option<&Loaded>,
+    offline: bool,
+    report: &mut Report,
+) -> Result<Place, Failure> {
     let mut place = Place { dir: None, has_store: false, daemon: None };
     let dir = match config::data_dir(context.globals.data_dir.as_deref(), &context.environment) {
         Ok(dir) => std::path::absolute(&dir).unwrap_or(dir),
@@ -54,7 +62,7 @@ pub(super) async fn check(context: &Context, loaded: Option<&Loaded>, report: &m
     match directory(&dir, report)? {
         Directory::Unusable => return Ok(place),
         Directory::Absent => {
-            report.tell(sealing(context, &dir, &settings).await)?;
+            report.tell(sealing(context, &dir, &settings, offline).await)?;
             return Ok(place);
         }
         Directory::There => {}
@@ -65,7 +73,7 @@ pub(super) async fn check(context: &Context, loaded: Option<&Loaded>, report: &m
         None => place.has_store = store(context, &dir, is_held, &settings, report).await?,
     }
     report.tell(owners_token(&dir))?;
-    report.tell(sealing(context, &dir, &settings).await)?;
+    report.tell(sealing(context, &dir, &settings, offline).await)?;
     // With a configuration of one's own, what another one has is not asked.
     place.daemon = daemon.filter(|_| context.globals.config.is_none());
     place.dir = Some(dir);
@@ -239,7 +247,10 @@ fn owners_token(dir: &Path) -> Finding {
 }
 
 /// Where keys that are added go, and whether those that are there can be had again.
-async fn sealing(context: &Context, dir: &Path, settings: &Settings) -> Finding {
+async fn sealing(context: &Context, dir: &Path, settings: &Settings, offline: bool) -> Finding {
+    if let Some(program) = programs::of(settings.credentials.passphrase.as_ref()).filter(|_| offline) {
+        return Finding::ok(CREDENTIALS, format!("the passphrase is not looked at: {}", programs::not_run(program)));
+    }
     let environment = look_up(settings.credentials.passphrase.iter(), context.environment.clone()).await;
     let passphrase = match settings.passphrase(&environment) {
         Ok(passphrase) => passphrase,

@@ -5,6 +5,7 @@ mod configuration;
 mod data;
 mod finding;
 mod models;
+mod programs;
 mod providers;
 mod server;
 
@@ -21,7 +22,7 @@ const WORKERS: usize = 2;
 /// Arguments of `greenroom doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Ask nobody on the network
+    /// Ask nobody on the network, and run no program that prints a key
     #[arg(long)]
     offline: bool,
     /// Print a line of JSON for each check
@@ -33,7 +34,7 @@ pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Failure>
     let mut report = Report::new(args.json);
     block_on(WORKERS, async {
         let loaded = configuration::check(context, args.offline, &mut report).await?;
-        let place = data::check(context, loaded.as_ref(), &mut report).await?;
+        let place = data::check(context, loaded.as_ref(), args.offline, &mut report).await?;
         server::check(context, loaded.as_ref(), &place, &mut report)?;
         if let Some(loaded) = loaded {
             let known = providers::check(context, loaded, place, args.offline, &mut report).await?;

@@ -1,6 +1,7 @@
 //! The providers: whether somebody answers at their addresses, and lets in, and what is left alone.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -8,6 +9,7 @@ use std::{
 use greenroom::{
     ChatError, ErrorKind, Outcome, ProfileState, ProviderState, Runtime, ShownListing, State, TestedProvider,
     config::{Discovery, Environment, Kind, Loaded, Settings},
+    credentials::has_sealing_key,
     look_up, providers_at_rest,
     reach::{Reached, address_of, is_local, reach},
 };
@@ -16,6 +18,7 @@ use super::{
     configuration::PROXIES,
     data::Place,
     finding::{Finding, Report},
+    programs,
 };
 use crate::cli::{
     Failure,
@@ -58,16 +61,37 @@ pub(super) async fn check(
     }
     let asked = match place.daemon {
         Some(daemon) => Asked::Daemon(daemon),
-        None => match start(context, &settings, place.dir.filter(|_| place.has_store)).await {
-            Ok(runtime) => Asked::Here(runtime),
-            Err((states, failure)) => {
-                report.tell(Finding::failed(PROVIDER, failure))?;
-                for state in &states {
-                    marks(state, &[], SystemTime::now()).into_iter().try_for_each(|finding| report.tell(finding))?;
+        None => {
+            let mut here = Settings::clone(&settings);
+            if offline {
+                if let Some(program) = sealed_by(&here, place.dir.as_deref()) {
+                    let what = format!(
+                        "no key is looked at, since those that were added are sealed by a passphrase: {}",
+                        programs::not_run(program)
+                    );
+                    report.tell(Finding::ok(PROVIDER, what))?;
+                    return Ok(nothing);
                 }
-                return Ok(nothing);
+                let left_out = programs::leave_out(&mut here, PROVIDER);
+                let is_all = !left_out.is_empty() && here.providers.is_empty();
+                left_out.into_iter().try_for_each(|finding| report.tell(finding))?;
+                if is_all {
+                    return Ok(nothing);
+                }
             }
-        },
+            match start(context, &here, place.dir.filter(|_| place.has_store)).await {
+                Ok(runtime) => Asked::Here(runtime),
+                Err((states, failure)) => {
+                    report.tell(Finding::failed(PROVIDER, failure))?;
+                    for state in &states {
+                        marks(state, &[], SystemTime::now())
+                            .into_iter()
+                            .try_for_each(|finding| report.tell(finding))?;
+                    }
+                    return Ok(nothing);
+                }
+            }
+        }
     };
     let states = match &asked {
         Asked::Daemon(daemon) => match daemon.providers().await {
@@ -98,6 +122,11 @@ pub(super) async fn check(
         return Ok(Known { settings, listing });
     }
     Ok(Known { settings, listing })
+}
+
+/// The program that prints what keys which were added are sealed by.
+fn sealed_by<'a>(settings: &'a Settings, dir: Option<&Path>) -> Option<&'a str> {
+    programs::of(settings.credentials.passphrase.as_ref()).filter(|_| dir.is_some_and(has_sealing_key))
 }
 
 fn no_provider(context: &Context) -> Finding {

@@ -17,6 +17,7 @@ use self::screen::Screen;
 use super::{
     Exit, Failure,
     context::{Context, block_on},
+    daemon::Daemon,
     notes,
     signals::Interrupt,
     style::Style,
@@ -44,15 +45,16 @@ pub(crate) struct PullArgs {
 }
 
 pub(crate) fn run(context: &Context, args: &PullArgs) -> Result<Exit, Failure> {
-    let settings = context.load(Vec::new())?.settings;
     block_on(WORKERS, async {
         let interrupt = Interrupt::listen()?;
-        let runtime = context.start_beside(settings).await?;
         // A place for one step: the server is read no faster than it is shown.
         let (sender, mut steps) = mpsc::channel(1);
         let mut sink = Sender(sender);
         let pull = async {
-            let outcome = runtime.pull(&args.model, &mut sink).await;
+            let outcome = match Daemon::serving(context).await {
+                Some(daemon) => daemon.pull(&args.model, &mut sink).await,
+                None => here(context, &args.model, &mut sink).await,
+            };
             drop(sink);
             outcome
         };
@@ -85,10 +87,16 @@ pub(crate) fn run(context: &Context, args: &PullArgs) -> Result<Exit, Failure> {
             ));
             return Ok(Exit::Interrupted);
         };
-        outcome.map_err(|error| Failure::answer(&event::Failure::from(&error), false))?;
+        outcome?;
         screen.done(&args.model)?;
         Ok(Exit::Done)
     })
+}
+
+async fn here(context: &Context, model: &str, sink: &mut Sender) -> Result<(), Failure> {
+    let runtime = context.start_beside(context.load(Vec::new())?.settings).await?;
+    let outcome = runtime.pull(model, sink).await;
+    outcome.map_err(|error| Failure::answer(&event::Failure::from(&error), false))
 }
 
 struct Sender(mpsc::Sender<PullProgress>);

@@ -100,7 +100,7 @@ impl IntoResponse for Refusal {
 }
 
 /// Rounded up: asked a moment too early, one would be refused again.
-pub(super) fn whole_seconds(wait: Duration) -> u64 {
+pub(in crate::frontends) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 

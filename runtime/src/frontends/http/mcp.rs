@@ -17,7 +17,7 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderMap, HeaderName, Method, StatusCode,
-        header::{AUTHORIZATION, COOKIE},
+        header::{AUTHORIZATION, CONTENT_TYPE, COOKIE},
     },
     response::{IntoResponse as _, Response},
 };
@@ -35,6 +35,7 @@ use super::{
     line_safe::LineSafe,
     mcp_sessions::Owners,
     site::{App, EndsWithServer},
+    unread::Unread,
     who::Who,
 };
 use crate::{
@@ -57,12 +58,20 @@ pub(super) struct Mcp {
     alone: Service,
     sessions: Arc<LocalSessionManager>,
     owners: Arc<Mutex<Owners>>,
+    unread: Duration,
     /// Ends all sessions once the server is gone.
     _ends: Arc<DropGuard>,
 }
 
 impl Mcp {
-    pub(super) fn new(runtime: &Runtime, added: Added, heartbeat: Duration, draining: &CancellationToken) -> Self {
+    /// Streams of sessions end that nobody reads for `unread`: all else that their session is asked waits for them.
+    pub(super) fn new(
+        runtime: &Runtime,
+        added: Added,
+        heartbeat: Duration,
+        unread: Duration,
+        draining: &CancellationToken,
+    ) -> Self {
         let mut each = SessionConfig::default();
         each.keep_alive = Some(IDLE);
         let mut sessions = LocalSessionManager::default();
@@ -82,7 +91,7 @@ impl Mcp {
             StreamableHttpService::new(move || Ok(handler.another()), Arc::clone(&sessions), config)
         };
         let (with_sessions, alone) = (service(true), service(false));
-        Self { with_sessions, alone, sessions, owners: Arc::default(), _ends: Arc::new(ends.drop_guard()) }
+        Self { with_sessions, alone, sessions, owners: Arc::default(), unread, _ends: Arc::new(ends.drop_guard()) }
     }
 
     /// Whether a request names no session, or one of its client's.
@@ -133,7 +142,8 @@ pub(super) async fn answer(State(app): State<Arc<App>>, who: Who, request: Reque
         return refusal.told_by_api();
     }
     let begins = !request.headers().contains_key(SESSION);
-    let service = if request.headers().contains_key(ALONE) { &app.mcp.alone } else { &app.mcp.with_sessions };
+    let is_alone = request.headers().contains_key(ALONE);
+    let service = if is_alone { &app.mcp.alone } else { &app.mcp.with_sessions };
     let (mut parts, sent) = request.into_parts();
     let kept = axum::http::request::Parts::clone(&parts);
     let body = match body::read(Request::from_parts(kept, sent), app.max_body).await {
@@ -157,8 +167,13 @@ pub(super) async fn answer(State(app): State<Arc<App>>, who: Who, request: Reque
     if ends_session && parts.status == StatusCode::ACCEPTED {
         parts.status = StatusCode::NO_CONTENT;
     }
-    let mut response =
-        Response::from_parts(parts, Body::new(Told { inner, safe: LineSafe::default(), ends, over: false }));
+    let is_stream = parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+    let told = Told { inner, safe: LineSafe::default(), ends, over: false };
+    let body = match is_stream && !is_alone {
+        true => Body::new(Unread::new(told, app.mcp.unread)),
+        false => Body::new(told),
+    };
+    let mut response = Response::from_parts(parts, body);
     if reads_only {
         response.extensions_mut().insert(EndsWithServer);
     }

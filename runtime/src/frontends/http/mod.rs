@@ -27,11 +27,13 @@ mod mcp_sessions;
 mod models;
 mod openai;
 mod owner;
+mod pull;
 mod sessions;
 mod site;
 mod socket_file;
 mod texts;
 mod tls;
+mod unread;
 mod usage;
 mod who;
 
@@ -40,7 +42,6 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(in crate::frontends) use self::who::{NotAllowed, Who};
 pub use self::{
     admin::AdminToken,
     door::{Door, Holder, HolderKind, Inside},
@@ -52,11 +53,17 @@ use self::{
     guard::Guard,
     site::{App, Site},
 };
+pub(in crate::frontends) use self::{
+    errors::whole_seconds,
+    who::{NotAllowed, Who},
+};
 use super::mcp::Added;
 use crate::Runtime;
 
 /// Silence after which a stream says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long a client of MCP may take nothing of a stream of its session.
+const UNREAD: Duration = Duration::from_secs(15);
 /// How long responses may take to reach their clients once every turn has ended.
 const FLUSH: Duration = Duration::from_secs(2);
 /// Pause after a connection could not be accepted. Descriptors that ran out come back only as others close.
@@ -98,6 +105,7 @@ pub struct Server {
     args: HttpArgs,
     runtime: Runtime,
     heartbeat: Duration,
+    unread: Duration,
     door: Option<Door>,
     mcp: Added,
 }
@@ -110,7 +118,8 @@ impl Server {
     pub async fn bind(args: HttpArgs, runtime: Runtime) -> io::Result<Self> {
         let listener = TcpListener::bind(args.listen).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, args, runtime, heartbeat: HEARTBEAT, door: None, mcp: Added::default() })
+        let (heartbeat, unread) = (HEARTBEAT, UNREAD);
+        Ok(Self { listener, address, args, runtime, heartbeat, unread, door: None, mcp: Added::default() })
     }
 
     /// Where it listens; the port is a real one.
@@ -122,6 +131,14 @@ impl Server {
     #[must_use]
     pub fn heartbeat(mut self, every: Duration) -> Self {
         self.heartbeat = every.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long a client of MCP may take nothing of a stream of its session, in place of 15 s, before that ends and the session
+    /// goes on without it; it may be twice as long. At least 1 ms.
+    #[must_use]
+    pub fn unread(mut self, patience: Duration) -> Self {
+        self.unread = patience.max(Duration::from_millis(1));
         self
     }
 
@@ -147,7 +164,7 @@ impl Server {
     /// # Errors
     /// None as of now; a connection that fails ends alone.
     pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
-        let Self { listener, address, args, runtime, heartbeat, door, mcp } = self;
+        let Self { listener, address, args, runtime, heartbeat, unread, door, mcp } = self;
         let HttpArgs { listen: _, token, tls, allowed_hosts, allowed_origins, max_body, grace } = args;
         let guard = Guard {
             listen: address,
@@ -159,7 +176,7 @@ impl Server {
         };
         let args = OwnerArgs { max_body, grace };
         let guarded = Some(Guarded { listener, guard: Arc::new(guard), tls });
-        Serving { runtime, args, heartbeat, guarded, door, admin: Some(token), mcp }.run(stop).await;
+        Serving { runtime, args, heartbeat, unread, guarded, door, admin: Some(token), mcp }.run(stop).await;
         Ok(())
     }
 }
@@ -167,7 +184,8 @@ impl Server {
 /// Serves the owner alone until `stop`, and ends as [`Server::run`] does.
 pub async fn serve_owner(door: Door, args: OwnerArgs, runtime: Runtime, stop: CancellationToken) {
     let (door, mcp) = (Some(door), Added::default());
-    Serving { runtime, args, heartbeat: HEARTBEAT, guarded: None, door, admin: None, mcp }.run(stop).await;
+    let (heartbeat, unread) = (HEARTBEAT, UNREAD);
+    Serving { runtime, args, heartbeat, unread, guarded: None, door, admin: None, mcp }.run(stop).await;
 }
 
 /// All the ways in, and what is behind them.
@@ -175,6 +193,7 @@ struct Serving {
     runtime: Runtime,
     args: OwnerArgs,
     heartbeat: Duration,
+    unread: Duration,
     guarded: Option<Guarded>,
     door: Option<Door>,
     admin: Option<AdminToken>,
@@ -196,7 +215,7 @@ enum Accepted {
 
 impl Serving {
     async fn run(self, stop: CancellationToken) {
-        let Self { runtime, args, heartbeat, guarded, mut door, admin, mcp } = self;
+        let Self { runtime, args, heartbeat, unread, guarded, mut door, admin, mcp } = self;
         let draining = CancellationToken::new();
         let connections = TaskTracker::new();
         let app = App {
@@ -207,7 +226,7 @@ impl Serving {
             ephemerals: Arc::default(),
             sockets: connections.clone(),
             admin,
-            mcp: mcp::Mcp::new(&runtime, mcp, heartbeat, &draining),
+            mcp: mcp::Mcp::new(&runtime, mcp, heartbeat, unread, &draining),
         };
         let site = Arc::new(Site::new(app, door.as_ref()));
         let ending = Ending::default();

@@ -36,7 +36,7 @@ use super::{
     guard::Guard,
     health, ipc,
     mcp::{self, Mcp},
-    models, openai, owner, sessions, texts, usage,
+    models, openai, owner, pull, sessions, texts, usage,
     who::{Who, owner_only},
 };
 use crate::Runtime;
@@ -186,6 +186,7 @@ fn owners_routes() -> Router<Arc<App>> {
         .merge(batches::routes())
         .merge(clients::routes())
         .merge(credentials::routes())
+        .merge(pull::routes())
         .merge(texts::routes())
 }
 

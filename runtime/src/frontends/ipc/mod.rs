@@ -2,8 +2,8 @@
 //!
 //! A request is a line `{"id"?, "action", "provider"?, "params"?, "timeout"?}`. Its answer is a line
 //! `{"id"?, "success": true, "data": …}`, several of them with `"streaming": true`, or in the end
-//! `{"id"?, "success": false, "error": {"code", "message", "hint"?}}`. Answers come as they are ready, told apart by `id`, which is a string or an
-//! integer; who gives none is answered without one. `timeout` is in milliseconds.
+//! `{"id"?, "success": false, "error": {"code", "message", "hint"?, "retry_after"?}}`, the last in seconds. Answers come as they are
+//! ready, told apart by `id`, which is a string or an integer; who gives none is answered without one. `timeout` is in milliseconds.
 //!
 //! | action | `params` | `data` |
 //! |---|---|---|

@@ -4,6 +4,7 @@ use greenroom_wire::{ChatError, json::put_value};
 use serde::Serialize;
 
 use super::envelope::Id;
+use crate::frontends::http::whole_seconds;
 
 /// How a line ends that is one of several.
 const PIECE: &[u8] = b",\"streaming\":true}";
@@ -20,12 +21,16 @@ struct Told {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// Whole seconds after which it is worth to ask again, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal of this code, with one line of what to do.
     pub fn new(code: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self(Box::new(Told { code: code.to_owned(), message: message.into(), hint: Some(hint.into()) }))
+        let (code, message, hint) = (code.to_owned(), message.into(), Some(hint.into()));
+        Self(Box::new(Told { code, message, hint, retry_after: None }))
     }
 
     /// The request itself is wrong.
@@ -56,8 +61,9 @@ impl Refusal {
 
 impl From<&ChatError> for Refusal {
     fn from(error: &ChatError) -> Self {
-        let hint = error.details.hint.clone();
-        Self(Box::new(Told { code: error.kind.as_str().to_owned(), message: error.message.clone(), hint }))
+        let (code, message) = (error.kind.as_str().to_owned(), error.message.clone());
+        let retry_after = error.details.retry_after.map(whole_seconds);
+        Self(Box::new(Told { code, message, hint: error.details.hint.clone(), retry_after }))
     }
 }
 
