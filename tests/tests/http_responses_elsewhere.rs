@@ -208,3 +208,15 @@ async fn what_no_other_wire_can_be_told_is_refused_with_a_reason() {
     }
     assert!(chats_asked(&lab).is_empty());
 }
+
+#[tokio::test]
+async fn a_picture_in_the_form_of_chat_completions_is_seen() {
+    let lab = scripted([openai::Answer::text(["A cat."])]).await;
+    let greenroom = Greenroom::before(&lab).await;
+    let picture = json!({"url": "data:image/png;base64,iVBORw0KGgo=", "detail": "low"});
+    let parts = json!([{"type": "input_image", "image_url": picture}, {"type": "image_url", "image_url": picture}]);
+    let body = json!({"model": "lab/m1", "input": [{"role": "user", "content": parts}], "store": false});
+    assert_eq!(post(&greenroom.api, &body).await.status, 200);
+    let want = json!({"type": "image_url", "image_url": picture});
+    assert_eq!(chats_asked(&lab)[0].json()["messages"][0]["content"], json!([want, want]));
+}
