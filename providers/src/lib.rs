@@ -16,6 +16,7 @@ pub mod cost;
 pub mod credential;
 pub mod demo;
 pub mod drive;
+pub mod elsewhere;
 mod embeddings;
 mod endpoint;
 mod exchange;

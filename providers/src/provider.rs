@@ -181,6 +181,13 @@ pub struct Capabilities {
     pub responses: Option<bool>,
 }
 
+impl Capabilities {
+    /// Whether a request with tools that only the Responses API knows reaches this model in that API.
+    pub fn speaks_responses(&self, model: &ModelInfo) -> bool {
+        self.responses.unwrap_or(model.responses_only == Some(true))
+    }
+}
+
 /// A model, as far as it is known. `None` is "not known", never "no".
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelInfo {

@@ -172,6 +172,37 @@ async fn a_provider_of_another_wire_is_asked_in_its_words_and_answers_in_these()
 }
 
 #[tokio::test]
+async fn what_a_model_is_to_read_reaches_one_of_another_wire_as_text() {
+    let lab = http_support::scripted([openai::Answer::text(["Read."])]).await;
+    let greenroom = Greenroom::before(&lab).await;
+    let search = json!({"type": "tool_use", "id": "toolu_1", "name": "find_tools", "input": {}});
+    let found =
+        json!([{"type": "tool_reference", "tool_name": "weather"}, {"type": "tool_reference", "tool_name": "time"}]);
+    let page =
+        json!({"type": "search_result", "source": "https://a.example", "title": "A", "content": [plain("It rains.")]});
+    let parts =
+        json!({"type": "document", "title": "B", "source": {"type": "content", "content": [plain("It is noon.")]}});
+    let tool = |name: &str| json!({"name": name, "input_schema": {"type": "object"}, "defer_loading": true});
+    let body = with(
+        ask("lab/m1"),
+        json!({"tools": [tool("weather"), tool("time")], "messages": [
+            {"role": "user", "content": "weather?"},
+            {"role": "assistant", "content": [search]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": found},
+                plain("Read this:"), page, parts, plain("Well?")]},
+        ]}),
+    );
+    assert_eq!(greenroom.api.message(&body).await.json()["content"], json!([plain("Read.")]));
+    let messages = chats_asked(&lab)[0].json()["messages"].clone();
+    let texts = |message: &Value| -> Vec<Value> {
+        message["content"].as_array().unwrap().iter().map(|part| part["text"].clone()).collect()
+    };
+    assert_eq!(texts(&messages[2]), ["weather", "time"]);
+    let want = ["Read this:", "A\n\nhttps://a.example\n\nIt rains.", "B\n\nIt is noon.", "Well?"];
+    assert_eq!(texts(&messages[3]), want);
+}
+
+#[tokio::test]
 async fn thinking_of_another_wire_is_shown_to_those_who_ask_for_it_and_never_taken_for_signed() {
     let thought = openai::Answer::new().reasoning(["hm, ", "yes"]).then_text(["Yes."]);
     let lab = http_support::scripted([thought.stream().always()]).await;

@@ -1,5 +1,5 @@
 //! Clients and frameworks that agents are built with work unchanged, whichever wire the provider speaks. The Python
-//! that has PyPI's `langchain-openai` and `pydantic-ai` is named by `GREENROOM_PYTHON`, the folder that has npm's
+//! that has PyPI's `langchain-openai`, `pydantic-ai` and `openai-agents` is named by `GREENROOM_PYTHON`, the folder that has npm's
 //! `openai`, `ai` and `@ai-sdk/…` in its `node_modules` by `GREENROOM_NODE_CLIENTS` (and the Node to run them with by
 //! `GREENROOM_NODE`); without them a test is passed over, and says so.
 
@@ -44,6 +44,14 @@ async fn pydantic_ai_works_unchanged() {
     let Some(python) = python() else { return };
     let world = World::start().await;
     world.run(python, &[program!("tests/python", "pydantic_ai_client.py")]).await;
+    check_what_was_sent(&world);
+}
+
+#[tokio::test]
+async fn openais_agents_work_unchanged() {
+    let Some(python) = python() else { return };
+    let world = World::start().await;
+    world.run(python, &[program!("tests/python", "openai_agents_client.py")]).await;
     check_what_was_sent(&world);
 }
 

@@ -9,6 +9,7 @@ use greenroom_providers::{Capabilities, Facts, ModelInfo};
 use greenroom_wire::{
     ChatError, ChatRequest, ErrorKind, Part,
     chat::{ResponseFormat, Wire},
+    openai_responses::elsewhere::only_here,
 };
 
 /// A list of a provider's models is asked for again after this, when a name isn't in it.
@@ -332,7 +333,7 @@ impl Book {
         aliases.chain(models).collect()
     }
 
-    /// Leaves out the candidates that can't do what the request needs.
+    /// Leaves out the candidates that can't do what the request needs, and has those first that are told it as it was said.
     pub(super) fn fitting(&self, candidates: Vec<Candidate>, needs: &Needs) -> Result<Vec<Candidate>, ChatError> {
         let mut lacking = None;
         let mut fits = Vec::new();
@@ -350,6 +351,15 @@ impl Book {
             }
             Some((Lack::Feature(what), candidate)) if fits.is_empty() => {
                 Err(ChatError::new(ErrorKind::InvalidRequest, format!("{candidate} can't take {what}")))
+            }
+            _ if needs.prefers_responses => {
+                let speaks = |candidate: &Candidate| {
+                    let capabilities = self.shelf(&candidate.provider).map(|shelf| shelf.capabilities);
+                    capabilities.is_some_and(|can| can.speaks_responses(&candidate.model))
+                };
+                let (mut first, others): (Vec<_>, Vec<_>) = fits.into_iter().partition(speaks);
+                first.extend(others);
+                Ok(first)
             }
             _ => Ok(fits),
         }
@@ -391,8 +401,10 @@ pub(crate) struct Needs {
     pub(crate) documents: bool,
     pub(crate) audio: bool,
     pub(crate) json_schema: bool,
-    /// Tools that only the Responses API knows.
+    /// Tools that only the Responses API knows, and no other wire can be told.
     pub(crate) responses: bool,
+    /// Tools that only the Responses API knows, and that others can be told in words of theirs.
+    pub(crate) prefers_responses: bool,
     /// About how many tokens the prompt has.
     pub(crate) prompt_tokens: u64,
 }
@@ -407,7 +419,9 @@ impl Needs {
     pub(crate) fn of(request: &ChatRequest) -> Self {
         let mut needs = Self { tools: !request.tools.is_empty(), ..Self::default() };
         needs.json_schema = matches!(request.response_format, Some(ResponseFormat::JsonSchema { .. }));
-        needs.responses = request.wants(Wire::OpenaiResponses);
+        let wants_responses = request.wants(Wire::OpenaiResponses);
+        needs.responses = wants_responses && only_here(request);
+        needs.prefers_responses = wants_responses && !needs.responses;
         let mut bytes = 0;
         for part in request.messages.iter().flat_map(|message| &message.parts) {
             needs.see(part, &mut bytes);
@@ -437,7 +451,7 @@ impl Needs {
             (self.json_schema, can.json_schema && model.json_schema != Some(false), "a JSON schema"),
             (
                 self.responses,
-                can.responses.unwrap_or(model.responses_only == Some(true)),
+                can.speaks_responses(model),
                 "tools of the Responses API, since it is spoken to in another",
             ),
         ];

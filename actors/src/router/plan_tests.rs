@@ -193,6 +193,19 @@ fn tools_that_one_api_knows_go_where_it_is_spoken() {
     );
 }
 
+#[test]
+fn who_is_told_tools_as_they_were_said_goes_before_who_is_told_in_other_words() {
+    let mut book = book();
+    book.shelves[0].capabilities.responses = Some(true);
+    let both = || vec![book.shelves[1].candidate("qwen/qwen3"), book.shelves[0].candidate("gpt-5")];
+    let tool = serde_json::json!({"type": "custom", "name": "patch"});
+    let tools = vec![greenroom_wire::chat::Tool::Native { wire: Wire::OpenaiResponses, json: tool }];
+    let needs = Needs::of(&ChatRequest { tools, ..ChatRequest::default() });
+    let [other, speaker] = <[Candidate; 2]>::try_from(both()).unwrap();
+    assert_eq!(book.fitting(both(), &needs).unwrap(), [speaker, other]);
+    assert_eq!(book.fitting(both(), &Needs::default()).unwrap(), both(), "others stay in their order");
+}
+
 /// A shelf of OpenAI's, with the built-in catalogue.
 fn known(configured: Vec<ModelInfo>) -> Shelf {
     let facts = Facts::new(Arc::new(Catalog::embedded()), [("openai".into(), "openai")]);

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
-use greenroom_providers::{ChatCall, Deadlines, ModelInfo};
+use greenroom_providers::{ChatCall, Deadlines, ModelInfo, elsewhere};
 use greenroom_wire::{ChatError, ChatRequest, ErrorKind, error::Origin};
 use tokio::time::Instant;
 
@@ -93,7 +93,7 @@ pub(super) fn attempt(
             credential: &permit.credential,
             deadlines: &deadlines,
         };
-        let outcome = permit.provider.chat(call, &mut sink).await;
+        let outcome = elsewhere::chat(permit.provider.as_ref(), call, &mut sink).await;
         let outcome = outcome.map_err(|error| from(&candidate, &permit.profile, error));
         sink.end(outcome.as_ref().copied());
         let spoke = sink.spoke();

@@ -1,14 +1,20 @@
 //! What every wire's writing of a request has in common.
 
 pub(crate) mod allowed;
+mod blocks;
 pub(crate) mod identifiers;
 pub(crate) mod marks;
 pub(crate) mod order;
 pub(crate) mod tools;
 pub(crate) mod words;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use allowed::narrowed;
+use blocks::in_words;
 
 use crate::{
     chat::{ChatRequest, Extra, Part, Wire},
@@ -55,6 +61,11 @@ pub struct LeftOut {
     pub at: String,
     /// What was left out, or what became of it; for a log.
     pub what: &'static str,
+}
+
+/// The request in words that this wire has, where another has words for what it says that this one can tell otherwise.
+pub(crate) fn adapted<'r>(request: &'r ChatRequest, wire: Wire, left_out: &mut Vec<LeftOut>) -> Cow<'r, ChatRequest> {
+    in_words(narrowed(request, wire, left_out), wire)
 }
 
 /// Reports the extras of a holder that are of other wires.

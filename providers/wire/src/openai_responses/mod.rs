@@ -24,6 +24,7 @@
 //! this wire means that the answer is kept, an extra says so: a request of the chat language asks for the contrary.
 
 mod answer;
+pub mod elsewhere;
 mod error;
 mod request;
 mod serve;

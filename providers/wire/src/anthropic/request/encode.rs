@@ -10,8 +10,7 @@ use super::{
 use crate::{
     chat::{ChatRequest, Part, ResponseFormat, Role, Wire},
     encode::{
-        Encoded, LeftOut,
-        allowed::narrowed,
+        Encoded, LeftOut, adapted,
         identifiers::{Names, OwnIds, Rule},
         marks::Marks,
         put_number, put_some,
@@ -56,7 +55,7 @@ const OF_ANSWERS: &[&str] = &["top_k", "service_tier", "container", "inference_g
 
 fn write(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect, purpose: Purpose) -> Encoded {
     let mut left_out = Vec::new();
-    let request = &*narrowed(request, Wire::Anthropic, &mut left_out);
+    let request = &*adapted(request, Wire::Anthropic, &mut left_out);
     Writer { request, provider, model, dialect, out: Vec::with_capacity(4096), left_out }.write(purpose)
 }
 

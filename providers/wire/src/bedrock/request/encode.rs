@@ -12,8 +12,7 @@ use crate::{
     anthropic::request::thinking::goes_on_thinking,
     chat::{ChatRequest, ResponseFormat, Role, Wire},
     encode::{
-        Encoded, LeftOut,
-        allowed::narrowed,
+        Encoded, LeftOut, adapted,
         identifiers::{Names, OwnIds, Rule},
         marks::Marks,
         order::{Step, steps},
@@ -62,7 +61,7 @@ enum Purpose {
 
 fn write(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect, purpose: Purpose) -> Encoded {
     let mut left_out = Vec::new();
-    let request = &*narrowed(request, Wire::Bedrock, &mut left_out);
+    let request = &*adapted(request, Wire::Bedrock, &mut left_out);
     Writer { request, provider, model, dialect, left_out }.write(purpose)
 }
 

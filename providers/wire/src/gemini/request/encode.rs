@@ -10,8 +10,7 @@ use super::{
 use crate::{
     chat::{ChatRequest, Role, Wire},
     encode::{
-        Encoded, LeftOut,
-        allowed::narrowed,
+        Encoded, LeftOut, adapted,
         identifiers::{Ids, Names, Rule},
         marks::Marks,
     },
@@ -58,7 +57,7 @@ pub fn encode_count(request: &ChatRequest, provider: &str, model: &str, dialect:
 /// Writes the fields of a request into the open object, and closes it.
 fn put_body(mut out: Vec<u8>, request: &ChatRequest, (provider, model): (&str, &str), dialect: &Dialect) -> Encoded {
     let mut left_out = Vec::new();
-    let request = &*narrowed(request, Wire::Gemini, &mut left_out);
+    let request = &*adapted(request, Wire::Gemini, &mut left_out);
     let mut names = Names::new(NAME, Wire::Gemini, &request.tools);
     put_config(&mut out, request, dialect, &mut left_out);
     report_others(&request.extra, &mut left_out);

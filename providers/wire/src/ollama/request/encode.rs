@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     chat::{ChatRequest, Extra, ResponseFormat, ThinkingRequest, Tool, ToolChoice, Wire},
-    encode::{Encoded, LeftOut, allowed::narrowed},
+    encode::{Encoded, LeftOut, adapted},
     json::{put_comma, put_key, put_str, put_value},
     names::ToolNames,
 };
@@ -25,7 +25,7 @@ const OF_GENERATE: [&str; 4] = ["template", "context", "raw", "suffix"];
 /// one's messages end, byte for byte.
 pub fn encode_request(request: &ChatRequest, model: &str) -> Encoded {
     let mut left_out = Vec::new();
-    let request = &*narrowed(request, Wire::Ollama, &mut left_out);
+    let request = &*adapted(request, Wire::Ollama, &mut left_out);
     let mut out = Vec::with_capacity(4096);
     out.push(b'{');
     put_key(&mut out, "model");

@@ -9,8 +9,7 @@ use super::{
 use crate::{
     chat::{ChatRequest, Extra, ResponseFormat, ThinkingRequest, Wire},
     encode::{
-        Encoded, LeftOut,
-        allowed::narrowed,
+        Encoded, LeftOut, adapted,
         identifiers::{Ids, Names, Rule},
         marks::Marks,
         put_number, put_some,
@@ -32,7 +31,7 @@ const NAME: Rule = Rule::Words(64);
 /// becomes the user's text. Ids and names that servers refuse are sent in another form, the same in every turn.
 pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
     let mut left_out = Vec::new();
-    let request = &*narrowed(request, Wire::OpenaiChat, &mut left_out);
+    let request = &*adapted(request, Wire::OpenaiChat, &mut left_out);
     let extras = own(&request.extra);
     let mut names = Names::new(NAME, Wire::OpenaiChat, &request.tools);
     let mut out = Vec::with_capacity(4096);

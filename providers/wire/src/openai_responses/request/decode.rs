@@ -133,7 +133,7 @@ fn read_field(request: &mut ChatRequest, key: &str, value: Value) -> Result<(), 
     Ok(())
 }
 
-fn read_tool(at: &str, mut map: Map<String, Value>) -> Result<Tool, ChatError> {
+pub(in crate::openai_responses) fn read_tool(at: &str, mut map: Map<String, Value>) -> Result<Tool, ChatError> {
     let kind = match map.get("type") {
         Some(Value::String(kind)) => kind.clone(),
         _ => string(&format!("{at}.type"), take(&mut map, at, "type")?)?,

@@ -42,11 +42,20 @@ fn read_part(
         Some(Value::String(kind)) => kind.clone(),
         _ => string(&format!("{at}.type"), take(&mut map, at, "type")?)?,
     };
+    // In the form of chat completions, which programs send that speak both.
+    if let Some(mut nested) = map.get("image_url").and_then(Value::as_object).cloned()
+        && let Some(url) = nested.shift_remove("url").filter(Value::is_string)
+    {
+        map.insert("image_url".into(), url);
+        if let Some(detail) = nested.shift_remove("detail") {
+            map.entry("detail").or_insert(detail);
+        }
+    }
     let part = match kind.as_str() {
         "input_text" | "output_text" | "text" => {
             Part::Text { text: string(&format!("{at}.text"), take(&mut map, at, "text")?)? }
         }
-        "input_image" => match source(&mut map, at, "image_url", "image_url")? {
+        "input_image" | "image_url" => match source(&mut map, at, "image_url", "image_url")? {
             Some(source) => Part::Image { source, detail: take_string(&mut map, at, "detail")? },
             None => return Ok(keep(place, map, extras)),
         },

@@ -11,8 +11,7 @@ use super::{
 use crate::{
     chat::{ChatRequest, Extra, Message, Part, ResponseFormat, Role, ThinkingRequest, Wire},
     encode::{
-        Encoded, LeftOut,
-        allowed::narrowed,
+        Encoded, LeftOut, adapted,
         identifiers::{Names, OwnIds, Rule},
         put_number, put_some,
     },
@@ -40,7 +39,7 @@ const ENCRYPTED: &str = "reasoning.encrypted_content";
 /// servers refuse are sent in another form, the same in every turn.
 pub fn encode_request(request: &ChatRequest, provider: &str, model: &str, dialect: &Dialect) -> Encoded {
     let mut left_out = Vec::new();
-    let request = &*narrowed(request, Wire::OpenaiResponses, &mut left_out);
+    let request = &*adapted(request, Wire::OpenaiResponses, &mut left_out);
     let extras = own(&request.extra);
     let top = |key: &str| extras.keys_at("").find(|(own, _)| own == key).map(|(_, json)| json);
     let mut names = Names::new(NAME, Wire::OpenaiResponses, &request.tools);

@@ -12,6 +12,7 @@ mod encode_part;
 mod items;
 mod tools;
 
+pub(super) use decode::read_tool;
 pub use decode::{ServedRequest, decode_request};
 pub use dialect::Dialect;
 pub use encode::encode_request;
