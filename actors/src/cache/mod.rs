@@ -89,7 +89,30 @@ pub(crate) struct Cache {
 #[derive(Debug)]
 struct State {
     shelf: Shelf,
-    flights: HashMap<RequestKey, Weak<Flight>>,
+    flights: HashMap<RequestKey, UnderWay>,
+}
+
+/// An answer that others may join.
+#[derive(Debug)]
+struct UnderWay {
+    flight: Weak<Flight>,
+    log: Weak<OpenLog>,
+    no_store: bool,
+}
+
+impl State {
+    /// Takes an answer as ended whose end can be read, though whoever made it has not told so yet: who has read all of it
+    /// may ask the same at once.
+    fn settle(&mut self, key: &RequestKey) {
+        let Some(known) = self.flights.get(key) else { return };
+        let Some(log) = known.log.upgrade() else { return };
+        if let Some(events) = whole(&log) {
+            if !known.no_store {
+                self.shelf.put(*key, events, Instant::now());
+            }
+            self.flights.remove(key);
+        }
+    }
 }
 
 impl Cache {
@@ -105,6 +128,7 @@ impl Cache {
     /// Finds an answer, or begins one with what `begin` gives.
     pub(crate) fn find(&self, key: RequestKey, wish: CacheWish, begin: impl FnOnce() -> Arc<Flight>) -> Found {
         let mut state = self.lock();
+        state.settle(&key);
         let wanted = wish.max_age.unwrap_or(self.rules.max_age);
         if !wish.no_cache
             && let Some((events, age)) = state.shelf.get(&key, wanted, self.rules.max_age, Instant::now())
@@ -115,13 +139,14 @@ impl Cache {
         if wish.only_if_cached {
             return Found::Kept(refused());
         }
-        let under_way = state.flights.get(&key).and_then(Weak::upgrade);
+        let under_way = state.flights.get(&key).and_then(|known| known.flight.upgrade());
         match under_way.filter(|_| !wish.no_cache) {
             Some(flight) => Found::UnderWay(flight),
             None => {
                 let flight = begin();
                 flight.log.append(None, [EventBody::Cache { hit: false, age: 0 }]);
-                state.flights.insert(key, Arc::downgrade(&flight));
+                let (log, no_store) = (Arc::downgrade(&flight.log), wish.no_store);
+                state.flights.insert(key, UnderWay { flight: Arc::downgrade(&flight), log, no_store });
                 Found::Begun(flight)
             }
         }
@@ -132,7 +157,7 @@ impl Cache {
         let events = if wish.no_store { None } else { whole(log) };
         let mut state = self.lock();
         // Another may have begun anew meanwhile.
-        if state.flights.get(&key).is_some_and(|known| known.ptr_eq(flight)) {
+        if state.flights.get(&key).is_some_and(|known| known.flight.ptr_eq(flight)) {
             state.flights.remove(&key);
         }
         if let Some(events) = events {
@@ -174,4 +199,42 @@ fn refused() -> Arc<OpenLog> {
     log.append(Some(crate::stateless::ONLY_TURN), [EventBody::Cache { hit: false, age: 0 }, failed]);
     log.close();
     log
+}
+
+#[cfg(test)]
+mod tests {
+    use greenroom_wire::ChatRequest;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    fn begun(found: Found) -> Arc<Flight> {
+        match found {
+            Found::Begun(flight) => flight,
+            Found::Kept(_) | Found::UnderWay(_) => panic!("it is not asked anew"),
+        }
+    }
+
+    #[test]
+    fn who_has_read_the_end_is_given_the_same_though_its_maker_has_not_told_so_yet() {
+        let cache = Cache::new(CacheRules::default());
+        let key = RequestKey::of("somebody", None, &ChatRequest::default());
+        let begin = || Flight::new(OpenLog::new(), CancellationToken::new().drop_guard());
+        for (wish, is_kept) in
+            [(CacheWish { no_store: true, ..CacheWish::default() }, false), (CacheWish::default(), true)]
+        {
+            let flight = begun(cache.find(key, wish, begin));
+            let (log, known) = (Arc::clone(&flight.log), Arc::downgrade(&flight));
+            assert!(matches!(cache.find(key, wish, begin), Found::UnderWay(_)), "it goes on");
+            log.append(None, [EventBody::Text { delta: "words".into() }]);
+            log.append(None, [EventBody::TurnFinished { reason: FinishReason::Stop }]);
+            // Its only reader has read it.
+            drop(flight);
+            let found = cache.find(key, wish, begin);
+            assert_eq!(matches!(found, Found::Kept(_)), is_kept);
+            cache.handle_end(key, &known, &log, wish);
+            drop(found);
+        }
+        assert!(matches!(cache.find(key, CacheWish::default(), begin), Found::Kept(_)));
+    }
 }

@@ -41,11 +41,20 @@ pub(super) fn open(dir: &Path, durability: Durability, schema: Schema) -> Result
 }
 
 fn open_disk(dir: &Path, durability: Durability, schema: Schema) -> Result<Opened, OpenError> {
-    let disk = Disk::open(dir, durability).map_err(|fault| match check_free(dir) {
+    let mut tries = 1;
+    let disk = loop {
+        let fault = match Disk::open(dir, durability) {
+            Ok(disk) => break disk,
+            Err(fault) => fault,
+        };
         // Somebody was quicker.
-        Err(held) => held,
-        Ok(()) => OpenError::of(dir, fault),
-    })?;
+        check_free(dir)?;
+        // Whoever only looked had the lock for an instant, which is told of as any other fault of the disk.
+        if tries == OPEN_TRIES || !matches!(fault, StoreError::Unwritable { .. }) {
+            return Err(OpenError::of(dir, fault));
+        }
+        tries += 1;
+    };
     let backend = Backend::Disk(disk);
     format::migrate(&backend, dir, schema)?;
     let was_clean = format::was_clean(&backend).map_err(|fault| OpenError::of(dir, fault))?;
@@ -127,6 +136,8 @@ fn check_shape(dir: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// How often a store is tried to be opened that nobody holds.
+const OPEN_TRIES: usize = 5;
 /// How long somebody may seem to hold a store who does not: whoever looks whether it is held has its lock for an instant, and
 /// a child that is started has this process's files, a lock among them, until its own program begins.
 const SEEMING: Duration = Duration::from_millis(50);
