@@ -13,6 +13,10 @@ use crate::{
 /// Longest id of an item that the API takes.
 const LONGEST_ID: usize = 64;
 
+/// Most bytes of a custom tool's arguments that are held for its end, which no bound on an answer counts before. What is longer is
+/// told as it came.
+pub(super) const MOST_HELD: usize = 4 << 20;
+
 /// What the calls of an answer are meant for, where its tools were told otherwise than they were given.
 #[derive(Debug, Default)]
 pub struct ToolForms {
@@ -66,10 +70,17 @@ impl ToolForms {
                 self.open.insert(index, Open { id: id.clone(), namespace: meant.namespace.clone(), held });
                 out.push(ChatEvent::ToolCallStarted { index, id, name, kind });
             }
-            ChatEvent::ToolCallArgs { index, delta } => match self.open.get_mut(&index) {
-                Some(Open { held: Some(held), .. }) => held.push_str(&delta),
-                _ => out.push(ChatEvent::ToolCallArgs { index, delta }),
-            },
+            ChatEvent::ToolCallArgs { index, delta } => {
+                let held = self.open.get_mut(&index).map(|open| &mut open.held);
+                match held {
+                    Some(Some(text)) if text.len() + delta.len() <= MOST_HELD => text.push_str(&delta),
+                    Some(held) => {
+                        let text = held.take().unwrap_or_default() + &delta;
+                        out.push(ChatEvent::ToolCallArgs { index, delta: text });
+                    }
+                    None => out.push(ChatEvent::ToolCallArgs { index, delta }),
+                }
+            }
             ChatEvent::ToolCallDone { index } => {
                 let Some(open) = self.open.remove(&index) else { return out.push(ChatEvent::ToolCallDone { index }) };
                 let text = open.held.map(text_of).filter(|text| !text.is_empty());

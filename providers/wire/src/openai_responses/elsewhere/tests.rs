@@ -172,3 +172,22 @@ fn the_calls_of_the_conversation_are_told_as_the_tools_are() {
     assert_eq!(calls, [call("patch", r#"{"input":"*** \"a\""}"#), call("team__weather", "{}")]);
     assert!(tell(&read(json!({"input": input}))).is_some(), "also where the tools are not there any more");
 }
+
+#[test]
+fn a_text_without_an_end_is_not_held_for_ever() {
+    let mut forms = tell(&read(json!({"tools": [patch()]}))).unwrap().1;
+    let mut told = |event| {
+        let mut events = vec![event];
+        forms.tell_back(&mut events);
+        events
+    };
+    told(started(0, "patch", ToolCallKind::Function));
+    let piece = || ChatEvent::ToolCallArgs { index: 0, delta: "x".repeat(answer::MOST_HELD / 4) };
+    for _ in 0..4 {
+        assert_eq!(told(piece()), []);
+    }
+    let whole = "x".repeat(answer::MOST_HELD / 4 * 5);
+    assert_eq!(told(piece()), [ChatEvent::ToolCallArgs { index: 0, delta: whole }]);
+    assert_eq!(told(piece()), [piece()], "from then on as it comes");
+    assert_eq!(told(done(0)), [done(0)]);
+}
