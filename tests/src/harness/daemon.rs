@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -17,7 +18,7 @@ const START: Duration = Duration::from_secs(30);
 /// How long the output of an ended program is read; longer only if a child of it holds the pipe.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// The daemon, killed when dropped.
+/// The daemon, killed when dropped; it is gone then, so that another can have its data directory.
 pub struct Daemon {
     child: Child,
     pid: Pid,
@@ -110,6 +111,17 @@ impl Daemon {
     /// Both outputs, for the message of a failed test.
     pub fn output(&self) -> String {
         format!("stdout:\n{}\nstderr:\n{}", self.stdout(), self.stderr())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let until = Instant::now() + DRAIN;
+        if self.child.start_kill().is_ok() {
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
 }
 
